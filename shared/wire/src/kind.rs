@@ -1,0 +1,101 @@
+//! What a message is, by its first two bytes.
+
+use thiserror::Error;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+/// Version of every layout in this crate; a peer that speaks another is refused.
+pub const VERSION: u8 = 1;
+
+/// First byte of every message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    Command = 1,
+    KitState = 2,
+    FrameMark = 3,
+    Watermark = 4,
+    FrameRecord = 5,
+    ClockPing = 6,
+    ClockPong = 7,
+    Signed = 16,
+    /// Opening evidence of a session, in the ledger's own CBOR after the two bytes.
+    Opening = 17,
+    ArmSetpoint = 32,
+    ArmState = 33,
+}
+
+impl Kind {
+    const ALL: [Kind; 11] = [
+        Kind::Command,
+        Kind::KitState,
+        Kind::FrameMark,
+        Kind::Watermark,
+        Kind::FrameRecord,
+        Kind::ClockPing,
+        Kind::ClockPong,
+        Kind::Signed,
+        Kind::Opening,
+        Kind::ArmSetpoint,
+        Kind::ArmState,
+    ];
+
+    /// The kind of a message, once its version is known to be ours.
+    pub fn of(bytes: &[u8]) -> Result<Kind, Malformed> {
+        let &[kind, version, ..] = bytes else {
+            return Err(Malformed::Length { bytes: bytes.len(), expected: 2 });
+        };
+        if version != VERSION {
+            return Err(Malformed::Version { version, expected: VERSION });
+        }
+        Self::ALL.into_iter().find(|known| *known as u8 == kind).ok_or(Malformed::Kind { kind })
+    }
+
+    pub(crate) fn expect(self, bytes: &[u8]) -> Result<(), Malformed> {
+        match Kind::of(bytes)? {
+            kind if kind == self => Ok(()),
+            other => Err(Malformed::Kind { kind: other as u8 }),
+        }
+    }
+}
+
+/// Why bytes are not a message of ours. Nothing about them is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+pub enum Malformed {
+    #[error("the message has {bytes} bytes, expected {expected}")]
+    Length { bytes: usize, expected: usize },
+    #[error("the message has {bytes} bytes, at most {max} are allowed")]
+    TooLong { bytes: usize, max: usize },
+    #[error("wire version {version}, expected {expected}")]
+    Version { version: u8, expected: u8 },
+    #[error("message kind {kind} was not expected here")]
+    Kind { kind: u8 },
+    #[error("unknown {field} {value}")]
+    Unknown { field: &'static str, value: u64 },
+    #[error("{field} is {value}, outside {min} to {max}")]
+    Range { field: &'static str, value: f64, min: f64, max: f64 },
+    #[error("the statement is not deterministic CBOR of a known shape")]
+    Cbor,
+}
+
+/// Reads a fixed layout: right kind, right version, exact length.
+pub(crate) fn layout<T>(kind: Kind, bytes: &[u8]) -> Result<T, Malformed>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned,
+{
+    kind.expect(bytes)?;
+    T::read_from_bytes(bytes).map_err(|_| Malformed::Length { bytes: bytes.len(), expected: size_of::<T>() })
+}
+
+/// A float that is finite and within its bounds.
+pub(crate) fn bounded(field: &'static str, value: f64, min: f64, max: f64) -> Result<f64, Malformed> {
+    if value.is_finite() && (min..=max).contains(&value) {
+        Ok(value)
+    } else {
+        Err(Malformed::Range { field, value, min, max })
+    }
+}
+
+/// A flag byte with no bit set that we do not know.
+pub(crate) fn flags(field: &'static str, value: u8, known: u8) -> Result<u8, Malformed> {
+    if value & !known == 0 { Ok(value) } else { Err(Malformed::Unknown { field, value: value.into() }) }
+}

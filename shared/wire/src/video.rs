@@ -1,0 +1,249 @@
+//! About pictures: what the edge box says of each frame, and how console and edge box compare clocks.
+
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{U32, U64},
+};
+
+use crate::{
+    EdgeTick, FrameId, Kind, KitTick, Malformed, Sequence, VERSION,
+    kind::{flags, layout},
+};
+
+macro_rules! fixed {
+    ($name:ident, $bytes:ident, $kind:expr) => {
+        impl $name {
+            /// The message as it travels.
+            #[must_use]
+            pub fn to_bytes(&self) -> [u8; size_of::<$bytes>()] {
+                zerocopy::transmute!($bytes::from(*self))
+            }
+
+            /// The message in `bytes`.
+            pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+                layout::<$bytes>($kind, bytes)?.try_into()
+            }
+        }
+    };
+}
+
+/// Edge to kit: a frame was captured while this was the newest kit tick the edge box held. So the picture's age is
+/// the kit's own clock less that tick: never younger than the truth, and no browser can shorten it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameMark {
+    pub frame: FrameId,
+    pub kit_tick_at_capture: KitTick,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct FrameMarkBytes {
+    kind: u8,
+    version: u8,
+    frame: U64,
+    kit_tick_at_capture_us: U64,
+}
+
+fixed!(FrameMark, FrameMarkBytes, Kind::FrameMark);
+
+impl From<FrameMark> for FrameMarkBytes {
+    fn from(mark: FrameMark) -> Self {
+        Self {
+            kind: Kind::FrameMark as u8,
+            version: VERSION,
+            frame: mark.frame.0.into(),
+            kit_tick_at_capture_us: mark.kit_tick_at_capture.0.into(),
+        }
+    }
+}
+
+impl TryFrom<FrameMarkBytes> for FrameMark {
+    type Error = Malformed;
+
+    fn try_from(bytes: FrameMarkBytes) -> Result<Self, Malformed> {
+        Ok(Self {
+            frame: FrameId(bytes.frame.get()),
+            kit_tick_at_capture: KitTick(bytes.kit_tick_at_capture_us.get()),
+        })
+    }
+}
+
+/// Edge to kit: every relayed command up to this one is durable on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermark {
+    /// In the order of the edge box's relay, from 1.
+    pub commands: u64,
+    /// Number of the newest durable segment signed by the surgeon's key.
+    pub segments: u64,
+    pub newest: Sequence,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct WatermarkBytes {
+    kind: u8,
+    version: u8,
+    commands: U64,
+    segments: U64,
+    newest: U64,
+}
+
+fixed!(Watermark, WatermarkBytes, Kind::Watermark);
+
+impl From<Watermark> for WatermarkBytes {
+    fn from(mark: Watermark) -> Self {
+        Self {
+            kind: Kind::Watermark as u8,
+            version: VERSION,
+            commands: mark.commands.into(),
+            segments: mark.segments.into(),
+            newest: mark.newest.0.into(),
+        }
+    }
+}
+
+impl TryFrom<WatermarkBytes> for Watermark {
+    type Error = Malformed;
+
+    fn try_from(bytes: WatermarkBytes) -> Result<Self, Malformed> {
+        Ok(Self {
+            commands: bytes.commands.get(),
+            segments: bytes.segments.get(),
+            newest: Sequence(bytes.newest.get()),
+        })
+    }
+}
+
+/// Edge to console, beside each frame: which frame carries this RTP timestamp, when it was captured, and its hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRecord {
+    pub frame: FrameId,
+    /// 90 kHz.
+    pub rtp_timestamp: u32,
+    pub captured: EdgeTick,
+    pub key_frame: bool,
+    /// SHA-256 over every NAL unit that was sent, each after its length (u32 big endian).
+    pub au_hash: [u8; 32],
+    /// The same over NAL unit types 1 to 5 only: what a browser can check.
+    pub picture_hash: [u8; 32],
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct FrameRecordBytes {
+    kind: u8,
+    version: u8,
+    flags: u8,
+    reserved: u8,
+    rtp_timestamp: U32,
+    frame: U64,
+    captured_us: U64,
+    au_hash: [u8; 32],
+    picture_hash: [u8; 32],
+}
+
+const KEY_FRAME: u8 = 1;
+
+/// Bytes of a frame record on the wire.
+pub const FRAME_RECORD_BYTES: usize = size_of::<FrameRecordBytes>();
+const _: () = assert!(FRAME_RECORD_BYTES == 88);
+
+fixed!(FrameRecord, FrameRecordBytes, Kind::FrameRecord);
+
+impl From<FrameRecord> for FrameRecordBytes {
+    fn from(record: FrameRecord) -> Self {
+        Self {
+            kind: Kind::FrameRecord as u8,
+            version: VERSION,
+            flags: if record.key_frame { KEY_FRAME } else { 0 },
+            reserved: 0,
+            rtp_timestamp: record.rtp_timestamp.into(),
+            frame: record.frame.0.into(),
+            captured_us: record.captured.0.into(),
+            au_hash: record.au_hash,
+            picture_hash: record.picture_hash,
+        }
+    }
+}
+
+impl TryFrom<FrameRecordBytes> for FrameRecord {
+    type Error = Malformed;
+
+    fn try_from(bytes: FrameRecordBytes) -> Result<Self, Malformed> {
+        flags("reserved byte", bytes.reserved, 0)?;
+        Ok(Self {
+            frame: FrameId(bytes.frame.get()),
+            rtp_timestamp: bytes.rtp_timestamp.get(),
+            captured: EdgeTick(bytes.captured_us.get()),
+            key_frame: flags("frame flags", bytes.flags, KEY_FRAME)? == KEY_FRAME,
+            au_hash: bytes.au_hash,
+            picture_hash: bytes.picture_hash,
+        })
+    }
+}
+
+/// Console to edge: what time is it? `sent_us` is the console's own clock and comes back as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockPing {
+    pub sent_us: u64,
+}
+
+/// Edge to console: it was this, when the ping came, and the answer left at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockPong {
+    pub sent_us: u64,
+    pub edge: EdgeTick,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct ClockPingBytes {
+    kind: u8,
+    version: u8,
+    sent_us: U64,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct ClockPongBytes {
+    kind: u8,
+    version: u8,
+    sent_us: U64,
+    edge_us: U64,
+}
+
+fixed!(ClockPing, ClockPingBytes, Kind::ClockPing);
+fixed!(ClockPong, ClockPongBytes, Kind::ClockPong);
+
+impl From<ClockPing> for ClockPingBytes {
+    fn from(ping: ClockPing) -> Self {
+        Self { kind: Kind::ClockPing as u8, version: VERSION, sent_us: ping.sent_us.into() }
+    }
+}
+
+impl TryFrom<ClockPingBytes> for ClockPing {
+    type Error = Malformed;
+
+    fn try_from(bytes: ClockPingBytes) -> Result<Self, Malformed> {
+        Ok(Self { sent_us: bytes.sent_us.get() })
+    }
+}
+
+impl From<ClockPong> for ClockPongBytes {
+    fn from(pong: ClockPong) -> Self {
+        Self {
+            kind: Kind::ClockPong as u8,
+            version: VERSION,
+            sent_us: pong.sent_us.into(),
+            edge_us: pong.edge.0.into(),
+        }
+    }
+}
+
+impl TryFrom<ClockPongBytes> for ClockPong {
+    type Error = Malformed;
+
+    fn try_from(bytes: ClockPongBytes) -> Result<Self, Malformed> {
+        Ok(Self { sent_us: bytes.sent_us.get(), edge: EdgeTick(bytes.edge_us.get()) })
+    }
+}

@@ -1,0 +1,299 @@
+//! The 1 kHz tracker: from a target to joint setpoints.
+//!
+//! Invariants, each held at every tick whatever is called in whatever order:
+//! - joints and jaw are within their ranges;
+//! - while following, homing or withdrawing, every axis keeps its velocity, acceleration and jerk limits, and the tip
+//!   its speed cap (see [`Motion::follow`] for a cap that falls);
+//! - while stopping, every axis's speed falls by its stop deceleration each tick until it is zero, and a stop once begun
+//!   is finished before anything else begins.
+//!
+//! How: each axis runs to its goal by the fastest law that can still stop there (`track`), the tip-speed cap slows what
+//! would speed up (`speed`), and a moving average bounds the jerk (`smooth`). A stop leaves all three aside and brakes
+//! from the setpoint itself; it ends short of where the tracker would have, for it brakes at least as hard.
+
+use nalgebra::Isometry3;
+
+use crate::TICK_S;
+use crate::joints::{AXES, Axes, Axis, JOINTS, Joints};
+use crate::limits::LimitExceeded;
+use crate::model::ArmModel;
+use crate::smooth::Smoother;
+use crate::speed::Levers;
+use crate::target::{Clamped, Clamps, Lag, Target};
+use crate::track::{advance, approach_velocity, braked};
+
+/// What the arm is told for one tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setpoint {
+    pub joints: Joints,
+    /// Change since the last setpoint, by the tick's length: rad/s, at insertion m/s.
+    pub joint_velocity: [f64; JOINTS],
+    pub jaw_rad: f64,
+    pub jaw_velocity_rad_s: f64,
+    pub base_from_tip: Isometry3<f64>,
+    /// Distance of the tip from the last setpoint's, by the tick's length.
+    pub tip_speed_mm_s: f64,
+    /// What was taken from the target or from the motion towards it.
+    pub clamps: Clamps,
+    /// Made by a stop that had not ended before: bound by the stop limits, not by acceleration and jerk. Whatever else
+    /// was asked for waits.
+    pub braking: bool,
+}
+
+/// The arm's motion from tick to tick. Allocates nothing after [`Motion::new`].
+#[derive(Clone, Debug)]
+pub struct Motion {
+    model: ArmModel,
+    limits: AxisTables,
+    activity: Activity,
+    /// The tracker's own position and velocity, ahead of the setpoint by the smoothing.
+    position: Axes,
+    velocity: Axes,
+    smoother: Smoother,
+    still_ticks: usize,
+    withdraw_goal: Axes,
+    output: Axes,
+    setpoint: Setpoint,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    Stop,
+    Follow,
+    Home,
+    Withdraw,
+}
+
+/// The limits with the jaw as a seventh axis.
+#[derive(Clone, Debug)]
+struct AxisTables {
+    position_min: Axes,
+    position_max: Axes,
+    velocity: Axes,
+    acceleration: Axes,
+    acceleration_step: Axes,
+    stop_deceleration: Axes,
+}
+
+/// How fast one tick may be.
+struct Pace {
+    velocity: Axes,
+    tip_speed_mm_s: f64,
+}
+
+impl Motion {
+    /// At rest at these joints, which must be within the arm's limits.
+    pub fn new(model: &ArmModel, joints: Joints, jaw_rad: f64) -> Result<Self, LimitExceeded> {
+        model.limits.check_joints(&joints)?;
+        model.limits.check_jaw(jaw_rad)?;
+        let output = joints.with_jaw(jaw_rad);
+        Ok(Self {
+            limits: AxisTables::new(model),
+            activity: Activity::Stop,
+            position: output,
+            velocity: [0.0; AXES],
+            smoother: Smoother::new(model.smoothing_ticks, &output),
+            still_ticks: model.smoothing_ticks,
+            withdraw_goal: output,
+            output,
+            setpoint: Setpoint {
+                joints,
+                joint_velocity: [0.0; JOINTS],
+                jaw_rad,
+                jaw_velocity_rad_s: 0.0,
+                base_from_tip: model.forward(&joints),
+                tip_speed_mm_s: 0.0,
+                clamps: Clamps::default(),
+                braking: false,
+            },
+            model: model.clone(),
+        })
+    }
+
+    pub fn model(&self) -> &ArmModel {
+        &self.model
+    }
+
+    /// The last setpoint given out.
+    pub fn setpoint(&self) -> &Setpoint {
+        &self.setpoint
+    }
+
+    /// Puts a target into the workspace and the joints' ranges, and says what that took. A wrist beyond its range keeps
+    /// the tip's place and gives up its direction. Does not move anything.
+    pub fn clamp(&self, target: &Target) -> Clamped {
+        self.model.clamp(target, &self.setpoint.joints, self.setpoint.jaw_rad)
+    }
+
+    /// How far the present setpoint's tip is from the target.
+    pub fn lag(&self, target: &Clamped) -> Lag {
+        Lag::between(&self.setpoint.base_from_tip, target.base_from_tip())
+    }
+
+    /// One tick towards the target, with the tip no faster than the cap (nor than the arm's own).
+    ///
+    /// A cap that falls is met within [`ArmModel::smoothing_ticks`], if it falls by no more than the joints can brake;
+    /// a faster fall is met by braking at the acceleration limits. A cap of zero brings the arm to rest; NaN is zero.
+    pub fn follow(&mut self, target: &Clamped, tip_speed_mm_s_max: f64) -> Setpoint {
+        if !self.begin(Activity::Follow) {
+            return self.brake();
+        }
+        let arm_mm_s_max = self.model.limits.tip_speed_mm_s_max;
+        let tip_speed_mm_s = tip_speed_mm_s_max.max(0.0).min(arm_mm_s_max);
+        let mut velocity = self.limits.velocity;
+        // The jaw has no tip speed of its own: it slows by the same share as the hand.
+        velocity[Axis::Jaw.index()] *= tip_speed_mm_s / arm_mm_s_max;
+        let goal = target.joints().with_jaw(target.jaw_rad());
+        self.track(&goal, &Pace { velocity, tip_speed_mm_s }, *target.clamps())
+    }
+
+    /// One tick of the fastest stop that the stop limits allow; then stands still.
+    pub fn stop(&mut self) -> Setpoint {
+        self.brake()
+    }
+
+    /// One tick of the slow way home.
+    pub fn home(&mut self) -> Setpoint {
+        if !self.begin(Activity::Home) {
+            return self.brake();
+        }
+        let home = self.model.home;
+        let velocity = self.limits.velocity.map(|max| max * home.velocity_fraction_max);
+        let goal = home.joints.with_jaw(home.jaw_rad);
+        self.track(&goal, &Pace { velocity, tip_speed_mm_s: home.tip_speed_mm_s_max }, Clamps::default())
+    }
+
+    /// One tick of slow withdrawal: the shaft comes out, and nothing else moves. A wrist that is bent stays bent, for
+    /// straightening it would move the tool in the tissue.
+    pub fn withdraw(&mut self) -> Setpoint {
+        if !self.begin(Activity::Withdraw) {
+            return self.brake();
+        }
+        let mut velocity = self.limits.velocity;
+        velocity[Axis::Insertion.index()] = self.model.withdraw.insertion_speed_m_s_max;
+        let pace = Pace { velocity, tip_speed_mm_s: self.model.limits.tip_speed_mm_s_max };
+        self.track(&self.withdraw_goal.clone(), &pace, Clamps::default())
+    }
+
+    /// No axis moves, and none has for so many ticks that none will by itself.
+    pub fn is_at_rest(&self) -> bool {
+        self.still_ticks >= self.model.smoothing_ticks
+    }
+
+    /// At rest at the home position, to the last bit.
+    pub fn is_home(&self) -> bool {
+        let home = &self.model.home;
+        self.is_at_rest() && self.output == home.joints.with_jaw(home.jaw_rad)
+    }
+
+    /// At rest, with the shaft drawn out as far as a withdrawal goes.
+    pub fn is_withdrawn(&self) -> bool {
+        self.is_at_rest() && self.setpoint.joints.insertion_m() <= self.model.withdraw.insertion_m
+    }
+
+    /// Whether this activity may move the arm now. A change of activity starts from rest, where the tracker and the
+    /// setpoint stand at the same place.
+    fn begin(&mut self, activity: Activity) -> bool {
+        if self.activity == activity {
+            return true;
+        }
+        if !self.is_at_rest() {
+            return false;
+        }
+        self.activity = activity;
+        self.withdraw_goal = self.output;
+        let insertion = &mut self.withdraw_goal[Axis::Insertion.index()];
+        *insertion = insertion.min(self.model.withdraw.insertion_m);
+        true
+    }
+
+    /// The tracker stands where the setpoint stands.
+    fn settle(&mut self) {
+        self.position = self.output;
+        self.velocity = [0.0; AXES];
+        self.smoother.settle(&self.output);
+        self.still_ticks = self.model.smoothing_ticks;
+    }
+
+    fn track(&mut self, goal: &Axes, pace: &Pace, clamps: Clamps) -> Setpoint {
+        let levers = Levers::at(&self.model, &self.position);
+        let wanted = self.wanted_velocity(goal, pace);
+        let step = &self.limits.acceleration_step;
+        let (velocity, tip_speed) =
+            levers.restrain(&self.velocity, &wanted, step, pace.tip_speed_mm_s * 1e-3);
+        let before = self.position;
+        self.velocity = velocity;
+        self.position = self.limits.clamp(|i| advance(before[i], velocity[i], goal[i]));
+        let moved = self.position != before || velocity != [0.0; AXES];
+        self.still_ticks = if moved { 0 } else { self.still_ticks.saturating_add(1) };
+        let mean = self.smoother.push(&self.position);
+        let output = self.limits.clamp(|i| mean[i]);
+        let output_velocity = std::array::from_fn(|i| (output[i] - self.output[i]) / TICK_S);
+        self.emit(output, output_velocity, Clamps { tip_speed, ..clamps })
+    }
+
+    /// The fastest velocities from which every axis can still stop at its goal, within pace and acceleration.
+    fn wanted_velocity(&self, goal: &Axes, pace: &Pace) -> Axes {
+        let limits = &self.limits;
+        std::array::from_fn(|i| {
+            let fastest = approach_velocity(goal[i] - self.position[i], limits.acceleration[i]);
+            let paced = fastest.clamp(-pace.velocity[i], pace.velocity[i]);
+            let step = limits.acceleration_step[i];
+            paced.clamp(self.velocity[i] - step, self.velocity[i] + step)
+        })
+    }
+
+    fn brake(&mut self) -> Setpoint {
+        self.activity = Activity::Stop;
+        let now = Joints(self.setpoint.joint_velocity).with_jaw(self.setpoint.jaw_velocity_rad_s);
+        let velocity: Axes = std::array::from_fn(|i| braked(now[i], self.limits.stop_deceleration[i]));
+        let output = self.limits.clamp(|i| self.output[i] + velocity[i] * TICK_S);
+        let setpoint = self.emit(output, velocity, Clamps::default());
+        if velocity == [0.0; AXES] {
+            self.settle();
+        } else {
+            self.still_ticks = 0;
+        }
+        setpoint
+    }
+
+    fn emit(&mut self, output: Axes, velocity: Axes, clamps: Clamps) -> Setpoint {
+        let (joints, jaw_rad) = Joints::split(&output);
+        let (Joints(joint_velocity), jaw_velocity_rad_s) = Joints::split(&velocity);
+        let last_tip = self.setpoint.base_from_tip;
+        let moved = joints != self.setpoint.joints;
+        let base_from_tip = if moved { self.model.forward(&joints) } else { last_tip };
+        let travelled_m = (base_from_tip.translation.vector - last_tip.translation.vector).norm();
+        self.output = output;
+        self.setpoint = Setpoint {
+            joints,
+            joint_velocity,
+            jaw_rad,
+            jaw_velocity_rad_s,
+            base_from_tip,
+            tip_speed_mm_s: travelled_m / TICK_S * 1e3,
+            clamps,
+            braking: self.activity == Activity::Stop && !self.is_at_rest(),
+        };
+        self.setpoint
+    }
+}
+
+impl AxisTables {
+    fn new(model: &ArmModel) -> Self {
+        let limits = &model.limits;
+        Self {
+            position_min: limits.position_min(),
+            position_max: limits.position_max(),
+            velocity: limits.velocity_max(),
+            acceleration: limits.acceleration_max(),
+            acceleration_step: limits.acceleration_max().map(|max| max * TICK_S),
+            stop_deceleration: limits.stop_deceleration_max(),
+        }
+    }
+
+    /// Within the ranges. The tracker stops short of them by its own law; this takes rounding away.
+    fn clamp(&self, position: impl Fn(usize) -> f64) -> Axes {
+        std::array::from_fn(|i| position(i).clamp(self.position_min[i], self.position_max[i]))
+    }
+}

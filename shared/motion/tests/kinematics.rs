@@ -1,0 +1,168 @@
+//! The arm's kinematics against the published table, multiplied out a second way, and against themselves.
+
+use std::f64::consts::{FRAC_PI_2, PI};
+
+use farhand_motion::{ArmModel, Axis, InverseError, Joints};
+use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
+use proptest::prelude::*;
+
+type Matrix = [[f64; 4]; 4];
+
+/// alpha, a, theta offset, d of each row as published; 1.5708 is a right angle.
+const TABLE: [(f64, f64, f64, f64); 6] = [
+    (FRAC_PI_2, 0.0, FRAC_PI_2, 0.0),
+    (-FRAC_PI_2, 0.0, -FRAC_PI_2, 0.0),
+    (FRAC_PI_2, 0.0, 0.0, -0.4318),
+    (0.0, 0.0, 0.0, 0.4162),
+    (-FRAC_PI_2, 0.0, -FRAC_PI_2, 0.0),
+    (-FRAC_PI_2, 0.0091, -FRAC_PI_2, 0.0),
+];
+const TIP: Matrix =
+    [[0.0, -1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+const MIN: [f64; 6] = [-1.588, -0.925025, 0.0, -4.53786, -1.39626, -1.39626];
+const MAX: [f64; 6] = [1.588, 0.925025, 0.24, 4.53786, 1.39626, 1.39626];
+/// Insertion at which the wrist is at the remote centre, where the shaft loses its direction.
+const SINGULAR_INSERTION_M: f64 = 0.4318 - 0.4162;
+
+fn multiply(a: &Matrix, b: &Matrix) -> Matrix {
+    std::array::from_fn(|i| std::array::from_fn(|j| (0..4).map(|k| a[i][k] * b[k][j]).sum()))
+}
+
+/// The modified Denavit-Hartenberg matrix, from the textbook (Craig), written out.
+fn link(alpha: f64, a: f64, theta: f64, d: f64) -> Matrix {
+    let ((sa, ca), (st, ct)) = (alpha.sin_cos(), theta.sin_cos());
+    [
+        [ct, -st, 0.0, a],
+        [st * ca, ct * ca, -sa, -d * sa],
+        [st * sa, ct * sa, ca, d * ca],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+}
+
+fn published_tip(q: &[f64; 6]) -> Matrix {
+    let mut base_from_link = link(TABLE[0].0, TABLE[0].1, TABLE[0].2 + q[0], TABLE[0].3);
+    for i in 1..6 {
+        let (alpha, a, theta, d) = TABLE[i];
+        let row = if i == 2 { link(alpha, a, theta, d + q[i]) } else { link(alpha, a, theta + q[i], d) };
+        base_from_link = multiply(&base_from_link, &row);
+    }
+    multiply(&base_from_link, &TIP)
+}
+
+fn difference(pose: &Isometry3<f64>, matrix: &Matrix) -> f64 {
+    let homogeneous = pose.to_homogeneous();
+    let cells = (0..4).flat_map(|i| (0..4).map(move |j| (i, j)));
+    cells.map(|(i, j)| (homogeneous[(i, j)] - matrix[i][j]).abs()).fold(0.0, f64::max)
+}
+
+/// A position in a joint's range; one in five sits on an end of it.
+fn in_range(i: usize) -> impl Strategy<Value = f64> {
+    prop_oneof![8 => MIN[i]..MAX[i], 1 => Just(MIN[i]), 1 => Just(MAX[i])]
+}
+
+fn any_joints() -> impl Strategy<Value = [f64; 6]> {
+    (in_range(0), in_range(1), in_range(2), in_range(3), in_range(4), in_range(5))
+        .prop_map(|(a, b, c, d, e, f)| [a, b, c, d, e, f])
+}
+
+fn pose_gap(a: &Isometry3<f64>, b: &Isometry3<f64>) -> f64 {
+    let metres = (a.translation.vector - b.translation.vector).norm();
+    // From the sine, because the cosine of a small angle keeps only half its digits.
+    let turn_rad = 2.0 * (a.rotation.inverse() * b.rotation).imag().norm();
+    metres.max(turn_rad)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Goal: our forward kinematics are the published table's, by a product that shares no code with them.
+    #[test]
+    fn forward_is_the_published_tables_product(q in any_joints()) {
+        let pose = ArmModel::psm_large_needle_driver().forward(&Joints(q));
+        prop_assert!(difference(&pose, &published_tip(&q)) < 1e-12);
+    }
+
+    /// Goal: whatever the joints, the inverse finds joints within limits that give the same pose.
+    #[test]
+    fn inverse_undoes_forward(q in any_joints(), near in any_joints()) {
+        prop_assume!((q[2] - SINGULAR_INSERTION_M).abs() > 1e-4);
+        let arm = ArmModel::psm_large_needle_driver();
+        let pose = arm.forward(&Joints(q));
+        let found = arm.inverse(&pose, &Joints(near)).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert!(pose_gap(&arm.forward(&found), &pose) < 1e-9);
+        prop_assert!(arm.limits().check_joints(&found).is_ok());
+    }
+
+    /// Goal: near the joints it came from, the inverse gives those very joints back, not another branch.
+    #[test]
+    fn inverse_stays_on_the_branch_it_is_near(q in any_joints(), nudge in -0.01_f64..0.01) {
+        prop_assume!((q[2] - SINGULAR_INSERTION_M).abs() > 1e-3);
+        let arm = ArmModel::psm_large_needle_driver();
+        let near = Joints(q.map(|value| value + nudge));
+        let found = arm.inverse(&arm.forward(&Joints(q)), &near).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            for (found, given) in found.0.iter().zip(q) {
+                prop_assert!((found - given).abs() < 1e-8, "{found} for {given}");
+            }
+    }
+
+    /// Goal: the wrist's coupling and its inverse undo each other, and the forward one is the published matrix.
+    #[test]
+    fn coupling_and_its_inverse_undo_each_other(a in prop::array::uniform4(-5.0_f64..5.0)) {
+        let arm = ArmModel::psm_large_needle_driver();
+        let joints = arm.coupling().joints_rad(&a);
+        let published = [
+            -1.5632 * a[0],
+            1.0186 * a[1],
+            -0.8306 * a[1] + 0.6089 * a[2] + 0.6089 * a[3],
+            -1.2177 * a[2] + 1.2177 * a[3],
+        ];
+        let back = arm.coupling().actuators_rad(&joints);
+        for i in 0..4 {
+            prop_assert!((joints[i] - published[i]).abs() < 1e-12);
+            prop_assert!((back[i] - a[i]).abs() < 1e-12);
+        }
+    }
+}
+
+/// Goal: the base and tip frames are where the documentation says, at a configuration one can check by hand.
+#[test]
+fn at_zero_the_tool_points_straight_down() {
+    let arm = ArmModel::psm_large_needle_driver();
+    let tip = arm.forward(&Joints([0.0, 0.0, 0.1, 0.0, 0.0, 0.0]));
+    let depth_m = 0.1 - SINGULAR_INSERTION_M + 0.0091;
+    assert!((tip.translation.vector - Vector3::new(0.0, 0.0, -depth_m)).norm() < 1e-12);
+    assert!((tip.rotation * Vector3::z() + Vector3::z()).norm() < 1e-12, "the jaws point down");
+}
+
+/// Goal: each reason for having no joints is told with the value seen and the limit.
+#[test]
+fn the_inverse_says_why_it_failed() {
+    let arm = ArmModel::psm_large_needle_driver();
+    let near = Joints([0.0, 0.0, 0.1, 0.0, 0.0, 0.0]);
+    let home = arm.forward(&near);
+
+    let far = Isometry3::from_parts(Translation3::new(0.0, 0.0, -0.30), home.rotation);
+    assert!(matches!(arm.inverse(&far, &near), Err(InverseError::OutOfReach { distance_m, reach_m })
+        if distance_m == 0.30 && (reach_m - 0.2335).abs() < 1e-12));
+
+    let at_centre = arm.forward(&Joints([0.0, 0.0, SINGULAR_INSERTION_M, 0.0, 0.2, 0.0]));
+    assert!(matches!(arm.inverse(&at_centre, &near), Err(InverseError::Singular { .. })));
+
+    let bent = home * Isometry3::rotation(Vector3::x() * 1.45);
+    assert!(matches!(arm.inverse(&bent, &near), Err(InverseError::Limit(over))
+        if over.axis == Axis::WristYaw && (over.value.abs() - 1.45).abs() < 1e-9 && over.max == 1.39626));
+
+    let nowhere = Isometry3::from_parts(Translation3::new(f64::NAN, 0.0, 0.0), UnitQuaternion::identity());
+    assert_eq!(arm.inverse(&nowhere, &near), Err(InverseError::NotFinite));
+}
+
+/// Goal: a roll beyond its range unwinds by a whole turn rather than being refused, since its range is over a turn.
+#[test]
+fn roll_unwinds_where_its_range_ends() {
+    let arm = ArmModel::psm_large_needle_driver();
+    let pose = arm.forward(&Joints([0.1, -0.2, 0.15, -1.0, 0.3, 0.2]));
+    let found = arm.inverse(&pose, &Joints([0.1, -0.2, 0.15, 4.5, 0.3, 0.2])).expect("the pose is in reach");
+    assert!((found.0[3] - (-1.0)).abs() < 1e-9, "5.28 rad is out of range, so it is {}", found.0[3]);
+    let wound = arm.inverse(&pose, &Joints([0.1, -0.2, 0.15, -4.0, 0.3, 0.2])).expect("the pose is in reach");
+    assert!((wound.0[3] + 1.0).abs() < PI);
+}

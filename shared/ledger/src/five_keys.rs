@@ -1,0 +1,175 @@
+//! Not a ledger: **five validator keys in one hand**, for tests in virtual time and until real validators run.
+//!
+//! What comes out is byte for byte what five validators would have committed, so everything that checks proofs is
+//! exercised as it will be. But whoever holds the seed can commit anything: nothing here is evidence.
+
+use ed25519_dalek::{Signer, SigningKey};
+use farhand_wire::{PublicKey, SessionId};
+
+use crate::{
+    Batch, Certificate, CommitProof, Consent, Custody, CustodyStep, Event, Hash, Header, LedgerId, Malformed,
+    Member, Opening, OpeningEvidence, Transaction, TransactionProof, TrustRoot, Utc, Validator, merkle,
+    vote_payload,
+};
+
+const VALIDATORS: u8 = 5;
+
+/// Five validators, a hospital, and the chain that they have made so far.
+#[derive(Debug)]
+pub struct FiveKeys {
+    /// In ascending order of their public keys.
+    validators: Vec<SigningKey>,
+    hospital: SigningKey,
+    trust: TrustRoot,
+    height: u64,
+    view: u64,
+    /// Certifies the newest block.
+    newest: Certificate,
+}
+
+/// What a session is opened with.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    pub session: SessionId,
+    pub roster: Vec<Member>,
+    /// The edge box's device key.
+    pub edge: PublicKey,
+    /// The kit's device key: it signs its self-test and its pairing.
+    pub kit: &'a SigningKey,
+    /// Of the field team: it signs the other custody steps.
+    pub field: &'a SigningKey,
+    pub limits_digest: Hash,
+    pub arm_digest: Hash,
+    pub at: Utc,
+}
+
+impl FiveKeys {
+    /// Keys and a fresh chain, all from one seed. Block 0 names the ledger.
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        let mut validators: Vec<SigningKey> = (0..VALIDATORS).map(|number| key(&seed, number)).collect();
+        validators.sort_by_key(|key| key.verifying_key().to_bytes());
+        let hospital = key(&seed, VALIDATORS);
+        let ledger = Hash::of_parts(&[b"farhand five keys ledger", &seed]).0;
+        let ledger = LedgerId(*ledger.first_chunk().expect("16 of 32 bytes"));
+        let powers = validators.iter().map(|key| Validator { key: public(key), power: 1 }).collect();
+        let trust = TrustRoot::new(ledger, 1, powers, vec![public(&hospital)])
+            .expect("five equal keys and one hospital are what a trust root wants");
+        let mut keys =
+            Self { validators, hospital, trust, height: 0, view: 0, newest: Certificate::genesis() };
+        let genesis =
+            Batch::new(ledger, Utc::default(), Vec::new()).expect("an empty batch is within all bounds");
+        keys.block(genesis.root());
+        keys
+    }
+
+    /// What a verifier holds beforehand.
+    #[must_use]
+    pub fn trust(&self) -> &TrustRoot {
+        &self.trust
+    }
+
+    /// The hospital's key.
+    #[must_use]
+    pub fn hospital(&self) -> &SigningKey {
+        &self.hospital
+    }
+
+    /// A transaction for this ledger, signed.
+    pub fn sign(&self, author: &SigningKey, at: Utc, event: Event) -> Result<Vec<u8>, Malformed> {
+        Transaction { ledger: self.trust.ledger(), at, event }.sign(author)
+    }
+
+    /// Puts signed transactions into one block, commits it, and returns a proof of each.
+    pub fn commit(
+        &mut self,
+        at: Utc,
+        transactions: Vec<Vec<u8>>,
+    ) -> Result<Vec<TransactionProof>, Malformed> {
+        let batch = Batch::new(self.trust.ledger(), at, transactions)?;
+        let headers = vec![
+            self.block(batch.root()),
+            self.block(merkle::empty_root()),
+            self.block(merkle::empty_root()),
+        ];
+        let commit = CommitProof { headers, certificate: self.newest.clone() };
+        let proof = |index| TransactionProof::new(&batch, index, commit.clone());
+        Ok((0..batch.transactions().len()).map_while(proof).collect())
+    }
+
+    /// Commits consent, custody and opening, each in its block, as a kit would be shown them.
+    pub fn open(&mut self, plan: Plan<'_>) -> Result<OpeningEvidence, Malformed> {
+        let consent = Consent {
+            session: plan.session,
+            commitment: Hash::of_parts(&[b"five keys: no consent form", &plan.session.0]),
+            given: true,
+        };
+        let hospital = self.hospital.clone();
+        let consent = self.commit_one(&hospital, plan.at, Event::Consent(consent))?;
+        let custody = self.deliver(&plan)?;
+        let opening = Opening {
+            session: plan.session,
+            roster: plan.roster,
+            edge: plan.edge,
+            kit: public(plan.kit),
+            limits_digest: plan.limits_digest,
+            arm_digest: plan.arm_digest,
+            consent: Hash::of(&consent.transaction),
+            custody: custody.last().map_or(Hash::ZERO, |proof| Hash::of(&proof.transaction)),
+        };
+        let opening = self.commit_one(&hospital, plan.at, Event::SessionOpened(opening))?;
+        Ok(OpeningEvidence { opening, consent, custody })
+    }
+
+    fn deliver(&mut self, plan: &Plan<'_>) -> Result<Vec<TransactionProof>, Malformed> {
+        use CustodyStep::{Airborne, Landed, Loaded, Paired, Sealed, SelfTested, Unsealed};
+        let steps = [Sealed, Loaded, Airborne, Landed, Unsealed, SelfTested, Paired { edge: plan.edge }];
+        let mut previous = Hash::ZERO;
+        let mut proofs = Vec::new();
+        for (sequence, step) in (1..).zip(steps) {
+            let author = if matches!(step, SelfTested | Paired { .. }) { plan.kit } else { plan.field };
+            let custody = Custody { kit: public(plan.kit), sequence, step, previous };
+            let proof = self.commit_one(author, plan.at, Event::Custody(custody))?;
+            previous = Hash::of(&proof.transaction);
+            proofs.push(proof);
+        }
+        Ok(proofs)
+    }
+
+    fn commit_one(
+        &mut self,
+        author: &SigningKey,
+        at: Utc,
+        event: Event,
+    ) -> Result<TransactionProof, Malformed> {
+        let transaction = self.sign(author, at, event)?;
+        Ok(self.commit(at, vec![transaction])?.remove(0))
+    }
+
+    /// Appends a block and certifies it.
+    fn block(&mut self, data_hash: Hash) -> Header {
+        let header = Header { height: self.height, justify: self.newest.clone(), data_hash };
+        self.height += 1;
+        self.view += 1;
+        self.newest = self.certify(header.hash());
+        header
+    }
+
+    /// A certificate with exactly a quorum: one validator, another one each view, is missing.
+    fn certify(&self, block: Hash) -> Certificate {
+        let payload = vote_payload(self.trust.chain(), self.view, block, 0);
+        let missing = (self.view % u64::from(VALIDATORS)) as usize;
+        let vote =
+            |(slot, key): (usize, &SigningKey)| (slot != missing).then(|| key.sign(&payload).to_bytes());
+        let signatures = self.validators.iter().enumerate().map(vote).collect();
+        Certificate { chain: self.trust.chain(), view: self.view, block, phase: 0, signatures }
+    }
+}
+
+fn key(seed: &[u8; 32], number: u8) -> SigningKey {
+    SigningKey::from_bytes(&Hash::of_parts(&[b"farhand five keys", seed, &[number]]).0)
+}
+
+fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
+}

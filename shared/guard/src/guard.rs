@@ -1,0 +1,399 @@
+//! The state machine itself.
+
+use farhand_wire::{
+    Action, ArmState, Command, FrameMark, KitTick, LeaseToken, Mode, Pose, PublicKey, Rejection, Sequence,
+    Verdict, arm_flags,
+};
+
+use crate::{
+    Authentic, Limits, Order, Permit, Proposal, Refusal, SetpointLimits,
+    engagement::{Cause, Engagements, fresh},
+    estop::EStop,
+    frames::Frames,
+    lease::Leases,
+    orders::Errand,
+    permit::LastSetpoint,
+    ritual::{PEOPLE_NEEDED, Rituals},
+};
+
+/// Patient-side arms of the kit.
+const ARMS: u8 = 1;
+
+/// What comes in. Commands and orders are authentic by type; the rest comes over the kit's own cables and links.
+#[derive(Debug)]
+pub enum Input {
+    /// With the lag from the tool to the command's target, after workspace and region clamping.
+    Command(Authentic<Command>, Lag),
+    Order(Authentic<Order>),
+    /// By the paired edge box.
+    Frame(FrameMark),
+    /// By the arm, over its authenticated cable.
+    Arm(ArmState),
+    /// The token is durable.
+    TokenStored(LeaseToken),
+}
+
+/// From the setpoint to a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lag {
+    pub mm: f64,
+    pub deg: f64,
+}
+
+/// What the guard says to an input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Response {
+    Nothing,
+    Verdict(Verdict),
+    /// Store this token durably, then say so.
+    StoreToken {
+        token: LeaseToken,
+        to: PublicKey,
+    },
+    /// Grant it: it is durable.
+    Grant {
+        token: LeaseToken,
+        to: PublicKey,
+    },
+    /// The lease began: from now on commands are sealed under its keys.
+    Leased {
+        token: LeaseToken,
+    },
+    /// An order was not followed.
+    Refused {
+        to: PublicKey,
+        why: Refusal,
+    },
+}
+
+/// What the tool shall do in this tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Intent {
+    /// Slow down as fast as the arm may, and stand.
+    Stop,
+    /// Go to the target, absolute in the arm's base frame.
+    Follow {
+        target: Pose,
+        jaw_rad: f64,
+        tip_speed_mm_s_max: f64,
+    },
+    Home,
+    Withdraw,
+}
+
+/// The newest command applied, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applied {
+    at: KitTick,
+    target: Pose,
+    jaw_rad: f64,
+}
+
+/// Decides what moves the tool. See the crate's documentation for the order of calls.
+#[derive(Debug)]
+pub struct Guard {
+    pub(crate) limits: Limits,
+    pub(crate) arm: SetpointLimits,
+    pub(crate) estop: EStop,
+    pub(crate) rituals: Rituals,
+    pub(crate) leases: Leases,
+    pub(crate) engagements: Engagements,
+    pub(crate) frames: Frames,
+    pub(crate) armed: bool,
+    pub(crate) errand: Option<Errand>,
+    pub(crate) faulted: bool,
+    pub(crate) arm_heard: KitTick,
+    pub(crate) arm_flags: u8,
+    pub(crate) newest: Sequence,
+    pub(crate) applied: Option<Applied>,
+    /// Refused since the last one applied.
+    pub(crate) refused: Option<Rejection>,
+    pub(crate) last: LastSetpoint,
+    pub(crate) speed_mm_s: f64,
+    pub(crate) intent: Intent,
+    pub(crate) mode: Mode,
+    pub(crate) reason: Option<Rejection>,
+    /// Ages of command and picture, when the newest command was applied; and its lag.
+    pub(crate) ages_ms: (f64, f64),
+    pub(crate) lag: Lag,
+    pub(crate) counts: (u64, u64),
+    pub(crate) setpoints: u64,
+}
+
+impl Guard {
+    /// A disarmed guard over an arm that stands at `start` and has followed the setpoint of that number.
+    /// `highest_token` is the greatest ever stored, `seed` is secret and new at each start of the kit.
+    #[must_use]
+    pub fn new(
+        limits: Limits,
+        arm: SetpointLimits,
+        start: &Proposal,
+        setpoint: u64,
+        highest_token: LeaseToken,
+        seed: [u8; 32],
+    ) -> Self {
+        Self {
+            leases: Leases::new(highest_token, limits.lease_ms),
+            limits,
+            arm,
+            estop: EStop::default(),
+            rituals: Rituals::new(seed),
+            engagements: Engagements::new(),
+            frames: Frames::new(),
+            armed: false,
+            errand: None,
+            faulted: false,
+            arm_heard: KitTick(0),
+            arm_flags: 0,
+            newest: Sequence(0),
+            applied: None,
+            refused: None,
+            last: LastSetpoint::at(start),
+            speed_mm_s: 0.0,
+            intent: Intent::Stop,
+            mode: Mode::Paused,
+            reason: None,
+            ages_ms: (0.0, 0.0),
+            lag: Lag::default(),
+            counts: (0, 0),
+            setpoints: setpoint,
+        }
+    }
+
+    /// Takes in one thing that came.
+    pub fn take(&mut self, now: KitTick, input: Input) -> Response {
+        match input {
+            Input::Command(command, lag) => Response::Verdict(self.command(now, command.get(), lag)),
+            Input::Order(order) => self.order(now, order.get()),
+            Input::Frame(mark) => {
+                self.frames.take(now, mark);
+                Response::Nothing
+            }
+            Input::Arm(state) => {
+                self.arm_state(now, &state);
+                Response::Nothing
+            }
+            Input::TokenStored(token) => {
+                self.leases.stored(token).map_or(Response::Nothing, |to| Response::Grant { token, to })
+            }
+        }
+    }
+
+    /// Says what the tool shall do in this tick.
+    pub fn decide(&mut self, now: KitTick) -> Intent {
+        self.watch_arm(now);
+        self.watch_silence(now);
+        (self.mode, self.reason) = self.most_severe(now);
+        self.intent = match (self.errand, self.applied) {
+            _ if self.mode == Mode::Stopped => Intent::Stop,
+            (Some(Errand::Home), _) => Intent::Home,
+            (Some(Errand::Withdraw), _) => Intent::Withdraw,
+            (None, Some(applied)) if self.mode <= Mode::Limited => Intent::Follow {
+                target: applied.target,
+                jaw_rad: applied.jaw_rad,
+                tip_speed_mm_s_max: self.arm.tip_speed_mm_s_max,
+            },
+            _ => Intent::Stop,
+        };
+        self.intent
+    }
+
+    /// Permits the setpoint that motion proposes for the last decision, if the arm may go there in one tick; else
+    /// permits the fastest stop and latches a fault, because motion did what it must not.
+    pub fn permit(&mut self, now: KitTick, proposal: &Proposal) -> Permit {
+        self.setpoints += 1;
+        match self.last.check(proposal, &self.arm, self.arm.tip_speed_mm_s_max) {
+            Ok(()) => self.permit_proposed(now, proposal),
+            Err(_) => {
+                self.faulted = true;
+                self.last.brake(&self.arm);
+                self.engagements.tick(true, false);
+                Permit::new(now, self.last.setpoint(self.setpoints, Action::Brake))
+            }
+        }
+    }
+
+    fn permit_proposed(&mut self, now: KitTick, proposal: &Proposal) -> Permit {
+        self.speed_mm_s = self.last.tip_speed_mm_s(proposal);
+        self.last.advance(proposal);
+        let action = match self.intent {
+            Intent::Follow { .. } => Action::Move,
+            Intent::Home => Action::Home,
+            Intent::Withdraw => Action::Withdraw,
+            Intent::Stop if proposal.at_rest => Action::Hold,
+            Intent::Stop => Action::Brake,
+        };
+        self.engagements
+            .tick(matches!(action, Action::Move | Action::Home | Action::Withdraw), proposal.at_rest);
+        Permit::new(now, self.last.setpoint(self.setpoints, action))
+    }
+
+    /// Motion has brought the arm home, or out.
+    pub fn errand_done(&mut self) {
+        self.errand = None;
+    }
+
+    // ---- commands
+
+    fn command(&mut self, now: KitTick, command: &Command, lag: Lag) -> Verdict {
+        let rejection = self.judge(now, command, lag).err();
+        match rejection {
+            Some(rejection) => {
+                self.counts.1 += 1;
+                self.refused = Some(rejection);
+            }
+            None => self.counts.0 += 1,
+        }
+        Verdict { sequence: command.sequence, rejection }
+    }
+
+    fn judge(&mut self, now: KitTick, command: &Command, lag: Lag) -> Result<(), Rejection> {
+        if command.arm >= ARMS {
+            return Err(Rejection::NoSuchArm { arm: command.arm.into(), arms: ARMS.into() });
+        }
+        if command.token != self.leases.token() {
+            self.leases.honours(now, command.token)?;
+        }
+        if command.sequence <= self.newest {
+            return Err(Rejection::OldSequence {
+                sequence: command.sequence.0 as f64,
+                newest: self.newest.0 as f64,
+            });
+        }
+        // Taken in, applied or not: nothing older will be looked at.
+        self.newest = command.sequence;
+        if !command.dead_man {
+            self.engagements.release(command.kit_tick_echo);
+        } else if command.clutch {
+            self.engagements.end();
+        }
+        self.leases.honours(now, command.token)?;
+        self.leases.renew(now);
+        if !command.dead_man || command.clutch {
+            return Ok(());
+        }
+        self.apply(now, command, lag)
+    }
+
+    fn apply(&mut self, now: KitTick, command: &Command, lag: Lag) -> Result<(), Rejection> {
+        self.stopped()?;
+        self.ready()?;
+        let (age_max, picture_max) = (self.limits.command_age_ms_max, self.limits.picture_age_ms_max);
+        self.ages_ms = fresh(now, command, &self.frames, age_max, picture_max)?;
+        self.released(now)?;
+        self.engagements.admit(command, self.speed_mm_s)?;
+        self.within_reach(lag)?;
+        self.applied = Some(Applied { at: now, target: command.target, jaw_rad: command.jaw_rad });
+        self.refused = None;
+        Ok(())
+    }
+
+    fn stopped(&self) -> Result<(), Rejection> {
+        if self.estop.is_latched() {
+            return Err(Rejection::EmergencyStopped { presses: self.estop.latched() as f64, max: 0.0 });
+        }
+        if self.faulted { Err(Rejection::Faulted { faults: 1.0, max: 0.0 }) } else { Ok(()) }
+    }
+
+    fn ready(&self) -> Result<(), Rejection> {
+        if !self.armed {
+            let people = self.rituals.arm.count() as f64;
+            return Err(Rejection::NotArmed { people, needed: PEOPLE_NEEDED as f64 });
+        }
+        if self.is_homed() { Ok(()) } else { Err(Rejection::NotHomed { joints_homed: 0.0, needed: 6.0 }) }
+    }
+
+    fn released(&self, now: KitTick) -> Result<(), Rejection> {
+        match self.engagements.release_due() {
+            None => Ok(()),
+            Some(Cause::Silence) => Err(Rejection::Paused {
+                silent_ms: self.silent_ms(now),
+                max_ms: self.limits.silence_pause_ms_max,
+            }),
+            Some(Cause::Interruption) => Err(Rejection::NotReleased { releases: 0.0, needed: 1.0 }),
+        }
+    }
+
+    /// A target out of reach is not chased, and not waited for: the engagement is over.
+    fn within_reach(&mut self, lag: Lag) -> Result<(), Rejection> {
+        self.lag = lag;
+        let (max_mm, max_deg) = (self.limits.lag_mm_max, self.limits.lag_deg_max);
+        let far = !(lag.mm <= max_mm);
+        if far || !(lag.deg <= max_deg) {
+            self.engagements.end();
+            return Err(if far {
+                Rejection::LagTooFar { lag_mm: lag.mm, max_mm }
+            } else {
+                Rejection::LagTurned { lag_deg: lag.deg, max_deg }
+            });
+        }
+        Ok(())
+    }
+
+    // ---- the arm, and time passing
+
+    fn arm_state(&mut self, now: KitTick, state: &ArmState) {
+        self.arm_heard = now;
+        self.arm_flags = state.flags;
+        if state.flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 {
+            self.fault();
+        }
+    }
+
+    /// A cable that says nothing is a fault, once the arm has been heard at all.
+    fn watch_arm(&mut self, now: KitTick) {
+        if self.arm_heard > KitTick(0) && self.arm_is_silent(now) {
+            self.fault();
+        }
+    }
+
+    fn fault(&mut self) {
+        self.faulted = true;
+        self.errand = None;
+        self.engagements.end();
+    }
+
+    fn watch_silence(&mut self, now: KitTick) {
+        let lapsed = self.leases.in_force(now).is_err();
+        if self.engagements.is_running() && (lapsed || self.silent_ms(now) > self.limits.silence_pause_ms_max)
+        {
+            self.engagements.interrupt(now, Cause::Silence);
+        }
+    }
+
+    /// Of all that keeps the tool from moving, the most severe; of equals, the first.
+    fn most_severe(&self, now: KitTick) -> (Mode, Option<Rejection>) {
+        let hindrances = [
+            self.stopped().err().map(|why| (Mode::Stopped, Some(why))),
+            self.ready().err().map(|why| (Mode::Paused, Some(why))),
+            self.leases.in_force(now).err().map(|why| (Mode::Paused, Some(why))),
+            self.released(now).err().map(|why| (Mode::Paused, Some(why))),
+            (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
+            self.silent(now).map(|why| (Mode::Holding, Some(why))),
+        ];
+        let severest = |worst: (Mode, _), next: (Mode, _)| if next.0 > worst.0 { next } else { worst };
+        hindrances.into_iter().flatten().fold((Mode::Free, None), severest)
+    }
+
+    /// Why nothing was applied for a while: the last refusal, or plain silence.
+    fn silent(&self, now: KitTick) -> Option<Rejection> {
+        let (silent_ms, max_ms) = (self.silent_ms(now), self.limits.silence_hold_ms_max);
+        (silent_ms > max_ms).then(|| self.refused.unwrap_or(Rejection::Silent { silent_ms, max_ms }))
+    }
+
+    fn silent_ms(&self, now: KitTick) -> f64 {
+        self.applied.map_or(f64::INFINITY, |applied| now.ms_since(applied.at))
+    }
+
+    pub(crate) fn arm_is_silent(&self, now: KitTick) -> bool {
+        now.ms_since(self.arm_heard) > self.limits.arm_silence_ms_max
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.estop.is_latched() || self.faulted
+    }
+
+    fn is_homed(&self) -> bool {
+        self.arm_flags & arm_flags::HOMED != 0
+    }
+}

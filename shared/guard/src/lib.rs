@@ -1,0 +1,35 @@
+//! The guard: who may move the tool, with what, and how fresh.
+//!
+//! **Nothing moves the arm without a [`Permit`], and only this crate makes one.** The guard runs in the kit and nowhere
+//! else decides. It is a pure state machine: time is an argument, it allocates nothing after start, and where several
+//! reasons apply the most severe wins.
+//!
+//! Once a tick the kit calls, in this order: [`Guard::take`] for everything that came in, [`Guard::decide`] for what the
+//! tool shall do, and [`Guard::permit`] with the setpoint that motion proposes.
+//!
+//! Invariants, each local to this crate:
+//! 1. A command is applied only if every rule of P1 holds; else it is refused with the value seen and the limit.
+//! 2. Of all commands under one lease token, only ever newer ones are taken in.
+//! 3. At most one lease token is honoured, and tokens only rise.
+//! 4. A stop latches; what clears it never resumes motion by itself.
+
+#![forbid(unsafe_code)]
+
+mod engagement;
+mod estop;
+mod frames;
+mod guard;
+mod lease;
+mod limits;
+mod orders;
+mod permit;
+mod report;
+mod ritual;
+mod verify;
+
+pub use guard::{Guard, Input, Intent, Lag, Response};
+pub use limits::{LimitOutOfRange, Limits};
+pub use orders::Refusal;
+pub use permit::{Actuator, Permit, Proposal, SetpointLimits, TICK_MS};
+pub use report::Report;
+pub use verify::{Authentic, NotAuthorised, Order, Said, Verifier};

@@ -1,0 +1,209 @@
+//! Orders: what people on the roster may do besides moving the tool.
+//!
+//! **Taking permission away is easy, giving it is not.** Anybody's press stops; arming, clearing and taking over need two
+//! people, one of them at the bedside, who sign the challenge in force; and nothing an order does moves a tool that was
+//! being held: the dead-man must be seen released first.
+
+use farhand_wire::{Challenge, KitTick, LeaseToken, PressId, PublicKey, Role, Sequence, arm_flags};
+use thiserror::Error;
+
+use crate::{Guard, Order, Response, Said, engagement::Cause, ritual::Person};
+
+/// Why an authentic order was not followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    #[error("only the person at the bedside may order this")]
+    NotAtTheBedside,
+    #[error("only a surgeon or the person at the bedside may sign this")]
+    NotATeamMember,
+    #[error("only a surgeon may hold control")]
+    NotASurgeon,
+    #[error("the order signs a challenge that is no longer in force: sign the newest one")]
+    OldChallenge,
+    #[error("the arm is not armed: two people sign, one of them at the bedside")]
+    NotArmed,
+    #[error("{}", held(*lapsed))]
+    ControlHeld { lapsed: bool },
+    #[error("only the holder of control may hand it over")]
+    NotTheHolder,
+    #[error("token {token} was not granted to this key")]
+    NoSuchGrant { token: LeaseToken },
+    #[error("no stop is latched")]
+    NothingToClear,
+    #[error("the arm still reports a fault or a pressed button: see to it first")]
+    CauseRemains,
+    #[error("a stop is latched: clear it first")]
+    Latched,
+    #[error("a surgeon is engaged: stop or let go first")]
+    Engaged,
+}
+
+fn held(lapsed: bool) -> &'static str {
+    if lapsed {
+        "control lapsed with another key: two people, one at the bedside, may give it to this one"
+    } else {
+        "control is held by another key: its holder hands it over, or it lapses first"
+    }
+}
+
+/// What the bedside has the arm do by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    Home,
+    Withdraw,
+}
+
+impl Guard {
+    pub(crate) fn order(&mut self, now: KitTick, order: &Order) -> Response {
+        let followed = match order.said {
+            Said::EStop { press } => self.press(press),
+            Said::ClearEStop { challenge } => self.clear(now, challenge, order.person),
+            Said::Arm { challenge } => self.arm(now, challenge, order.person),
+            Said::Disarm => self.disarm(now, order),
+            Said::Home { challenge } => self.errand(now, challenge, order.person, Errand::Home),
+            Said::Withdraw { challenge } => self.errand(now, challenge, order.person, Errand::Withdraw),
+            Said::LeaseRequest { challenge, .. } => self.lease_request(now, challenge, order),
+            Said::LeaseConfirm { token, .. } => self.lease_confirm(now, token, order.author),
+            Said::HandOver { token, to } => self.hand_over(now, token, order.author, to),
+            Said::TakeOver { challenge, to } => self.take_over(now, challenge, order.person, to),
+        };
+        followed.unwrap_or_else(|why| Response::Refused { to: order.author, why })
+    }
+
+    fn press(&mut self, press: PressId) -> Result<Response, Refusal> {
+        if self.estop.press(press) {
+            self.errand = None;
+            self.engagements.end();
+            self.rituals.renew();
+        }
+        Ok(Response::Nothing)
+    }
+
+    fn clear(&mut self, now: KitTick, challenge: Challenge, person: Person) -> Result<Response, Refusal> {
+        self.signs(challenge, person)?;
+        if !self.is_stopped() {
+            return Err(Refusal::NothingToClear);
+        }
+        if self.arm_flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 || self.arm_is_silent(now) {
+            return Err(Refusal::CauseRemains);
+        }
+        self.rituals.clear.sign(person);
+        if self.rituals.clear.are_enough() {
+            self.rituals.renew();
+            self.estop.clear();
+            self.faulted = false;
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
+        Ok(Response::Nothing)
+    }
+
+    fn arm(&mut self, now: KitTick, challenge: Challenge, person: Person) -> Result<Response, Refusal> {
+        self.signs(challenge, person)?;
+        if self.is_stopped() {
+            return Err(Refusal::Latched);
+        }
+        self.rituals.arm.sign(person);
+        if self.rituals.arm.are_enough() {
+            self.rituals.renew();
+            self.armed = true;
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
+        Ok(Response::Nothing)
+    }
+
+    fn disarm(&mut self, now: KitTick, order: &Order) -> Result<Response, Refusal> {
+        if order.person.role != Role::Bedside && self.leases.holder() != Some(order.author) {
+            return Err(Refusal::NotAtTheBedside);
+        }
+        self.armed = false;
+        self.rituals.renew();
+        self.engagements.interrupt(now, Cause::Interruption);
+        Ok(Response::Nothing)
+    }
+
+    fn errand(
+        &mut self,
+        now: KitTick,
+        challenge: Challenge,
+        person: Person,
+        errand: Errand,
+    ) -> Result<Response, Refusal> {
+        if person.role != Role::Bedside {
+            return Err(Refusal::NotAtTheBedside);
+        }
+        self.signs(challenge, person)?;
+        if self.is_stopped() {
+            return Err(Refusal::Latched);
+        }
+        if errand == Errand::Home && self.engagements.is_running() {
+            return Err(Refusal::Engaged);
+        }
+        self.rituals.renew();
+        self.engagements.interrupt(now, Cause::Interruption);
+        self.errand = Some(errand);
+        Ok(Response::Nothing)
+    }
+
+    fn lease_request(
+        &mut self,
+        now: KitTick,
+        challenge: Challenge,
+        order: &Order,
+    ) -> Result<Response, Refusal> {
+        if order.person.role != Role::Surgeon {
+            return Err(Refusal::NotASurgeon);
+        }
+        self.signs(challenge, order.person)?;
+        if !self.armed {
+            return Err(Refusal::NotArmed);
+        }
+        let token = self.leases.request(now, order.author)?;
+        self.rituals.renew();
+        self.engagements.interrupt(now, Cause::Interruption);
+        Ok(Response::StoreToken { token, to: order.author })
+    }
+
+    fn lease_confirm(&mut self, now: KitTick, token: LeaseToken, by: PublicKey) -> Result<Response, Refusal> {
+        self.leases.confirm(now, token, by)?;
+        self.newest = Sequence(0);
+        self.applied = None;
+        self.engagements.restart(now);
+        Ok(Response::Leased { token })
+    }
+
+    fn hand_over(
+        &mut self,
+        now: KitTick,
+        token: LeaseToken,
+        by: PublicKey,
+        to: PublicKey,
+    ) -> Result<Response, Refusal> {
+        self.leases.hand_over(token, by, to)?;
+        self.engagements.interrupt(now, Cause::Interruption);
+        Ok(Response::Nothing)
+    }
+
+    fn take_over(
+        &mut self,
+        now: KitTick,
+        challenge: Challenge,
+        person: Person,
+        to: PublicKey,
+    ) -> Result<Response, Refusal> {
+        self.signs(challenge, person)?;
+        self.leases.may_take_over(now)?;
+        if self.rituals.sign_take_over(to, person).are_enough() {
+            self.rituals.renew();
+            self.leases.take_over(to);
+        }
+        Ok(Response::Nothing)
+    }
+
+    /// Whatever gives permission is signed by the team, under the challenge in force.
+    fn signs(&self, challenge: Challenge, person: Person) -> Result<(), Refusal> {
+        if !matches!(person.role, Role::Surgeon | Role::Bedside) {
+            return Err(Refusal::NotATeamMember);
+        }
+        if challenge == self.rituals.challenge() { Ok(()) } else { Err(Refusal::OldChallenge) }
+    }
+}

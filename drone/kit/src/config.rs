@@ -1,0 +1,139 @@
+//! What a kit is told before it starts: one TOML file, every path relative to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use farhand_guard::{LimitOutOfRange, Limits};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The file's content. Unknown keys are refused: a limit misspelt must not be a limit unset.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The device key's file; made if absent, readable by its owner alone.
+    pub key: PathBuf,
+    /// Folder for what must outlive a restart.
+    pub data: PathBuf,
+    /// The trust root that openings are checked against.
+    pub trust: PathBuf,
+    /// Where the edge box connects to (QUIC).
+    pub listen: SocketAddr,
+    /// The edge box that this kit is paired with: its device id, hex.
+    pub edge: String,
+    pub arm: ArmCable,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The cable to the arm.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmCable {
+    /// Our end (UDP).
+    pub listen: SocketAddr,
+    /// The arm's end.
+    pub address: SocketAddr,
+    /// File with the cable's key: 64 hex digits, the same at both ends.
+    pub key: PathBuf,
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("cannot read {}: {source}", .path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is not a kit's configuration: {source}", .path.display())]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("in {}: {source}", .path.display())]
+    Limit { path: PathBuf, source: LimitOutOfRange },
+    #[error("{} does not hold a key: 64 hex digits are expected", .path.display())]
+    CableKey { path: PathBuf },
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let limits = config
+            .limits
+            .clone()
+            .checked()
+            .map_err(|source| ConfigError::Limit { path: path.into(), source })?;
+        Ok(Self { limits, ..config }.relative_to(path.parent().unwrap_or(Path::new("."))))
+    }
+
+    fn relative_to(mut self, folder: &Path) -> Self {
+        for path in [&mut self.key, &mut self.data, &mut self.trust, &mut self.arm.key] {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+}
+
+impl ArmCable {
+    /// The key that both ends hold.
+    pub fn read_key(&self) -> Result<[u8; 32], ConfigError> {
+        let path = || self.key.clone();
+        let text =
+            fs::read_to_string(&self.key).map_err(|source| ConfigError::Read { path: path(), source })?;
+        parse_key(text.trim()).ok_or_else(|| ConfigError::CableKey { path: path() })
+    }
+}
+
+fn parse_key(hex: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if hex.len() != 64 || !hex.is_ascii() {
+        return None;
+    }
+    for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        key = "kit.key"
+        data = "kit"
+        trust = "trust.cbor"
+        listen = "127.0.0.1:0"
+        edge = "00"
+        arm = { listen = "127.0.0.1:0", address = "127.0.0.1:1", key = "cable.key" }
+    "#;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kit.toml");
+        fs::write(&path, text).unwrap();
+        Config::read(&path)
+    }
+
+    #[test]
+    fn limits_not_named_are_the_defaults() {
+        assert_eq!(read(TEXT).unwrap().limits, Limits::default());
+    }
+
+    /// Goal: the kit does not start with a limit out of range, or with a key that it does not know.
+    #[test]
+    fn a_limit_out_of_range_or_misspelt_is_refused_by_name() {
+        let error = read(&format!("{TEXT}\n[limits]\nlag_mm_max = 500.0")).unwrap_err();
+        assert!(error.to_string().ends_with("lag_mm_max is 500, allowed is 1 to 50"), "{error}");
+        let error = read(&format!("{TEXT}\n[limits]\nlag_max = 5.0")).unwrap_err();
+        assert!(error.to_string().contains("lag_max"), "{error}");
+    }
+
+    #[test]
+    fn a_cable_key_is_64_hex_digits() {
+        assert_eq!(parse_key(&"0a".repeat(32)), Some([10; 32]));
+        assert_eq!(parse_key(&"0a".repeat(31)), None);
+        assert_eq!(parse_key(&"zz".repeat(32)), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Gate and loop in one step: the whole kit as a function of what came in, for virtual time.
+
+use farhand_guard::{Actuator, Limits};
+use farhand_motion::{ArmModel, LimitExceeded};
+use farhand_wire::{ArmState, KitTick, LeaseToken};
+
+use crate::{Core, FromCore, FromGate, Gate, Identity, ToCore};
+
+/// What comes to the kit.
+#[derive(Clone, Debug)]
+pub enum KitInput {
+    /// By the edge box, over whatever path.
+    Message(Vec<u8>),
+    /// By the arm, over its cable.
+    Arm(ArmState),
+    /// The store has the token for good.
+    TokenStored(LeaseToken),
+}
+
+/// What leaves the kit, besides the permit.
+#[derive(Clone, Debug)]
+pub enum KitOutput {
+    Datagram(Vec<u8>),
+    Reliable(Vec<u8>),
+    /// Store this token durably, then say so.
+    StoreToken(LeaseToken),
+}
+
+/// The kit as one pure machine.
+#[derive(Debug)]
+pub struct Kit {
+    gate: Gate,
+    core: Core,
+    to_core: Vec<ToCore>,
+    from_core: Vec<FromCore>,
+}
+
+impl Kit {
+    pub fn new(
+        identity: Identity,
+        limits: Limits,
+        model: &ArmModel,
+        measured: ArmState,
+        highest_token: LeaseToken,
+    ) -> Result<Self, LimitExceeded> {
+        let core = Core::new(limits, model, measured, highest_token, identity.seed)?;
+        Ok(Self { gate: Gate::new(identity), core, to_core: Vec::new(), from_core: Vec::new() })
+    }
+
+    /// One tick. **Call it once a millisecond of virtual time.**
+    pub fn step(
+        &mut self,
+        now: KitTick,
+        inbox: impl IntoIterator<Item = KitInput>,
+        actuator: &mut impl Actuator,
+        mut out: impl FnMut(KitOutput),
+    ) {
+        let Self { gate, core, to_core, from_core } = self;
+        let mut arm = None;
+        for input in inbox {
+            let pass = |passed| deliver(passed, to_core, &mut out);
+            match input {
+                // What does not pass is counted by the gate.
+                KitInput::Message(bytes) => drop(gate.take(&bytes, pass)),
+                KitInput::TokenStored(token) => gate.token_stored(token, pass),
+                KitInput::Arm(state) => arm = Some(state),
+            }
+        }
+        core.step(now, arm, to_core.drain(..), actuator, |said| from_core.push(said));
+        for said in from_core.drain(..) {
+            gate.from_core(said, |passed| deliver(passed, to_core, &mut out));
+        }
+    }
+
+    /// Messages that went no further, since the start.
+    #[must_use]
+    pub fn unauthentic(&self) -> u64 {
+        self.gate.unauthentic()
+    }
+}
+
+fn deliver(passed: FromGate, to_core: &mut Vec<ToCore>, out: &mut impl FnMut(KitOutput)) {
+    match passed {
+        FromGate::Core(input) => to_core.push(input),
+        FromGate::Datagram(bytes) => out(KitOutput::Datagram(bytes)),
+        FromGate::Reliable(bytes) => out(KitOutput::Reliable(bytes)),
+        FromGate::Store(token) => out(KitOutput::StoreToken(token)),
+    }
+}

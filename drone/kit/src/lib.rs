@@ -18,7 +18,7 @@ mod store;
 
 pub use crate::core::{Core, FromCore, Snapshot, ToCore};
 pub use cable::Cable;
-pub use config::{Config, ConfigError};
+pub use config::{ArmCable, Config, ConfigError};
 pub use driver::{RunError, Running, run};
 pub use gate::{FromGate, Gate, GateError, Identity};
 pub use kit::{Kit, KitInput, KitOutput};

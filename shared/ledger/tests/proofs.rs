@@ -341,6 +341,82 @@ fn broken_custody_is_refused() {
     }
 }
 
+/// Commits a chain of custody in which one step is other than it should be, and an opening that names its end.
+fn with_custody(change: impl Fn(u64, &mut SigningKey, &mut Custody)) -> Result<(), ProofError> {
+    let (mut keys, mut evidence) = some_opening();
+    let mut previous = Hash::ZERO;
+    for proof in &mut evidence.custody {
+        let Event::Custody(mut custody) = Transaction::open(&proof.transaction).unwrap().transaction.event
+        else {
+            panic!("not a custody step");
+        };
+        custody.previous = previous;
+        let mut author = if custody.sequence < 6 { key(FIELD) } else { key(KIT) };
+        change(custody.sequence, &mut author, &mut custody);
+        *proof = instead(&mut keys, &author, Event::Custody(custody));
+        previous = Hash::of(&proof.transaction);
+    }
+    let hospital = keys.hospital().clone();
+    let opening = Opening { custody: previous, ..opening_of(&evidence) };
+    evidence.opening = instead(&mut keys, &hospital, Event::SessionOpened(opening));
+    verify_opening(&evidence, keys.trust()).map(|_| ())
+}
+
+/// Goal: custody that a quorum committed is still refused if a step names another before it, another kit, or number, or if
+/// somebody else than the kit speaks for the kit.
+#[test]
+fn committed_custody_that_does_not_hang_together_is_refused() {
+    assert_eq!(with_custody(|_, _, _| {}), Ok(()));
+    for step in 1..=7 {
+        let link = with_custody(|n, _, custody| {
+            if n == step {
+                custody.previous = Hash::of(b"other")
+            }
+        });
+        assert!(matches!(link, Err(ProofError::Reference { .. })), "link of step {step}: {link:?}");
+        let kit = with_custody(|n, _, custody| {
+            if n == step {
+                custody.kit = public(12)
+            }
+        });
+        assert!(matches!(kit, Err(ProofError::Key { .. })), "kit of step {step}: {kit:?}");
+        if step > 1 {
+            let number = with_custody(|n, _, custody| {
+                if n == step {
+                    custody.sequence = 40
+                }
+            });
+            assert!(
+                matches!(number, Err(ProofError::CustodySequence { .. })),
+                "number of step {step}: {number:?}"
+            );
+        }
+    }
+    for step in [6, 7] {
+        let author = with_custody(|n, author, _| {
+            if n == step {
+                *author = key(FIELD)
+            }
+        });
+        assert!(matches!(author, Err(ProofError::Key { .. })), "author of step {step}: {author:?}");
+    }
+}
+
+/// Goal: an opening that names another end of custody, or another consent, than the one that is proven is refused.
+#[test]
+fn an_opening_that_refers_elsewhere_is_refused() {
+    let changes: [fn(&mut Opening); 2] =
+        [|o| o.custody = Hash::of(b"other"), |o| o.consent = Hash::of(b"other")];
+    for change in changes {
+        let (mut keys, mut evidence) = some_opening();
+        let mut opening = opening_of(&evidence);
+        change(&mut opening);
+        let hospital = keys.hospital().clone();
+        evidence.opening = instead(&mut keys, &hospital, Event::SessionOpened(opening));
+        assert!(matches!(verify_opening(&evidence, keys.trust()), Err(ProofError::Reference { .. })));
+    }
+}
+
 /// Goal: a kit that was tested again must be paired again, and then its opening holds with the longer chain.
 #[test]
 fn a_kit_tested_again_must_be_paired_again() {

@@ -1,310 +1,20 @@
-//! A whole session, made as edge box, kit, surgeon and validators would make it, and what the verifier says of it.
+//! What the verifier says of a whole session, and what a log on disk promises.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
-use std::convert::Infallible;
+mod theatre;
 
-use ed25519_dalek::SigningKey;
 use farhand_ledger::{
-    BadLog, Binding, Cbor, Chain, Checkpoint, Closing, DisplayReport, Entry, Event, FrameEntry, Gap, Hash,
-    KitSegment, KitVerdict, LOG_HEAD_BYTES, Malformed, Manifest, Member, Numbered, Outcome, Records, Salt,
-    Sealing, Segment, Sent, SessionLog, Shown, SurgeonSegment, Utc, What,
-    five_keys::{FiveKeys, Plan},
-    merkle,
-    verify::{Frame, Leaf, Problem, Report, Verdict, redact, verify},
+    BadLog, Cbor, Checkpoint, Closing, DisplayReport, Entry, Event, FrameEntry, Gap, Hash, KitSegment,
+    LOG_HEAD_BYTES, Link, Malformed, Manifest, Numbered, Records, Salt, Segment, SessionLog, SurgeonSegment,
+    What,
+    five_keys::FiveKeys,
+    verify::{Leaf, Problem, Verdict, redact},
 };
-use farhand_wire::{
-    Challenge, Command, EdgeTick, EngagementId, FrameId, HoldNumber, KitBootId, KitTick, LeaseToken,
-    LeaseTranscript, MacKey, Pose, PublicKey, Role, Said, Sequence, SessionId, Statement,
-};
+use farhand_wire::{EdgeTick, LeaseToken, Said};
 use proptest::prelude::*;
-
-const SESSION: SessionId = SessionId([9; 16]);
-const TOKEN: LeaseToken = LeaseToken(3);
-const BOOT: KitBootId = KitBootId([5; 16]);
-
-fn key(number: u8) -> SigningKey {
-    SigningKey::from_bytes(&[number; 32])
-}
-
-fn public(number: u8) -> PublicKey {
-    PublicKey(key(number).verifying_key().to_bytes())
-}
-
-const SURGEON: u8 = 1;
-const BEDSIDE: u8 = 2;
-const FIELD: u8 = 3;
-const EDGE: u8 = 4;
-const KIT: u8 = 5;
-const SESSION_KEY: u8 = 6;
-
-fn at(ms: u64) -> Utc {
-    Utc { us: 1_760_000_000_000_000 + ms * 1000, uncertainty_us: 2000 }
-}
-
-fn command(sequence: u64, frame: u64) -> Vec<u8> {
-    let command = Command {
-        session: SESSION,
-        token: TOKEN,
-        sequence: Sequence(sequence),
-        kit_tick_echo: KitTick(sequence * 4000),
-        arm: 0,
-        dead_man: true,
-        clutch: false,
-        engagement: EngagementId(1),
-        hold: HoldNumber(1),
-        target: Pose::default(),
-        jaw_rad: 0.1,
-        frame_seen: FrameId(frame),
-        frame_age_us: Some(20_000),
-    };
-    command.seal(&MacKey::new(&[1; 32])).to_vec()
-}
-
-fn frame(number: u64) -> FrameEntry {
-    FrameEntry {
-        frame: FrameId(number),
-        rtp_timestamp: number as u32 * 3000,
-        captured: EdgeTick(number * 33_000),
-        kit_tick_at_capture: KitTick(number * 33_000),
-        key_frame: number == 1,
-        au_hash: Hash::of(&number.to_le_bytes()),
-        picture_hash: picture(number),
-        au_bytes: 25_000,
-    }
-}
-
-fn picture(number: u64) -> Hash {
-    Hash::of(&[b"picture", &number.to_le_bytes()[..]].concat())
-}
-
-/// What goes onto the ledger and into the log while a session runs.
-struct Theatre {
-    keys: FiveKeys,
-    log: SessionLog,
-    file: Vec<u8>,
-    leaves: Vec<Vec<u8>>,
-    checkpoints: Vec<Vec<u8>>,
-    counts: Closing,
-    surgeon: Chain,
-    display: Chain,
-    kit: Chain,
-    now_ms: u64,
-}
-
-impl Theatre {
-    fn open() -> Self {
-        let mut keys = FiveKeys::new([8; 32]);
-        let person =
-            |number, role| Member { key: public(number), role, pseudonym: format!("person {number}") };
-        let plan = Plan {
-            session: SESSION,
-            roster: vec![person(SURGEON, Role::Surgeon), person(BEDSIDE, Role::Bedside)],
-            edge: public(EDGE),
-            kit: &key(KIT),
-            field: &key(FIELD),
-            limits_digest: Hash::of(b"limits"),
-            arm_digest: Hash::of(b"arm"),
-            at: at(0),
-        };
-        let evidence = keys.open(plan).unwrap().to_bytes();
-        let log = SessionLog::new(SESSION);
-        let mut theatre = Self {
-            keys,
-            file: log.head().to_vec(),
-            log,
-            leaves: vec![],
-            checkpoints: vec![],
-            counts: Closing::default(),
-            surgeon: Chain::new(SESSION),
-            display: Chain::new(SESSION),
-            kit: Chain::new(SESSION),
-            now_ms: 0,
-        };
-        theatre.record(What::Opened { evidence });
-        theatre.record(What::Clock { utc: at(1) });
-        theatre.say(SURGEON, Said::Endorse { session_key: public(SESSION_KEY) });
-        for person in [BEDSIDE, SESSION_KEY] {
-            theatre.say(person, Said::Arm { challenge: Challenge([1; 32]) });
-        }
-        let x25519 = PublicKey([7; 32]);
-        let transcript = LeaseTranscript {
-            session: SESSION,
-            token: TOKEN,
-            boot: BOOT,
-            holder: public(SESSION_KEY),
-            kit: public(KIT),
-            holder_x25519: x25519,
-            kit_x25519: x25519,
-        };
-        theatre.say(KIT, Said::LeaseGrant { transcript });
-        theatre
-    }
-
-    fn record(&mut self, what: What) {
-        self.now_ms += 1;
-        let salt = Salt(*Hash::of(&self.now_ms.to_le_bytes()).0.first_chunk().unwrap());
-        let record = self.log.append(salt, EdgeTick(self.now_ms * 1000), what).unwrap();
-        self.leaves.push(record.bytes[12..].to_vec());
-        self.file.extend(record.bytes);
-    }
-
-    fn say(&mut self, author: u8, said: Said) {
-        self.counts.statements += 1;
-        self.record(What::Statement { signed: Statement { session: SESSION, said }.sign(&key(author)) });
-    }
-
-    fn frame(&mut self, number: u64) {
-        self.counts.frames += 1;
-        self.record(What::Frame(frame(number)));
-    }
-
-    fn command(&mut self, sequence: u64, frame: u64) {
-        self.counts.commands += 1;
-        self.record(What::Command { frame: command(sequence, frame) });
-    }
-
-    fn surgeon_lists(&mut self, sent: &[(u64, u64)]) {
-        self.counts.surgeon_segments += 1;
-        let sent = sent.iter().map(|&(sequence, frame)| Sent {
-            sequence: Sequence(sequence),
-            hash: Hash::of(&command(sequence, frame)),
-        });
-        let segment = SurgeonSegment { link: self.surgeon.next(), token: TOKEN, sent: sent.collect() };
-        let signed = segment.sign(&key(SESSION_KEY)).unwrap();
-        self.surgeon.extend(segment.link, &signed).unwrap();
-        self.record(What::SurgeonSegment { signed });
-    }
-
-    fn kit_judges(&mut self, taken_in: &[u64]) {
-        self.counts.kit_segments += 1;
-        let link = self.kit.next();
-        let verdict = |&sequence: &u64| KitVerdict {
-            sequence: Sequence(sequence),
-            tick: KitTick(link.number * 100_000 + 5),
-            outcome: Outcome::TakenIn,
-        };
-        let segment = KitSegment {
-            link,
-            boot: BOOT,
-            from: KitTick(link.number * 100_000),
-            to: KitTick((link.number + 1) * 100_000),
-            token: TOKEN,
-            unauthentic: 0,
-            verdicts: taken_in.iter().map(verdict).collect(),
-        };
-        let signed = segment.sign(&key(KIT)).unwrap();
-        self.kit.extend(link, &signed).unwrap();
-        self.record(What::KitSegment { signed });
-    }
-
-    fn display_reports(&mut self, shown: &[(u64, Hash)]) {
-        self.counts.display_reports += 1;
-        let shown = shown.iter().map(|&(number, picture_hash)| Shown {
-            frame: FrameId(number),
-            picture_hash,
-            shown_us: number * 33_000,
-            glass_to_glass_us: 30_000,
-        });
-        let report = DisplayReport { link: self.display.next(), shown: shown.collect() };
-        let signed = report.sign(&key(SESSION_KEY)).unwrap();
-        self.display.extend(report.link, &signed).unwrap();
-        self.record(What::DisplayReport { signed });
-    }
-
-    fn commit(&mut self, event: Event) -> Vec<u8> {
-        let at = at(self.now_ms);
-        let signed = self.keys.sign(&key(EDGE), at, event).unwrap();
-        self.keys.commit(at, vec![signed]).unwrap()[0].to_bytes()
-    }
-
-    fn checkpoint(&mut self) {
-        let checkpoint = self.log.checkpoint().unwrap();
-        let proof = self.commit(Event::Checkpoint(checkpoint));
-        self.checkpoints.push(proof);
-    }
-
-    /// A tenth of a second of work: three frames, then commands that name the newest of them, then what was signed.
-    fn work(&mut self, tenth: u64) {
-        let frames = tenth * 3 + 1..tenth * 3 + 4;
-        frames.clone().for_each(|number| self.frame(number));
-        let commands: Vec<(u64, u64)> = (tenth * 5 + 1..tenth * 5 + 6).map(|s| (s, frames.end - 1)).collect();
-        // Every fifth command is lost on its way to the edge box, as commands may be.
-        let arrived: Vec<(u64, u64)> = commands.iter().copied().filter(|(s, _)| s % 5 != 0).collect();
-        arrived.iter().for_each(|&(sequence, frame)| self.command(sequence, frame));
-        self.surgeon_lists(&commands);
-        self.kit_judges(&arrived.iter().map(|(s, _)| *s).collect::<Vec<_>>());
-        self.display_reports(&frames.map(|number| (number, picture(number))).collect::<Vec<_>>());
-        self.checkpoint();
-    }
-
-    fn close(mut self) -> Session {
-        let closing = Closing { reason: "done".to_owned(), ..self.counts.clone() };
-        self.record(What::Closed(closing));
-        self.seal()
-    }
-
-    fn seal(mut self) -> Session {
-        let manifest = Manifest::new(SESSION, self.keys.trust().to_bytes(), Binding::Link, vec![]).to_bytes();
-        let leaves: Vec<Hash> = self.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
-        let sealing = Sealing {
-            session: SESSION,
-            tree_size: leaves.len() as u64,
-            root: merkle::root(&leaves),
-            manifest: Hash::of(&manifest),
-            commands: self.counts.commands,
-            frames: self.counts.frames,
-        };
-        let seal = self.commit(Event::Sealed(sealing));
-        let leaves = self.leaves.into_iter().map(Leaf::Whole).collect();
-        Session { keys: self.keys, manifest, seal, checkpoints: self.checkpoints, leaves, file: self.file }
-    }
-}
-
-/// A sealed session, as a bundle would hold it.
-struct Session {
-    keys: FiveKeys,
-    manifest: Vec<u8>,
-    seal: Vec<u8>,
-    checkpoints: Vec<Vec<u8>>,
-    leaves: Vec<Leaf>,
-    file: Vec<u8>,
-}
-
-impl Session {
-    fn good() -> Self {
-        let mut theatre = Theatre::open();
-        (0..4).for_each(|tenth| theatre.work(tenth));
-        theatre.close()
-    }
-
-    fn verify(&self, trust: Option<&farhand_ledger::TrustRoot>) -> Report {
-        let bundle = Frame {
-            manifest: self.manifest.clone(),
-            seal: self.seal.clone(),
-            checkpoints: self.checkpoints.clone().into_iter(),
-        };
-        verify(bundle, self.leaves.iter().cloned().map(Ok::<_, Infallible>), trust).unwrap()
-    }
-
-    fn verdict(&self) -> Verdict {
-        self.verify(Some(self.keys.trust())).verdict
-    }
-
-    fn problems(&self) -> Vec<Problem> {
-        self.verify(Some(self.keys.trust())).findings.into_iter().map(|finding| finding.problem).collect()
-    }
-
-    fn bytes(&self, number: usize) -> &[u8] {
-        match &self.leaves[number] {
-            Leaf::Whole(bytes) => bytes,
-            Leaf::Redacted(_) => panic!("redacted"),
-        }
-    }
-
-    fn find(&self, wanted: impl Fn(&What) -> bool) -> usize {
-        (0..self.leaves.len()).find(|&n| wanted(&Entry::read(self.bytes(n)).unwrap().what)).unwrap()
-    }
-}
+use theatre::{
+    BEDSIDE, EDGE, KIT, SESSION, SURGEON, Session, TOKEN, Theatre, at, command, frame, picture, public,
+};
 
 /// Goal: a good session holds, without a single finding, and the report counts what there was.
 #[test]
@@ -519,6 +229,106 @@ fn mischief_before_sealing_is_found() {
             },
             |p| matches!(p, Problem::NoCode { .. }),
         ),
+    ];
+    for (what, mischief, names_it) in cases {
+        let mut theatre = Theatre::open();
+        theatre.work(0);
+        mischief(&mut theatre);
+        let session = theatre.close();
+        let problems = session.problems();
+        assert!(problems.iter().any(names_it), "{what}: {problems:?}");
+        assert_eq!(session.verdict(), Verdict::DoesNotHold, "{what}");
+    }
+}
+
+/// Goal: whoever says what is not theirs to say, or at a time that can't be, is found, though every signature is good and
+/// every number in order.
+#[test]
+fn the_wrong_author_or_time_is_found() {
+    let cases: &[Mischief] = &[
+        (
+            "a kit segment that names another before it",
+            |t| {
+                t.kit.skip_to(Link { number: 1, ..t.kit.next() }, b"another");
+                t.kit_judges(&[]);
+            },
+            |p| matches!(p, Problem::Chain { .. }),
+        ),
+        ("another kit's segment", |t| t.kit_says(EDGE, &[], |_| {}), |p| matches!(p, Problem::Author { .. })),
+        (
+            "a hole in the kit's time",
+            |t| t.kit_says(KIT, &[], |s| s.from.0 += 1),
+            |p| matches!(p, Problem::KitTime { .. }),
+        ),
+        (
+            "a verdict outside its segment",
+            |t| {
+                t.command(6, 3);
+                t.surgeon_lists(&[(6, 3)]);
+                t.kit_says(KIT, &[6], |s| s.verdicts[0].tick = s.to);
+            },
+            |p| matches!(p, Problem::VerdictTime { .. }),
+        ),
+        ("a list by the bedside", |t| t.lists_nothing(BEDSIDE), |p| matches!(p, Problem::Author { .. })),
+        (
+            "a list by a surgeon who does not hold the token",
+            |t| {
+                t.say(SURGEON, Said::Endorse { session_key: public(50) });
+                t.lists_nothing(50);
+            },
+            |p| matches!(p, Problem::NotHolder { .. }),
+        ),
+        ("one token for two", |t| t.grant(BEDSIDE), |p| matches!(p, Problem::TwoHolders { .. })),
+        (
+            "a clock that falls",
+            |t| {
+                t.now_ms -= 2;
+                t.record(What::Clock { utc: at(1) });
+            },
+            |p| matches!(p, Problem::Recorded { .. }),
+        ),
+        (
+            "a frame captured before the one before",
+            |t| {
+                t.counts.frames += 1;
+                t.record(What::Frame(FrameEntry { captured: EdgeTick(1), ..frame(4) }));
+            },
+            |p| matches!(p, Problem::FrameTime { .. }),
+        ),
+        (
+            "a checkpoint by the kit",
+            |t| {
+                t.record(What::Clock { utc: at(2) });
+                let checkpoint = t.log.checkpoint().unwrap();
+                let proof = t.commit_by(KIT, t.now_ms, Event::Checkpoint(checkpoint));
+                t.checkpoints.push(proof);
+            },
+            |p| matches!(p, Problem::CheckpointAuthor { .. }),
+        ),
+        (
+            "checkpoints committed in the wrong order",
+            |t| {
+                let checkpoints = [3, 4].map(|ms| {
+                    t.record(What::Clock { utc: at(ms) });
+                    t.log.checkpoint().unwrap()
+                });
+                let second = t.commit(Event::Checkpoint(checkpoints[1]));
+                let first = t.commit(Event::Checkpoint(checkpoints[0]));
+                t.checkpoints.extend([first, second]);
+            },
+            |p| matches!(p, Problem::CheckpointOrder { .. }),
+        ),
+        (
+            "a checkpoint from the future",
+            |t| {
+                t.record(What::Clock { utc: at(2) });
+                let checkpoint = t.log.checkpoint().unwrap();
+                let proof = t.commit_by(EDGE, t.now_ms + 60_000, Event::Checkpoint(checkpoint));
+                t.checkpoints.push(proof);
+            },
+            |p| matches!(p, Problem::CheckpointTime { .. }),
+        ),
+        ("a seal by the kit", |t| t.sealer = KIT, |p| matches!(p, Problem::SealAuthor { .. })),
     ];
     for (what, mischief, names_it) in cases {
         let mut theatre = Theatre::open();

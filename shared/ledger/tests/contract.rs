@@ -1,0 +1,64 @@
+//! `evidence.cddl` is the contract for whatever is CBOR: what this crate writes must be what it says.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
+
+mod theatre;
+
+use cddl_cat::validate_cbor_bytes;
+use farhand_ledger::{Batch, Cbor, Entry, LedgerId, OpeningEvidence, TransactionProof, What};
+use farhand_wire::Signed;
+use theatre::{Session, at};
+
+const CONTRACT: &str = include_str!("../evidence.cddl");
+
+fn conforms(rule: &str, bytes: &[u8]) {
+    if let Err(error) = validate_cbor_bytes(rule, CONTRACT, bytes) {
+        panic!("{rule}: {error}");
+    }
+}
+
+fn body(signed: &[u8]) -> Vec<u8> {
+    Signed::read(signed).unwrap().body
+}
+
+fn proof_conforms(bytes: &[u8]) {
+    conforms("transaction-proof", bytes);
+    conforms("transaction", &body(&TransactionProof::read(bytes).unwrap().transaction));
+}
+
+/// Goal: every leaf, segment, transaction, proof, batch, manifest and trust root of a whole session is what the contract
+/// says.
+#[test]
+fn a_whole_session_is_what_the_contract_says() {
+    let session = Session::good();
+    conforms("manifest", &session.manifest);
+    conforms("trust-root", &session.keys.trust().to_bytes());
+    conforms("batch", &Batch::new(LedgerId([1; 16]), at(0), vec![vec![0; 98]]).unwrap().to_bytes());
+    session.checkpoints.iter().chain([&session.seal]).for_each(|proof| proof_conforms(proof));
+    for number in 0..session.leaves.len() {
+        conforms("leaf", session.bytes(number));
+        match Entry::read(session.bytes(number)).unwrap().what {
+            What::Opened { evidence } => {
+                conforms("opening-evidence", &evidence);
+                let OpeningEvidence { opening, consent, custody } = OpeningEvidence::read(&evidence).unwrap();
+                [opening, consent].iter().chain(&custody).for_each(|proof| proof_conforms(&proof.to_bytes()));
+            }
+            What::SurgeonSegment { signed } => conforms("surgeon-segment", &body(&signed)),
+            What::KitSegment { signed } => conforms("kit-segment", &body(&signed)),
+            What::DisplayReport { signed } => conforms("display-report", &body(&signed)),
+            _ => {}
+        }
+    }
+}
+
+/// Goal: the contract is not so wide that anything conforms.
+#[test]
+fn what_is_not_evidence_does_not_conform() {
+    let session = Session::good();
+    for rule in ["manifest", "trust-root", "transaction-proof", "batch", "opening-evidence", "kit-segment"] {
+        assert!(validate_cbor_bytes(rule, CONTRACT, session.bytes(3)).is_err(), "{rule}");
+    }
+    let mut leaf = session.bytes(3).to_vec();
+    assert_eq!(leaf[0], 0x84);
+    leaf[0] = 0x83;
+    assert!(validate_cbor_bytes("leaf", CONTRACT, &leaf).is_err());
+}

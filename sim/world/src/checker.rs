@@ -1,0 +1,308 @@
+//! An independent witness of the kit: it sees what was delivered and what was permitted, and knows which messages were
+//! forged or damaged, because the world did it. It shares no code with the guard and is written from the promises alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use farhand_motion::{ArmLimits, ArmModel, Joints};
+use farhand_wire::{
+    Action, ArmSetpoint, Challenge, Command, FrameMark, Kind, LeaseToken, PressId, PublicKey, Role, Said,
+    Statement,
+};
+
+const TICK_S: f64 = 1e-3;
+const COMMAND_AGE_US_MAX: u64 = 300_000;
+const PICTURE_AGE_US_MAX: u64 = 400_000;
+const SILENCE_US_MAX: u64 = 50_000;
+const LAG_MM_MAX: f64 = 10.0;
+/// Rounding, relative.
+const ROUNDING: f64 = 1e-6;
+
+/// A promise broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub promise: &'static str,
+    pub tick_us: u64,
+    pub words: String,
+}
+
+/// A command that may move the tool, as far as its own content goes.
+#[derive(Clone, Copy, Debug)]
+struct Basis {
+    at_us: u64,
+    token: LeaseToken,
+    target_mm: [f64; 3],
+}
+
+/// Watches one kit, across its restarts.
+#[derive(Debug)]
+pub struct Checker {
+    limits: ArmLimits,
+    model: ArmModel,
+    people: BTreeMap<PublicKey, (PublicKey, Role)>,
+    frames: BTreeMap<u64, u64>,
+    newest: BTreeMap<LeaseToken, u64>,
+    basis: Option<Basis>,
+    arming: BTreeMap<Challenge, BTreeSet<PublicKey>>,
+    clearing: BTreeMap<Challenge, BTreeSet<PublicKey>>,
+    armed: bool,
+    latched: BTreeSet<PressId>,
+    cleared: BTreeSet<PressId>,
+    /// The tool may not move until the dead-man was seen up by someone who knew of this tick.
+    release_after_us: Option<u64>,
+    /// The greatest token under which anything was sent, and under which the tool moved.
+    highest: LeaseToken,
+    token: LeaseToken,
+    last: Option<ArmSetpoint>,
+    velocity: [f64; 6],
+    /// The dead-man is up, or an e-stop came: the tool is stopping, or stands.
+    stopping: bool,
+    violations: Vec<Violation>,
+    pub moves: u64,
+}
+
+impl Checker {
+    /// `people`: link keys and roles, as the roster has them.
+    #[must_use]
+    pub fn new(model: ArmModel, people: impl IntoIterator<Item = (PublicKey, Role)>) -> Self {
+        Self {
+            limits: *model.limits(),
+            model,
+            people: people.into_iter().map(|(key, role)| (key, (key, role))).collect(),
+            frames: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            basis: None,
+            arming: BTreeMap::new(),
+            clearing: BTreeMap::new(),
+            armed: false,
+            latched: BTreeSet::new(),
+            cleared: BTreeSet::new(),
+            release_after_us: Some(0),
+            highest: LeaseToken(0),
+            token: LeaseToken(0),
+            last: None,
+            velocity: [0.0; 6],
+            stopping: false,
+            violations: Vec::new(),
+            moves: 0,
+        }
+    }
+
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// The kit lost its memory: nobody is armed, endorsed or engaged, and its clock starts anew. The arm stands where its
+    /// own brakes stopped it.
+    pub fn kit_restarted(&mut self) {
+        self.people.retain(|speaker, (member, _)| speaker == member);
+        self.frames.clear();
+        self.newest.clear();
+        (self.basis, self.armed, self.last) = (None, false, None);
+        (self.velocity, self.stopping) = ([0.0; 6], false);
+        self.latched.clear();
+        self.cleared.clear();
+        self.arming.clear();
+        self.clearing.clear();
+        self.release_after_us = Some(0);
+    }
+
+    /// A message reached the kit. `genuine`: by whom it claims, and untouched on the way.
+    pub fn delivered(&mut self, now_us: u64, bytes: &[u8], genuine: bool) {
+        if !genuine {
+            return;
+        }
+        match Kind::of(bytes) {
+            Ok(Kind::Command) => {
+                if let Ok(command) = Command::read(bytes) {
+                    self.command(now_us, &command);
+                }
+            }
+            Ok(Kind::FrameMark) => {
+                if let Ok(mark) = FrameMark::read(bytes) {
+                    self.frames.insert(mark.frame.0, mark.kit_tick_at_capture.0);
+                }
+            }
+            Ok(Kind::Signed) => {
+                if let Ok((author, statement)) = Statement::open(bytes) {
+                    self.statement(now_us, author, statement.said);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn command(&mut self, now_us: u64, command: &Command) {
+        if command.token < self.highest {
+            return;
+        }
+        self.highest = command.token;
+        let newest = self.newest.entry(command.token).or_default();
+        if command.sequence.0 <= *newest {
+            return;
+        }
+        *newest = command.sequence.0;
+        if !command.dead_man {
+            self.stopping = true;
+            self.basis = None;
+            if self.release_after_us.is_some_and(|after_us| command.kit_tick_echo.0 >= after_us) {
+                self.release_after_us = None;
+            }
+            return;
+        }
+        let echo_us = command.kit_tick_echo.0;
+        let command_fresh = echo_us <= now_us && now_us - echo_us <= COMMAND_AGE_US_MAX;
+        let picture_fresh = self
+            .frames
+            .get(&command.frame_seen.0)
+            .is_some_and(|captured_us| now_us.saturating_sub(*captured_us) <= PICTURE_AGE_US_MAX);
+        if command_fresh && picture_fresh {
+            let target_mm = command.target.position_m.map(|m| m * 1e3);
+            self.basis = Some(Basis { at_us: now_us, token: command.token, target_mm });
+        }
+    }
+
+    fn statement(&mut self, now_us: u64, author: PublicKey, said: Said) {
+        if let Said::Endorse { session_key } = said {
+            if let Some((member, role)) =
+                self.people.get(&author).copied().filter(|(member, _)| *member == author)
+            {
+                self.people.insert(session_key, (member, role));
+            }
+            return;
+        }
+        let Some((member, role)) = self.people.get(&author).copied() else { return };
+        match said {
+            Said::EStop { press } => {
+                if !self.cleared.contains(&press) && self.latched.insert(press) {
+                    self.stop();
+                }
+            }
+            Said::ClearEStop { challenge } => {
+                self.clearing.entry(challenge).or_default().insert(member);
+                if !self.latched.is_empty() && self.enough(&self.clearing[&challenge]) {
+                    self.cleared.append(&mut self.latched);
+                    self.release_after_us = Some(now_us);
+                }
+            }
+            Said::Arm { challenge } => {
+                self.arming.entry(challenge).or_default().insert(member);
+                self.armed |= self.enough(&self.arming[&challenge]);
+            }
+            Said::Disarm {} if role == Role::Bedside => {
+                self.armed = false;
+                self.stop();
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self) {
+        self.basis = None;
+        self.stopping = true;
+    }
+
+    fn enough(&self, signed: &BTreeSet<PublicKey>) -> bool {
+        let role = |member: &PublicKey| self.people.get(member).map(|(_, role)| *role);
+        signed.len() >= 2 && signed.iter().any(|member| role(member) == Some(Role::Bedside))
+    }
+
+    /// The kit permitted this in the tick.
+    pub fn permitted(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
+        if setpoint.action == Action::Move {
+            self.moves += 1;
+            self.check_move(now_us, setpoint);
+        }
+        if let Some(last) = self.last {
+            self.check_step(now_us, &last, setpoint);
+        }
+        self.last = Some(*setpoint);
+    }
+
+    fn check_move(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
+        let Some(basis) = self.basis else {
+            return self.broken("P1", now_us, "moves without a fresh command under a held dead-man".into());
+        };
+        if now_us - basis.at_us > SILENCE_US_MAX + 1_000 {
+            self.broken(
+                "P3",
+                now_us,
+                format!("still moves {} ms after the last command", (now_us - basis.at_us) / 1000),
+            );
+        }
+        if !self.armed {
+            self.broken("P1", now_us, "moves though two people have not armed it".into());
+        }
+        if !self.latched.is_empty() {
+            self.broken("P4", now_us, "moves under a latched e-stop".into());
+        }
+        if self.release_after_us.is_some() {
+            self.broken("P3", now_us, "moves though the dead-man was not released since the stop".into());
+        }
+        if basis.token < self.token {
+            self.broken("P8", now_us, format!("follows token {} after {}", basis.token, self.token));
+        }
+        self.token = self.token.max(basis.token);
+        let lag_mm = distance(self.tip_mm(setpoint), basis.target_mm);
+        if lag_mm > LAG_MM_MAX + 0.5 {
+            self.broken("P2", now_us, format!("chases a target {lag_mm:.1} mm away"));
+        }
+    }
+
+    fn check_step(&mut self, now_us: u64, last: &ArmSetpoint, next: &ArmSetpoint) {
+        for joint in 0..6 {
+            let velocity = (next.joints[joint] - last.joints[joint]) / TICK_S;
+            self.check_joint(now_us, joint, next.joints[joint], velocity, next.action);
+            self.velocity[joint] = velocity;
+        }
+        let tip_mm_s = distance(self.tip_mm(last), self.tip_mm(next)) / TICK_S;
+        if tip_mm_s > self.limits.tip_speed_mm_s_max * (1.0 + 1e-3) {
+            self.broken("P5", now_us, format!("tip at {tip_mm_s:.1} mm/s"));
+        }
+        if next.action == Action::Hold && next.joints != last.joints {
+            self.broken("P2", now_us, "drifts while holding".into());
+        }
+        if next.action == Action::Move {
+            self.stopping = false;
+        }
+    }
+
+    fn check_joint(&mut self, now_us: u64, joint: usize, position: f64, velocity: f64, action: Action) {
+        let limits = self.limits;
+        let (min, max) = (limits.position_rad_m_min[joint], limits.position_rad_m_max[joint]);
+        if !(min - ROUNDING..=max + ROUNDING).contains(&position) {
+            self.broken("P5", now_us, format!("joint {joint} at {position}, outside {min} to {max}"));
+        }
+        let fastest = limits.velocity_rad_m_s_max[joint];
+        if velocity.abs() > fastest * (1.0 + ROUNDING) + ROUNDING {
+            self.broken("P5", now_us, format!("joint {joint} at {velocity} a second, limit {fastest}"));
+        }
+        let brake = limits.stop_deceleration_rad_m_s2_max[joint];
+        let change = (velocity - self.velocity[joint]).abs() / TICK_S;
+        if change > brake * (1.0 + ROUNDING) + ROUNDING {
+            self.broken("P5", now_us, format!("joint {joint} accelerates at {change}, limit {brake}"));
+        }
+        let allowed = (self.velocity[joint].abs() - brake * TICK_S).max(0.0);
+        let stops = self.stopping && matches!(action, Action::Brake | Action::Hold);
+        if stops && velocity.abs() > allowed + ROUNDING {
+            let words = format!("joint {joint} still at {velocity} after the stop, {allowed} allowed");
+            self.broken("P3", now_us, words);
+        }
+    }
+
+    fn tip_mm(&self, setpoint: &ArmSetpoint) -> [f64; 3] {
+        let tip_m = self.model.forward(&Joints(setpoint.joints)).translation;
+        [tip_m.x * 1e3, tip_m.y * 1e3, tip_m.z * 1e3]
+    }
+
+    fn broken(&mut self, promise: &'static str, tick_us: u64, words: String) {
+        // The first few tell the story; a kit gone wrong breaks a promise in every tick.
+        if self.violations.len() < 16 {
+            self.violations.push(Violation { promise, tick_us, words });
+        }
+    }
+}
+
+fn distance(from: [f64; 3], to: [f64; 3]) -> f64 {
+    from.iter().zip(to).map(|(from, to)| (to - from).powi(2)).sum::<f64>().sqrt()
+}

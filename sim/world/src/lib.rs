@@ -1,0 +1,22 @@
+//! The simulated world: everything a session meets outside the software, seeded and in virtual time.
+//!
+//! [`Session`] joins the simulated arm, lines, people and edge box to the real kit, one millisecond a step, and asks an
+//! independent [`Checker`] after every one of them. The arm and the aircraft also run live, as processes of their own.
+
+pub mod aircraft;
+mod arm;
+mod checker;
+pub mod live;
+mod network;
+mod people;
+mod session;
+mod surgeon;
+mod task;
+
+pub use arm::{Arm, WATCHDOG_US};
+pub use checker::{Checker, Violation};
+pub use network::{Delivery, Impairment, Line};
+pub use people::{Keys, Person};
+pub use session::{CannotBegin, Options, Outcome, Session, soak};
+pub use surgeon::{Console, Sent};
+pub use task::{GRASP_MM, Task};

@@ -1,0 +1,326 @@
+//! A scripted surgeon at a console: takes control, reaches for the target, grasps it, lets go, and starts again.
+//!
+//! It keeps the console's side of every bargain that a real console keeps: it starts an engagement only from a held
+//! setpoint that an authentic state told it, sends absolute targets, and repeats releases.
+
+use farhand_wire::{
+    Command, EngagementId, FrameId, FrameRecord, HoldNumber, Kind, KitNotice, KitState, KitTick, LeaseKeys,
+    LeaseToken, LeaseTranscript, Mode, Pose, PublicKey, Said, Sequence, SessionId, Statement, state_flags,
+};
+use x25519_dalek::{PublicKey as Point, StaticSecret};
+
+use crate::Person;
+
+/// A command in so many ms while the dead-man is held.
+const COMMAND_MS: u64 = 8;
+/// How fast the hand goes, and how far ahead of the tool it gets.
+const HAND_MM_S: f64 = 25.0;
+const LEAD_MM_MAX: f64 = 5.0;
+const ARRIVED_MM: f64 = 0.3;
+const OPEN_RAD: f64 = 0.6;
+const JAW_RAD_S: f64 = 2.0;
+
+/// Something that a console sends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sent {
+    Unreliable(Vec<u8>),
+    Reliable(Vec<u8>),
+}
+
+/// What the hand is doing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hand {
+    /// The dead-man is up, since when.
+    Away { since_us: u64 },
+    /// It is held, from this held setpoint on.
+    Engaged { hold: HoldNumber, since_us: u64 },
+}
+
+#[derive(Debug)]
+struct Control {
+    token: LeaseToken,
+    keys: LeaseKeys,
+}
+
+/// The surgeon and the console, as one pure machine.
+pub struct Console {
+    pub person: Person,
+    session: SessionId,
+    kit: PublicKey,
+    secret: StaticSecret,
+    requests: u8,
+    requested_us: u64,
+    waiting: Option<(LeaseTranscript, LeaseKeys)>,
+    control: Option<Control>,
+    notice: Option<KitNotice>,
+    state: Option<KitState>,
+    frame: FrameId,
+    sequence: u64,
+    engagement: u64,
+    hand: Hand,
+    target: Pose,
+    jaw_rad: f64,
+    sent_us: u64,
+    /// Where the object is, and whether it has been taken: the surgeon sees that.
+    goal_mm: [f64; 3],
+    done: bool,
+    closing: bool,
+    /// The surgeon keeps the pedal down whatever happens, as a foot asleep would.
+    pub stuck: bool,
+    began: bool,
+}
+
+impl std::fmt::Debug for Console {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Console")
+            .field("hand", &self.hand)
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Console {
+    #[must_use]
+    pub fn new(person: Person, session: SessionId, kit: PublicKey, seed: u8) -> Self {
+        Self {
+            person,
+            session,
+            kit,
+            secret: StaticSecret::from([seed; 32]),
+            requests: seed,
+            requested_us: 0,
+            waiting: None,
+            control: None,
+            notice: None,
+            state: None,
+            frame: FrameId(0),
+            sequence: 0,
+            engagement: 0,
+            hand: Hand::Away { since_us: 0 },
+            target: Pose::default(),
+            jaw_rad: 0.0,
+            sent_us: 0,
+            goal_mm: [0.0; 3],
+            done: false,
+            closing: false,
+            stuck: false,
+            began: false,
+        }
+    }
+
+    /// What the surgeon is looking for.
+    pub fn look_at(&mut self, goal_mm: [f64; 3], done: bool) {
+        (self.goal_mm, self.done) = (goal_mm, done);
+    }
+
+    #[must_use]
+    pub fn notice(&self) -> Option<&KitNotice> {
+        self.notice.as_ref()
+    }
+
+    /// The newest authentic state.
+    #[must_use]
+    pub fn state(&self) -> Option<&KitState> {
+        self.state.as_ref()
+    }
+
+    /// Whether the hand is on the tool.
+    #[must_use]
+    pub fn is_engaged(&self) -> bool {
+        matches!(self.hand, Hand::Engaged { .. })
+    }
+
+    /// Takes the hand off, as anybody does now and then.
+    pub fn let_go(&mut self, now_us: u64) {
+        if self.is_engaged() && !self.stuck {
+            self.hand = Hand::Away { since_us: now_us };
+        }
+    }
+
+    /// Takes a message in. What is not authentic is not looked at.
+    pub fn receive(&mut self, bytes: &[u8], out: &mut Vec<Sent>) {
+        match Kind::of(bytes) {
+            Ok(Kind::Signed) => self.statement(bytes, out),
+            Ok(Kind::KitState) => self.kit_state(bytes),
+            Ok(Kind::FrameRecord) => {
+                if let Ok(record) = FrameRecord::read(bytes) {
+                    self.frame = self.frame.max(record.frame);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn statement(&mut self, bytes: &[u8], out: &mut Vec<Sent>) {
+        let Ok((author, statement)) = Statement::open(bytes) else { return };
+        if author != self.kit || statement.session != self.session {
+            return;
+        }
+        match statement.said {
+            Said::Notice { notice } => self.heed(notice),
+            Said::LeaseGrant { transcript } => self.granted(transcript, out),
+            _ => {}
+        }
+    }
+
+    /// A kit that was restarted has forgotten everybody.
+    fn heed(&mut self, notice: KitNotice) {
+        if self.notice.as_ref().is_some_and(|last| last.boot != notice.boot) {
+            (self.control, self.waiting, self.state, self.began) = (None, None, None, false);
+            self.hand = Hand::Away { since_us: 0 };
+        }
+        self.notice = Some(notice);
+    }
+
+    fn kit_state(&mut self, bytes: &[u8]) {
+        let adopted = |keys: &LeaseKeys| KitState::open(bytes, &keys.kit_to_console).ok();
+        if let Some(state) = self.control.as_ref().and_then(|control| adopted(&control.keys)) {
+            if self.state.as_ref().is_none_or(|last| last.tick < state.tick) {
+                self.state = Some(state);
+            }
+        } else if let Some((transcript, keys)) = self.waiting.take() {
+            match adopted(&keys) {
+                Some(state) => self.take_control(transcript.token, keys, state),
+                None => self.waiting = Some((transcript, keys)),
+            }
+        }
+    }
+
+    fn take_control(&mut self, token: LeaseToken, keys: LeaseKeys, state: KitState) {
+        self.control = Some(Control { token, keys });
+        (self.sequence, self.engagement) = (0, 0);
+        self.state = Some(state);
+    }
+
+    fn granted(&mut self, transcript: LeaseTranscript, out: &mut Vec<Sent>) {
+        let ours = transcript.holder == self.person.keys.speaker()
+            && transcript.kit == self.kit
+            && transcript.holder_x25519 == PublicKey(Point::from(&self.secret).to_bytes());
+        let shared = self.secret.diffie_hellman(&Point::from(transcript.kit_x25519.0));
+        let Some(keys) = LeaseKeys::derive(&transcript, &shared).filter(|_| ours) else { return };
+        self.control = None;
+        self.waiting = Some((transcript, keys));
+        out.push(Sent::Reliable(self.person.say(Said::LeaseConfirm { transcript })));
+    }
+
+    /// One millisecond of the surgeon's time.
+    pub fn step(&mut self, now_us: u64, out: &mut Vec<Sent>) {
+        if !self.began && self.notice.is_some() {
+            self.began = true;
+            out.push(Sent::Reliable(self.person.endorse()));
+        }
+        self.sign(now_us, out);
+        if self.control.is_some() {
+            self.move_hand(now_us);
+            self.send_command(now_us, out);
+        }
+    }
+
+    /// Rituals, and asking for control.
+    fn sign(&mut self, now_us: u64, out: &mut Vec<Sent>) {
+        let Some(notice) = self.notice.clone() else { return };
+        let (has, challenge) = (|flag| notice.flags & flag != 0, notice.challenge);
+        let signed = if notice.mode == Mode::Stopped as u8 {
+            self.person.sign(now_us, "clear", challenge, Said::ClearEStop { challenge })
+        } else if !has(state_flags::ARMED) {
+            has(state_flags::HOMED)
+                .then(|| self.person.sign(now_us, "arm", challenge, Said::Arm { challenge }))
+                .flatten()
+        } else if !has(state_flags::LEASED) || notice.holder != Some(self.person.keys.speaker()) {
+            self.ask(now_us, &notice)
+        } else {
+            None
+        };
+        out.extend(signed.map(Sent::Reliable));
+    }
+
+    fn ask(&mut self, now_us: u64, notice: &KitNotice) -> Option<Vec<u8>> {
+        if now_us < self.requested_us + 700_000 && self.requested_us > 0 {
+            return None;
+        }
+        self.requested_us = now_us;
+        self.requests = self.requests.wrapping_add(1);
+        self.secret = StaticSecret::from([self.requests; 32]);
+        let x25519 = PublicKey(Point::from(&self.secret).to_bytes());
+        Some(self.person.say(Said::LeaseRequest { challenge: notice.challenge, x25519 }))
+    }
+
+    fn move_hand(&mut self, now_us: u64) {
+        let Some(state) = self.state.clone() else { return };
+        let has = |flag| state.flags & flag != 0;
+        match self.hand {
+            Hand::Away { since_us } => {
+                let ready =
+                    state.mode == Mode::Holding && has(state_flags::AT_REST) && !has(state_flags::ENGAGED);
+                if ready && now_us > since_us + 150_000 {
+                    self.engagement += 1;
+                    (self.target, self.jaw_rad) = (state.setpoint, state.jaw_rad);
+                    self.hand = Hand::Engaged { hold: state.hold, since_us: now_us };
+                }
+            }
+            Hand::Engaged { since_us, .. } => {
+                let lost = !has(state_flags::ENGAGED) || state.engagement != EngagementId(self.engagement);
+                if lost && now_us > since_us + 1_200_000 && !self.stuck {
+                    self.hand = Hand::Away { since_us: now_us };
+                } else if has(state_flags::ENGAGED) {
+                    self.reach(&state);
+                }
+            }
+        }
+    }
+
+    /// One millisecond of reaching: open jaws towards the goal, then closed.
+    fn reach(&mut self, state: &KitState) {
+        let at_mm = self.target.position_m.map(|m| m * 1e3);
+        let tool_mm = state.setpoint.position_m.map(|m| m * 1e3);
+        let away_mm = distance(at_mm, self.goal_mm);
+        if !self.done && away_mm > 1e-6 && distance(at_mm, tool_mm) < LEAD_MM_MAX {
+            let step = (HAND_MM_S / 1e3).min(away_mm) / away_mm;
+            for (axis, goal) in self.goal_mm.iter().enumerate() {
+                self.target.position_m[axis] += (goal - at_mm[axis]) * step / 1e3;
+            }
+        }
+        let arrived = away_mm < ARRIVED_MM && distance(tool_mm, self.goal_mm) < ARRIVED_MM;
+        self.closing = self.done || (arrived && (self.closing || state.jaw_rad > OPEN_RAD - 0.05));
+        let wanted = if self.closing { 0.0 } else { OPEN_RAD };
+        self.jaw_rad += (wanted - self.jaw_rad).clamp(-JAW_RAD_S / 1e3, JAW_RAD_S / 1e3);
+    }
+
+    fn send_command(&mut self, now_us: u64, out: &mut Vec<Sent>) {
+        let every_us = match self.hand {
+            Hand::Engaged { .. } => COMMAND_MS * 1_000,
+            Hand::Away { since_us } if now_us < since_us + 100_000 => COMMAND_MS * 1_000,
+            Hand::Away { .. } => 50_000,
+        };
+        let (Some(control), Some(state)) = (&self.control, &self.state) else { return };
+        if now_us < self.sent_us + every_us {
+            return;
+        }
+        self.sent_us = now_us;
+        self.sequence += 1;
+        let (dead_man, hold) = match self.hand {
+            Hand::Engaged { hold, .. } => (true, hold),
+            Hand::Away { .. } => (false, state.hold),
+        };
+        let command = Command {
+            session: self.session,
+            token: control.token,
+            sequence: Sequence(self.sequence),
+            kit_tick_echo: KitTick(state.tick.0),
+            arm: 0,
+            dead_man,
+            clutch: false,
+            engagement: EngagementId(self.engagement),
+            hold,
+            target: self.target,
+            jaw_rad: self.jaw_rad,
+            frame_seen: self.frame,
+            frame_age_us: None,
+        };
+        out.push(Sent::Unreliable(command.seal(&control.keys.console_to_kit).to_vec()));
+    }
+}
+
+fn distance(from: [f64; 3], to: [f64; 3]) -> f64 {
+    from.iter().zip(to).map(|(from, to)| (to - from).powi(2)).sum::<f64>().sqrt()
+}

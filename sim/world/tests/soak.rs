@@ -1,0 +1,31 @@
+//! Sessions in virtual time keep the promises, and the work gets done.
+
+use farhand_world::{Options, Session, soak};
+
+/// Goal: on a good line nothing is broken, most commands are applied, and objects are grasped.
+#[test]
+fn on_a_good_line_the_work_gets_done() {
+    let outcome = Session::new(Options { seed: 7, seconds: 60, faults: false }).unwrap().run().unwrap();
+    assert_eq!(outcome.violations, []);
+    assert!(outcome.tasks_done >= 3, "{outcome:?}");
+    assert!(outcome.applied * 10 > outcome.commands * 6, "{outcome:?}");
+}
+
+/// Goal: twenty sessions under random faults break no promise, and still get work done.
+#[test]
+fn twenty_sessions_keep_every_promise() {
+    let sum = soak(20, 1, 60, |_| ()).unwrap();
+    assert_eq!(sum.violations, [], "seed 1");
+    assert!(sum.tasks_done >= 20, "{sum:?}");
+    for refusal in ["StaleCommand", "StalePicture", "OldSequence", "EmergencyStopped"] {
+        assert!(sum.refused.contains_key(refusal), "{refusal} never happened: {sum:?}");
+    }
+}
+
+/// Goal: a seed is a story: the same one twice.
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let run = || Session::new(Options { seed: 3, seconds: 40, faults: true }).unwrap().run().unwrap();
+    let (first, second) = (run(), run());
+    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+}

@@ -1,0 +1,294 @@
+//! The tool moves, live: the kit and the arm as processes, the test as their edge box and both people.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use farhand_guard::Limits;
+use farhand_ledger::{
+    Cbor, Hash, Member, Utc,
+    five_keys::{FiveKeys, Plan},
+};
+use farhand_link::{
+    Connection, DeviceKey, DeviceRole, Endpoint, KeepConnected, LinkConfig, Peers, Protocol, SearchLimits,
+};
+use farhand_motion::ArmModel;
+use farhand_tests::{Part, free_port};
+use farhand_wire::{
+    EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitState, KitTick, Mode, PublicKey, Role, Said,
+    SessionId, VERSION, state_flags,
+};
+use farhand_world::{Console, Keys, Person, Sent};
+
+const SESSION: SessionId = SessionId([9; 16]);
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Kit and arm as processes, and everything that this end needs.
+struct Stage {
+    folder: tempfile::TempDir,
+    arm: Part,
+    kit: Part,
+    kit_key: SigningKey,
+    edge: KeepConnected,
+    evidence: Vec<u8>,
+    console: Console,
+    bedside: Person,
+    arm_address: SocketAddr,
+    kit_cable: SocketAddr,
+}
+
+fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (edge_key, kit_device) = (DeviceKey::generate().unwrap(), device(folder.path()));
+        let kit_key = kit_device.signing_key().clone();
+        let (surgeon, bedside) = (Keys::from_seed(41), Keys::from_seed(42));
+        let evidence = opening(folder.path(), &kit_key, &edge_key, &surgeon, &bedside);
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let (listen, arm_address, kit_cable) =
+            (address(free_port()), address(free_port()), address(free_port()));
+        configure(folder.path(), listen, arm_address, kit_cable, &edge_key);
+
+        let peers = Peers::new();
+        peers.allow(kit_device.id(), DeviceRole::Kit).unwrap();
+        let config = LinkConfig::default();
+        let endpoint =
+            Endpoint::bind_connecting(address(0), &edge_key, peers, Protocol::KIT, config).unwrap();
+        let edge = KeepConnected::start(endpoint, listen, kit_device.id(), SearchLimits::default());
+        let surgeon = Person::new(surgeon, Role::Surgeon, SESSION);
+        Self {
+            arm: start_arm(folder.path(), arm_address, kit_cable),
+            kit: start_kit(folder.path()),
+            console: Console::new(surgeon, SESSION, public(&kit_key), 1),
+            bedside: Person::new(bedside, Role::Bedside, SESSION),
+            folder,
+            kit_key,
+            edge,
+            evidence,
+            arm_address,
+            kit_cable,
+        }
+    }
+
+    /// Plays until `done` says so of the newest kit state; what it said last if it never does.
+    async fn play(
+        &mut self,
+        seconds: u64,
+        mut done: impl FnMut(&mut Console, &KitState) -> bool,
+    ) -> Option<KitState> {
+        let began = Instant::now();
+        let mut last = None;
+        while began.elapsed() < Duration::from_secs(seconds) {
+            let Ok(kit) = tokio::time::timeout(Duration::from_secs(5), self.edge.connection()).await else {
+                break;
+            };
+            let mut edge = Edge { kit, began, frame: 0, filmed: began, newest: KitTick(0) };
+            edge.greet(&self.evidence, &self.bedside).await;
+            while edge.kit.end().is_none() && began.elapsed() < Duration::from_secs(seconds) {
+                last = edge.turn(&mut self.console, &mut self.bedside).await.or(last);
+                if last.as_ref().is_some_and(|state| done(&mut self.console, state)) {
+                    return last;
+                }
+            }
+        }
+        None
+    }
+}
+
+fn device(folder: &Path) -> DeviceKey {
+    DeviceKey::load_or_create(&folder.join("kit.key")).unwrap()
+}
+
+fn start_arm(folder: &Path, listen: SocketAddr, kit: SocketAddr) -> Part {
+    let key = folder.join("cable.key");
+    let arguments = ["world", "--listen", &listen.to_string(), "--kit", &kit.to_string(), "--cable-key"];
+    Part::start("farhand", &[&arguments[..], &[key.to_str().unwrap()]].concat())
+}
+
+fn start_kit(folder: &Path) -> Part {
+    Part::start("farhand-kit", &["--config", folder.join("kit.toml").to_str().unwrap()])
+}
+
+fn configure(folder: &Path, listen: SocketAddr, arm: SocketAddr, cable: SocketAddr, edge: &DeviceKey) {
+    fs::write(folder.join("cable.key"), "5a".repeat(32)).unwrap();
+    let edge = edge.id();
+    let text = format!(
+        "key = \"kit.key\"\ndata = \"kit\"\ntrust = \"trust.cbor\"\nlisten = \"{listen}\"\nedge = \"{edge}\"\n\
+         arm = {{ listen = \"{cable}\", address = \"{arm}\", key = \"cable.key\" }}\n"
+    );
+    fs::write(folder.join("kit.toml"), text).unwrap();
+}
+
+fn opening(folder: &Path, kit: &SigningKey, edge: &DeviceKey, surgeon: &Keys, bedside: &Keys) -> Vec<u8> {
+    let mut keys = FiveKeys::new([13; 32]);
+    let member =
+        |keys: &Keys, role, pseudonym: &str| Member { key: keys.member(), role, pseudonym: pseudonym.into() };
+    let evidence = keys
+        .open(Plan {
+            session: SESSION,
+            roster: vec![
+                member(surgeon, Role::Surgeon, "surgeon-1"),
+                member(bedside, Role::Bedside, "bedside-1"),
+            ],
+            edge: public(edge.signing_key()),
+            kit,
+            field: &SigningKey::from_bytes(&[23; 32]),
+            limits_digest: Hash(Limits::default().digest()),
+            arm_digest: Hash(ArmModel::psm_large_needle_driver().digest()),
+            at: Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 },
+        })
+        .unwrap();
+    fs::write(folder.join("trust.cbor"), keys.trust().to_bytes()).unwrap();
+    evidence.to_bytes()
+}
+
+/// This end of the link to the kit.
+struct Edge {
+    kit: Connection,
+    began: Instant,
+    frame: u64,
+    filmed: Instant,
+    newest: KitTick,
+}
+
+impl Edge {
+    async fn greet(&self, evidence: &[u8], bedside: &Person) {
+        let opening = [&[Kind::Opening as u8, VERSION][..], evidence].concat();
+        let _ = self.kit.send_message(opening.into()).await;
+        let _ = self.kit.send_message(bedside.endorse().into()).await;
+    }
+
+    /// One message in, everything that follows from it out.
+    async fn turn(&mut self, console: &mut Console, bedside: &mut Person) -> Option<KitState> {
+        let now_us = self.began.elapsed().as_micros() as u64;
+        let received = tokio::select! {
+            bytes = self.kit.recv_datagram() => bytes.ok(),
+            bytes = self.kit.recv_message() => bytes.ok().flatten(),
+            () = tokio::time::sleep(Duration::from_millis(1)) => None,
+        };
+        let mut sent = Vec::new();
+        let state = received.and_then(|bytes| self.receive(&bytes, console, &mut sent));
+        self.film(console, &mut sent);
+        console.step(now_us, &mut sent);
+        self.tend(now_us, console, bedside).await;
+        for message in sent {
+            match message {
+                Sent::Unreliable(bytes) => drop(self.kit.send_datagram(bytes.into())),
+                Sent::Reliable(bytes) => drop(self.kit.send_message(bytes.into()).await),
+            }
+        }
+        state
+    }
+
+    fn receive(&mut self, bytes: &Bytes, console: &mut Console, sent: &mut Vec<Sent>) -> Option<KitState> {
+        console.receive(bytes, sent);
+        let state = KitState::read(bytes).ok()?;
+        self.newest = self.newest.max(state.tick);
+        Some(state)
+    }
+
+    fn film(&mut self, console: &mut Console, sent: &mut Vec<Sent>) {
+        if self.filmed.elapsed() < FRAME {
+            return;
+        }
+        self.filmed = Instant::now();
+        self.frame += 1;
+        let frame = FrameId(self.frame);
+        sent.push(Sent::Unreliable(
+            FrameMark { frame, kit_tick_at_capture: self.newest }.to_bytes().to_vec(),
+        ));
+        let record = FrameRecord {
+            frame,
+            rtp_timestamp: 0,
+            captured: EdgeTick(0),
+            key_frame: false,
+            au_hash: [0; 32],
+            picture_hash: [0; 32],
+        };
+        console.receive(&record.to_bytes(), &mut Vec::new());
+    }
+
+    async fn tend(&self, now_us: u64, console: &Console, bedside: &mut Person) {
+        let Some(notice) = console.notice() else { return };
+        let (has, challenge) = (|flag| notice.flags & flag != 0, notice.challenge);
+        let said = if notice.mode == Mode::Stopped as u8 {
+            bedside.sign(now_us, "clear", challenge, Said::ClearEStop { challenge })
+        } else if !has(state_flags::HOMED) && notice.operating_state != 1 {
+            bedside.sign(now_us, "home", challenge, Said::Home { challenge })
+        } else if has(state_flags::HOMED) && !has(state_flags::ARMED) {
+            bedside.sign(now_us, "arm", challenge, Said::Arm { challenge })
+        } else {
+            None
+        };
+        for bytes in said.into_iter().chain(bedside.repeat_press(Some(notice))) {
+            let _ = self.kit.send_message(bytes.into()).await;
+        }
+    }
+}
+
+fn tip_mm(state: &KitState) -> [f64; 3] {
+    state.measured.position_m.map(|m| m * 1e3)
+}
+
+fn distance(from: [f64; 3], to: [f64; 3]) -> f64 {
+    from.iter().zip(to).map(|(from, to)| (to - from).powi(2)).sum::<f64>().sqrt()
+}
+
+/// Goal: homed at the bedside, armed by two, leased, engaged: the real kit moves the real arm's process to where the
+/// surgeon's hand goes; a dead arm faults it, a dead kit leaves the arm standing, and a restarted kit is disarmed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tool_follows_the_hand_and_a_dead_part_stops_it() {
+    let mut stage = Stage::set().await;
+    let mut start = None;
+    let reached = stage
+        .play(40, |console, state| {
+            let tip = tip_mm(state);
+            if state.flags & state_flags::LEASED == 0 {
+                return false;
+            }
+            let goal = *start.get_or_insert([tip[0] + 12.0, tip[1] - 9.0, tip[2] + 6.0]);
+            console.look_at(goal, false);
+            distance(tip, goal) < 1.0
+        })
+        .await
+        .expect("the tool reaches the goal");
+    assert!(reached.applied > 50, "{reached:?}");
+
+    stage.arm.kill();
+    let faulted = stage.play(5, |_, state| state.mode == Mode::Stopped).await.expect("a dead arm is a fault");
+    assert!(faulted.reason.is_some());
+
+    stage.arm = start_arm(stage.folder.path(), stage.arm_address, stage.kit_cable);
+    stage.kit.kill();
+    stage.kit = start_kit(stage.folder.path());
+    let disarmed = stage.play(15, |_, state| state.flags & state_flags::ARMED == 0).await;
+    assert_eq!(disarmed.expect("the kit is back").token.0, 0, "no lease outlives a restart");
+    let again = stage.play(40, |_, state| state.flags & state_flags::LEASED != 0).await.expect("armed again");
+    assert!(again.token.0 >= 2, "tokens only rise: {again:?}");
+    assert_eq!(public(&stage.kit_key), PublicKey(*device(stage.folder.path()).id().as_bytes()));
+}
+
+/// Goal: a device that is not the paired edge box does not get a word in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_edge_box_is_refused() {
+    let stage = Stage::set().await;
+    let stranger = DeviceKey::generate().unwrap();
+    let (peers, kit) = (Peers::new(), device(stage.folder.path()).id());
+    peers.allow(kit, DeviceRole::Kit).unwrap();
+    let config = LinkConfig::default();
+    let listen = fs::read_to_string(stage.folder.path().join("kit.toml")).unwrap();
+    let listen =
+        listen.lines().find_map(|line| line.strip_prefix("listen = \"")).unwrap().trim_end_matches('"');
+    let _ = stage.edge.connection().await;
+    let endpoint =
+        Endpoint::bind_connecting("127.0.0.1:0".parse().unwrap(), &stranger, peers, Protocol::KIT, config)
+            .unwrap();
+    assert!(endpoint.connect(listen.parse().unwrap(), kit).await.is_err());
+}

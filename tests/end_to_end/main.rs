@@ -1,0 +1,4 @@
+//! Every end-to-end test, in one binary.
+
+mod layering;
+mod live;

@@ -1,0 +1,55 @@
+//! What the end-to-end tests share: parts as processes, killed when the test ends.
+
+use std::net::UdpSocket;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A part of Farhand as a process of its own. Killed (SIGKILL) when dropped.
+#[derive(Debug)]
+pub struct Part(Child);
+
+impl Part {
+    /// Starts `binary` from beside this test's own binary, where `cargo build --workspace` put it.
+    ///
+    /// # Panics
+    /// If it is not there: build the workspace's binaries first, as `./check` does.
+    #[must_use]
+    pub fn start(binary: &str, arguments: &[&str]) -> Self {
+        let path = binaries().join(binary);
+        let child = Command::new(&path).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| {
+            std::panic::panic_any(format!(
+                "cannot start {}: {error}; run cargo build --workspace",
+                path.display()
+            ))
+        }))
+    }
+
+    /// SIGKILL, now.
+    pub fn kill(&mut self) {
+        // It may have ended by itself; dead is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors().nth(2).map(PathBuf::from).unwrap_or_default()
+}
+
+/// A UDP port on the loopback that was free a moment ago.
+#[must_use]
+pub fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_or(0, |address| address.port())
+}

@@ -13,7 +13,7 @@ use crate::joints::{Axis, Joints};
 use crate::limits::LimitExceeded;
 use crate::model::ArmModel;
 
-/// Nearer than this to the remote centre the shaft has no direction, m.
+/// A wrist axis nearer than this to the remote centre leaves joints undetermined, m.
 const SINGULAR_M: f64 = 1e-6;
 
 /// Why a pose has no joints.

@@ -318,16 +318,16 @@ impl Guard {
     fn within_reach(&mut self, lag: Lag) -> Result<(), Rejection> {
         self.lag = lag;
         let (max_mm, max_deg) = (self.limits.lag_mm_max, self.limits.lag_deg_max);
-        let far = !(lag.mm <= max_mm);
-        if far || !(lag.deg <= max_deg) {
-            self.engagements.end();
-            return Err(if far {
-                Rejection::LagTooFar { lag_mm: lag.mm, max_mm }
-            } else {
-                Rejection::LagTurned { lag_deg: lag.deg, max_deg }
-            });
+        let near = lag.mm <= max_mm;
+        if near && lag.deg <= max_deg {
+            return Ok(());
         }
-        Ok(())
+        self.engagements.end();
+        Err(if near {
+            Rejection::LagTurned { lag_deg: lag.deg, max_deg }
+        } else {
+            Rejection::LagTooFar { lag_mm: lag.mm, max_mm }
+        })
     }
 
     // ---- the arm, and time passing

@@ -26,6 +26,7 @@ pub enum ToCore {
 
 /// From the loop to the gate.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation in the loop")]
 pub enum FromCore {
     Response(Response),
     Snapshot(Snapshot),

@@ -173,10 +173,8 @@ impl Checker {
         }
         let Some((member, role)) = self.people.get(&author).copied() else { return };
         match said {
-            Said::EStop { press } => {
-                if !self.cleared.contains(&press) && self.latched.insert(press) {
-                    self.stop();
-                }
+            Said::EStop { press } if !self.cleared.contains(&press) && self.latched.insert(press) => {
+                self.stop()
             }
             Said::ClearEStop { challenge } => {
                 self.clearing.entry(challenge).or_default().insert(member);

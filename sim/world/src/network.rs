@@ -26,13 +26,16 @@ pub struct Delivery {
     pub intact: bool,
 }
 
+/// When it arrives, its number, its bytes, and whether they are whole; the earliest is taken first.
+type UnderWay = (u64, u64, Vec<u8>, bool);
+
 /// One direction of a line. Reliable messages arrive whole, once and in order, after partitions too.
 #[derive(Debug)]
 pub struct Line {
     pub impairment: Impairment,
     rng: Rng,
     sent: u64,
-    under_way: BinaryHeap<Reverse<(u64, u64, Vec<u8>, bool)>>,
+    under_way: BinaryHeap<Reverse<UnderWay>>,
     reliable: Vec<Vec<u8>>,
     reliable_at_us: u64,
 }

@@ -280,7 +280,7 @@ impl Session {
 
     /// The bedside's page stands beside the edge box: no wide area in between.
     fn bedside_step(&mut self) {
-        if self.now_us % 50_000 != 0 {
+        if !self.now_us.is_multiple_of(50_000) {
             return;
         }
         let Some(notice) = self.console.notice().cloned() else { return };
@@ -309,9 +309,9 @@ impl Session {
             self.relay(delivery.bytes, delivery.intact);
         }
         for delivery in self.lines.kit_to_edge.receive(self.now_us) {
-            self.from_kit(delivery.bytes);
+            self.kit_said(delivery.bytes);
         }
-        if self.now_us % FRAME_US == 0 && !self.has(Fault::Camera) {
+        if self.now_us.is_multiple_of(FRAME_US) && !self.has(Fault::Camera) {
             self.film();
         }
     }
@@ -324,7 +324,7 @@ impl Session {
         }
     }
 
-    fn from_kit(&mut self, bytes: Vec<u8>) {
+    fn kit_said(&mut self, bytes: Vec<u8>) {
         match Kind::of(&bytes) {
             Ok(Kind::KitState) => {
                 if let Ok(state) = KitState::read(&bytes) {
@@ -446,7 +446,7 @@ impl Session {
         if let Some((fault, until_us)) = self.fault {
             if self.now_us >= until_us {
                 self.end_fault();
-            } else if fault == Fault::Forger && self.now_us % 20_000 == 0 {
+            } else if fault == Fault::Forger && self.now_us.is_multiple_of(20_000) {
                 self.forge();
             }
         } else if self.now_us >= self.next_fault_us {

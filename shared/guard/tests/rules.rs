@@ -1,0 +1,544 @@
+//! Each rule of the guard, through the messages that people and devices really send.
+
+use ed25519_dalek::SigningKey;
+use farhand_guard::{
+    Guard, Input, Intent, Lag, Limits, Proposal, Refusal, Response, SetpointLimits, Verifier,
+};
+use farhand_ledger::{
+    Hash, Member, Utc,
+    five_keys::{FiveKeys, Plan},
+    verify_opening,
+};
+use farhand_wire::*;
+use proptest::prelude::*;
+
+const SESSION: SessionId = SessionId([1; 16]);
+const BOOT: KitBootId = KitBootId([2; 16]);
+const CONSOLE: [u8; 32] = [3; 32];
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_bytes(&[seed; 32])
+}
+
+fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
+}
+
+/// A guard, its verifier, and everybody's keys. `now` is in ms.
+struct Stage {
+    guard: Guard,
+    verifier: Verifier,
+    now: u64,
+    sequence: u64,
+    engagement: u64,
+    proposal: Proposal,
+    at_rest: bool,
+}
+
+const SURGEON: u8 = 11;
+const SECOND_SURGEON: u8 = 12;
+const BEDSIDE: u8 = 13;
+const AUDITOR: u8 = 14;
+
+impl Stage {
+    fn new() -> Self {
+        let roster = [(SURGEON, Role::Surgeon), (SECOND_SURGEON, Role::Surgeon), (BEDSIDE, Role::Bedside)];
+        let member = |(seed, role)| Member { key: public(&key(seed)), role, pseudonym: format!("p{seed}") };
+        let mut keys = FiveKeys::new([9; 32]);
+        let evidence = keys
+            .open(Plan {
+                session: SESSION,
+                roster: roster.into_iter().chain([(AUDITOR, Role::Auditor)]).map(member).collect(),
+                edge: public(&key(21)),
+                kit: &key(22),
+                field: &key(23),
+                limits_digest: Hash([0; 32]),
+                arm_digest: Hash([0; 32]),
+                at: Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 },
+            })
+            .unwrap();
+        let mut verifier = Verifier::new(&verify_opening(&evidence, keys.trust()).unwrap(), BOOT);
+        verifier.adopt(MacKey::new(&CONSOLE));
+        let proposal = Proposal { joints: [0.0; 6], jaw_rad: 0.0, tip_mm: [0.0; 3], at_rest: true };
+        let guard = Guard::new(Limits::default(), limits(), &proposal, 0, LeaseToken(0), [7; 32]);
+        Self { guard, verifier, now: 1, sequence: 0, engagement: 0, proposal, at_rest: true }
+    }
+
+    /// Homed, armed by two, leased to the surgeon, released: ready for an engagement.
+    fn ready() -> Self {
+        let mut stage = Self::new();
+        stage.arm_says(arm_flags::HOMED);
+        stage.arm_by_two();
+        stage.lease(SURGEON);
+        stage.send(|command| command.dead_man = false);
+        stage.tick();
+        stage
+    }
+
+    fn engaged() -> Self {
+        let mut stage = Self::ready();
+        stage.engagement += 1;
+        assert_eq!(stage.send(|_| ()), None);
+        assert!(matches!(stage.tick(), Intent::Follow { .. }));
+        stage
+    }
+
+    fn tick_now(&self) -> KitTick {
+        KitTick(self.now * 1_000)
+    }
+
+    fn arm_says(&mut self, flags: u8) {
+        let state = ArmState { setpoint: 0, flags, joints: [0.0; 6], jaw_rad: 0.0 };
+        self.guard.take(self.tick_now(), Input::Arm(state));
+    }
+
+    /// One millisecond, with an arm that is there and a camera that films.
+    fn tick(&mut self) -> Intent {
+        self.now += 1;
+        self.arm_says(arm_flags::HOMED);
+        self.film();
+        let intent = self.guard.decide(self.tick_now());
+        self.proposal.at_rest = self.at_rest;
+        let _ = self.guard.permit(self.tick_now(), &self.proposal);
+        intent
+    }
+
+    /// A frame every 10 ms.
+    fn frame(&self) -> FrameId {
+        FrameId(self.now / 10 + 1)
+    }
+
+    fn film(&mut self) {
+        let captured = KitTick(self.now / 10 * 10_000);
+        let mark = FrameMark { frame: self.frame(), kit_tick_at_capture: captured };
+        self.guard.take(self.tick_now(), Input::Frame(mark));
+    }
+
+    fn wait(&mut self, ms: u64) {
+        (0..ms).for_each(|_| drop(self.tick()));
+    }
+
+    fn mode(&self) -> Mode {
+        self.guard.report(self.tick_now()).mode
+    }
+
+    fn say(&mut self, by: u8, said: Said) -> Response {
+        let bytes = Statement { session: SESSION, said }.sign(&key(by));
+        let order = self.verifier.statement(&bytes).unwrap().unwrap();
+        self.guard.take(self.tick_now(), Input::Order(order))
+    }
+
+    fn challenge(&self) -> Challenge {
+        self.guard.report(self.tick_now()).challenge
+    }
+
+    fn arm_by_two(&mut self) {
+        let challenge = self.challenge();
+        self.say(BEDSIDE, Said::Arm { challenge });
+        self.say(SURGEON, Said::Arm { challenge });
+    }
+
+    fn clear_by_two(&mut self) {
+        let challenge = self.challenge();
+        self.say(BEDSIDE, Said::ClearEStop { challenge });
+        self.say(SURGEON, Said::ClearEStop { challenge });
+    }
+
+    fn request(&mut self, by: u8) -> Response {
+        let challenge = self.challenge();
+        self.say(by, Said::LeaseRequest { challenge, x25519: PublicKey([8; 32]) })
+    }
+
+    fn lease(&mut self, by: u8) -> LeaseToken {
+        let Response::StoreToken { token, to } = self.request(by) else { unreachable!("no token for {by}") };
+        assert_eq!(
+            self.guard.take(self.tick_now(), Input::TokenStored(token)),
+            Response::Grant { token, to }
+        );
+        assert_eq!(self.confirm(by, token), Response::Leased { token });
+        (self.sequence, self.engagement) = (0, 0);
+        token
+    }
+
+    fn confirm(&mut self, by: u8, token: LeaseToken) -> Response {
+        let transcript = LeaseTranscript {
+            session: SESSION,
+            token,
+            boot: BOOT,
+            holder: public(&key(by)),
+            kit: public(&key(22)),
+            holder_x25519: PublicKey([8; 32]),
+            kit_x25519: PublicKey([9; 32]),
+        };
+        self.say(by, Said::LeaseConfirm { transcript })
+    }
+
+    /// The next command, changed as wanted; why it was refused.
+    fn send(&mut self, change: impl FnOnce(&mut Command)) -> Option<Rejection> {
+        self.send_with_lag(Lag::default(), change)
+    }
+
+    fn send_with_lag(&mut self, lag: Lag, change: impl FnOnce(&mut Command)) -> Option<Rejection> {
+        self.sequence += 1;
+        let report = self.guard.report(self.tick_now());
+        self.film();
+        let mut command = Command {
+            session: SESSION,
+            token: report.token,
+            sequence: Sequence(self.sequence),
+            kit_tick_echo: self.tick_now(),
+            arm: 0,
+            dead_man: true,
+            clutch: false,
+            engagement: EngagementId(self.engagement),
+            hold: report.hold,
+            target: Pose::default(),
+            jaw_rad: 0.0,
+            frame_seen: self.frame(),
+            frame_age_us: None,
+        };
+        change(&mut command);
+        let sealed = command.seal(&MacKey::new(&CONSOLE));
+        let command = self.verifier.command(&sealed).unwrap();
+        match self.guard.take(self.tick_now(), Input::Command(command, lag)) {
+            Response::Verdict(verdict) => verdict.rejection,
+            other => unreachable!("{other:?}"),
+        }
+    }
+}
+
+fn limits() -> SetpointLimits {
+    SetpointLimits {
+        position_min: [-1.0; 6],
+        position_max: [1.0; 6],
+        velocity_max: [1.0; 6],
+        acceleration_max: [10.0; 6],
+        stop_deceleration_max: [20.0; 6],
+        jaw_rad_min: -0.5,
+        jaw_rad_max: 1.0,
+        jaw_velocity_rad_s_max: 2.0,
+        tip_speed_mm_s_max: 200.0,
+    }
+}
+
+/// Goal: P1. A command is applied when everything holds, and each single thing that does not hold is told by name.
+#[test]
+fn a_command_is_applied_only_if_every_condition_holds() {
+    use Rejection as R;
+    type Change = fn(&mut Command);
+    let table: [(&str, Change, fn(&R) -> bool); 8] = [
+        ("old echo", |c| c.kit_tick_echo.0 -= 301_000, |r| matches!(r, R::StaleCommand { .. })),
+        ("echo from the future", |c| c.kit_tick_echo.0 += 1, |r| matches!(r, R::FutureEcho { .. })),
+        ("old picture", |c| c.frame_seen.0 -= 41, |r| matches!(r, R::StalePicture { .. })),
+        ("picture never announced", |c| c.frame_seen.0 += 1_000, |r| matches!(r, R::UnknownFrame { .. })),
+        ("no picture", |c| c.frame_seen.0 = 0, |r| matches!(r, R::UnknownFrame { .. })),
+        ("another arm", |c| c.arm = 1, |r| matches!(r, R::NoSuchArm { .. })),
+        ("another token", |c| c.token.0 += 1, |r| matches!(r, R::OldToken { .. })),
+        ("another hold", |c| c.hold.0 += 1, |r| matches!(r, R::HoldMismatch { .. })),
+    ];
+    for (what, change, expected) in table {
+        let mut stage = Stage::ready();
+        stage.wait(600);
+        stage.engagement += 1;
+        let rejection = stage.send(change).unwrap_or_else(|| unreachable!("{what} was applied"));
+        assert!(expected(&rejection), "{what}: {rejection}");
+        assert_eq!(stage.tick(), Intent::Stop, "{what}");
+    }
+    assert_eq!(Stage::engaged().mode(), Mode::Free);
+}
+
+/// Goal: P1. An old picture holds the tool even though every command is fresh.
+#[test]
+fn a_frozen_picture_holds_the_tool() {
+    let mut stage = Stage::engaged();
+    let (frozen, since) = (stage.frame(), stage.now);
+    let marked = |stage: &mut Stage| stage.send(|command| command.frame_seen = frozen);
+    while stage.now < since + 390 {
+        stage.tick();
+        assert_eq!(marked(&mut stage), None);
+    }
+    stage.wait(15);
+    assert!(matches!(marked(&mut stage), Some(Rejection::StalePicture { .. })));
+}
+
+/// Goal: P1. Nothing moves unless two people armed it, one of them at the bedside, under the challenge in force.
+#[test]
+fn two_people_arm_one_of_them_at_the_bedside() {
+    let mut stage = Stage::new();
+    stage.arm_says(arm_flags::HOMED);
+    let challenge = stage.challenge();
+    for by in [SURGEON, SURGEON, SECOND_SURGEON] {
+        stage.say(by, Said::Arm { challenge });
+        assert_eq!(
+            stage.request(SURGEON),
+            Response::Refused { to: public(&key(SURGEON)), why: Refusal::NotArmed }
+        );
+    }
+    let refused = stage.say(AUDITOR, Said::Arm { challenge });
+    assert!(matches!(refused, Response::Refused { why: Refusal::NotATeamMember, .. }));
+    let old = Challenge([0; 32]);
+    assert!(matches!(
+        stage.say(BEDSIDE, Said::Arm { challenge: old }),
+        Response::Refused { why: Refusal::OldChallenge, .. }
+    ));
+    stage.say(BEDSIDE, Said::Arm { challenge });
+    assert!(matches!(stage.request(SURGEON), Response::StoreToken { .. }));
+}
+
+/// Goal: P1. A frame from before a release never moves the arm again, and a release stops at any age.
+#[test]
+fn a_late_frame_from_before_a_release_is_refused() {
+    let mut stage = Stage::engaged();
+    stage.sequence += 1;
+    let release = stage.send(|command| {
+        command.dead_man = false;
+        command.kit_tick_echo = KitTick(0);
+    });
+    assert_eq!(release, None, "an old release still stops");
+    assert_eq!(stage.tick(), Intent::Stop);
+    let newest = stage.sequence;
+    let late = stage.send(|command| command.sequence = Sequence(newest - 1));
+    assert!(matches!(late, Some(Rejection::OldSequence { .. })));
+    assert_eq!(stage.tick(), Intent::Stop);
+}
+
+/// Goal: P2. A target too far away is not chased, and the engagement is over.
+#[test]
+fn a_target_far_away_ends_the_engagement() {
+    for (lag, name) in [
+        (Lag { mm: 10.1, deg: 0.0 }, "LagTooFar"),
+        (Lag { mm: 0.0, deg: 15.1 }, "LagTurned"),
+        (Lag { mm: f64::NAN, deg: 0.0 }, "LagTooFar"),
+    ] {
+        let mut stage = Stage::engaged();
+        assert_eq!(stage.send_with_lag(lag, |_| ()).unwrap().name(), name);
+        assert_eq!(stage.tick(), Intent::Stop);
+        let again = stage.send(|_| ()).unwrap();
+        assert!(
+            matches!(again, Rejection::EngagementMismatch { .. } | Rejection::NotAtRest { .. }),
+            "{again}"
+        );
+    }
+}
+
+/// Goal: P3. Silence holds after 50 ms and pauses after 500; then only release, press and a new engagement resume.
+#[test]
+fn silence_holds_and_then_pauses() {
+    let mut stage = Stage::engaged();
+    stage.wait(49);
+    assert_eq!(stage.mode(), Mode::Free);
+    stage.wait(2);
+    assert_eq!(stage.mode(), Mode::Holding);
+    assert_eq!(stage.send(|_| ()), None, "a short silence is made good by the next command");
+    assert!(matches!(stage.tick(), Intent::Follow { .. }));
+    stage.wait(502);
+    assert_eq!(stage.mode(), Mode::Paused);
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::Paused { .. })));
+    stage.send(|command| command.dead_man = false);
+    stage.tick();
+    stage.engagement += 1;
+    assert_eq!(stage.send(|_| ()), None);
+    assert!(matches!(stage.tick(), Intent::Follow { .. }));
+}
+
+/// Goal: P3. A new engagement starts from rest alone.
+#[test]
+fn a_new_engagement_waits_until_the_arm_stands() {
+    let mut stage = Stage::engaged();
+    stage.send(|command| command.dead_man = false);
+    stage.at_rest = false;
+    stage.tick();
+    stage.engagement += 1;
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::NotAtRest { .. })));
+    stage.at_rest = true;
+    stage.tick();
+    assert_eq!(stage.send(|_| ()), None);
+}
+
+/// Goal: P3. The clutch ends an engagement and counts as no release after a stop.
+#[test]
+fn a_clutch_ends_an_engagement_and_is_no_release() {
+    let mut stage = Stage::engaged();
+    assert_eq!(stage.send(|command| command.clutch = true), None);
+    assert_eq!(stage.tick(), Intent::Stop);
+    stage.say(AUDITOR, Said::EStop { press: PressId([1; 16]) });
+    stage.tick();
+    stage.clear_by_two();
+    stage.send(|command| command.clutch = true);
+    stage.engagement += 1;
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::NotReleased { .. })));
+}
+
+/// Goal: P4. Anybody's press stops in the same tick; one person does not clear it; a held pedal does not resume.
+#[test]
+fn an_e_stop_latches_until_two_clear_it_and_the_pedal_was_up() {
+    let mut stage = Stage::engaged();
+    stage.say(AUDITOR, Said::EStop { press: PressId([1; 16]) });
+    assert_eq!(stage.tick(), Intent::Stop);
+    assert_eq!(stage.mode(), Mode::Stopped);
+    let challenge = stage.challenge();
+    stage.say(BEDSIDE, Said::ClearEStop { challenge });
+    stage.say(BEDSIDE, Said::ClearEStop { challenge });
+    stage.tick();
+    assert_eq!(stage.mode(), Mode::Stopped, "one person twice clears nothing");
+    let before_clear = stage.tick_now();
+    stage.wait(5);
+    stage.say(SURGEON, Said::ClearEStop { challenge });
+    stage.tick();
+    assert_eq!(stage.mode(), Mode::Paused);
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::NotReleased { .. })), "the pedal is still held");
+    stage.send(|command| (command.dead_man, command.kit_tick_echo) = (false, before_clear));
+    stage.engagement += 1;
+    assert!(
+        matches!(stage.send(|_| ()), Some(Rejection::NotReleased { .. })),
+        "that release was from before"
+    );
+    stage.send(|command| command.dead_man = false);
+    stage.tick();
+    stage.engagement += 1;
+    assert_eq!(stage.send(|_| ()), None);
+    stage.say(AUDITOR, Said::EStop { press: PressId([1; 16]) });
+    stage.tick();
+    assert_eq!(stage.mode(), Mode::Free, "a cleared press never latches again");
+}
+
+/// Goal: P4. A stop is not cleared while its cause remains.
+#[test]
+fn a_pressed_button_at_the_arm_cannot_be_cleared_away() {
+    let mut stage = Stage::engaged();
+    stage.arm_says(arm_flags::HOMED | arm_flags::BUTTON);
+    let challenge = stage.challenge();
+    let refused = stage.say(BEDSIDE, Said::ClearEStop { challenge });
+    assert!(matches!(refused, Response::Refused { why: Refusal::CauseRemains, .. }));
+    stage.tick();
+    assert_eq!(stage.mode(), Mode::Stopped);
+}
+
+/// Goal: an arm that says nothing any more is a fault.
+#[test]
+fn a_silent_cable_is_a_fault() {
+    let mut stage = Stage::engaged();
+    stage.now += 60;
+    assert_eq!(stage.guard.decide(stage.tick_now()), Intent::Stop);
+    assert_eq!(stage.mode(), Mode::Stopped);
+}
+
+/// Goal: P5. What motion must not propose is not permitted: the guard brakes by itself and latches a fault.
+#[test]
+fn a_setpoint_outside_the_limits_is_not_permitted() {
+    for joints in [[0.1; 6], [f64::NAN; 6], [2.0; 6]] {
+        let mut stage = Stage::engaged();
+        stage.now += 1;
+        let proposal = Proposal { joints, ..stage.proposal };
+        let permit = stage.guard.permit(stage.tick_now(), &proposal);
+        assert_eq!(permit.setpoint().joints, [0.0; 6], "{joints:?}");
+        assert_eq!(permit.setpoint().action, Action::Brake);
+        assert_eq!(stage.tick(), Intent::Stop);
+        assert_eq!(stage.mode(), Mode::Stopped);
+    }
+}
+
+/// Goal: P8. While a lease is in force nobody else gets one; the token is granted only once it is durable.
+#[test]
+fn control_has_one_holder() {
+    let mut stage = Stage::engaged();
+    let refused = stage.request(SECOND_SURGEON);
+    assert!(matches!(refused, Response::Refused { why: Refusal::ControlHeld { lapsed: false }, .. }));
+    assert!(matches!(stage.request(BEDSIDE), Response::Refused { why: Refusal::NotASurgeon, .. }));
+    let Response::StoreToken { token, .. } = stage.request(SURGEON) else { unreachable!() };
+    assert!(matches!(stage.confirm(SURGEON, token), Response::Refused { .. }), "not stored is not granted");
+    assert!(
+        matches!(stage.send(|_| ()), Some(Rejection::OldToken { .. })),
+        "the old token died with the request"
+    );
+}
+
+/// Goal: P8. Hand-over: release by one, acceptance by the other; the first one's commands count no more.
+#[test]
+fn control_is_handed_over_by_both() {
+    let mut stage = Stage::engaged();
+    let token = stage.guard.report(stage.tick_now()).token;
+    let to = public(&key(SECOND_SURGEON));
+    let stolen = stage.say(SECOND_SURGEON, Said::HandOver { token, to });
+    assert!(matches!(stolen, Response::Refused { why: Refusal::NotTheHolder, .. }));
+    stage.say(SURGEON, Said::HandOver { token, to });
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::LeaseExpired { .. })));
+    assert!(matches!(stage.request(SURGEON), Response::Refused { .. }));
+    assert!(stage.lease(SECOND_SURGEON) > token);
+    stage.tick();
+    assert_eq!(stage.mode(), Mode::Paused, "a new holder starts with the pedal up");
+}
+
+/// Goal: P8. Take-over: only after the lease ran out, and by two people, one at the bedside.
+#[test]
+fn a_lapsed_lease_is_given_to_another_by_two() {
+    let mut stage = Stage::ready();
+    let to = public(&key(SECOND_SURGEON));
+    let challenge = stage.challenge();
+    let early = stage.say(BEDSIDE, Said::TakeOver { challenge, to });
+    assert!(matches!(early, Response::Refused { why: Refusal::ControlHeld { .. }, .. }));
+    stage.wait(10_001);
+    assert!(matches!(
+        stage.request(SECOND_SURGEON),
+        Response::Refused { why: Refusal::ControlHeld { lapsed: true }, .. }
+    ));
+    let challenge = stage.challenge();
+    stage.say(BEDSIDE, Said::TakeOver { challenge, to });
+    stage.say(SECOND_SURGEON, Said::TakeOver { challenge, to });
+    stage.lease(SECOND_SURGEON);
+}
+
+/// Goal: the bedside alone homes and withdraws, and neither goes on under a stop.
+#[test]
+fn errands_are_ordered_at_the_bedside() {
+    let mut stage = Stage::new();
+    let challenge = stage.challenge();
+    assert!(matches!(
+        stage.say(SURGEON, Said::Home { challenge }),
+        Response::Refused { why: Refusal::NotAtTheBedside, .. }
+    ));
+    stage.say(BEDSIDE, Said::Home { challenge });
+    assert_eq!(stage.tick(), Intent::Home);
+    stage.say(SURGEON, Said::EStop { press: PressId([3; 16]) });
+    assert_eq!(stage.tick(), Intent::Stop);
+    stage.clear_by_two();
+    let challenge = stage.challenge();
+    stage.say(BEDSIDE, Said::Withdraw { challenge });
+    assert_eq!(stage.tick(), Intent::Withdraw);
+}
+
+/// Goal: nobody speaks who is neither on the roster nor endorsed by somebody who is.
+#[test]
+fn strangers_are_not_heard() {
+    let mut stage = Stage::new();
+    let stop = |session| Statement { session, said: Said::EStop { press: PressId([1; 16]) } };
+    let stranger = key(99);
+    assert!(stage.verifier.statement(&stop(SESSION).sign(&stranger)).is_err());
+    assert!(stage.verifier.statement(&stop(SessionId([8; 16])).sign(&key(SURGEON))).is_err());
+    let endorse = Statement { session: SESSION, said: Said::Endorse { session_key: public(&stranger) } };
+    assert!(stage.verifier.statement(&endorse.sign(&stranger)).is_err());
+    assert!(stage.verifier.statement(&endorse.sign(&key(SURGEON))).is_ok());
+    assert!(stage.verifier.statement(&stop(SESSION).sign(&stranger)).is_ok());
+    let further = Statement { session: SESSION, said: Said::Endorse { session_key: public(&key(98)) } };
+    assert!(stage.verifier.statement(&further.sign(&stranger)).is_err(), "a session key endorses nobody");
+}
+
+proptest! {
+    /// Goal: where several hindrances apply, the mode is the most severe one's, whatever the order they came in.
+    #[test]
+    fn the_most_severe_hindrance_wins(order in Just([0, 1, 2, 3]).prop_shuffle(), chosen in 0u8..16) {
+        let mut stage = Stage::engaged();
+        let mut severest = Mode::Free;
+        for hindrance in order.into_iter().filter(|number| chosen & (1 << number) != 0) {
+            let mode = match hindrance {
+                0 => { stage.send(|command| command.dead_man = false); Mode::Holding }
+                1 => { stage.say(BEDSIDE, Said::Disarm {}); Mode::Paused }
+                2 => { stage.say(AUDITOR, Said::EStop { press: PressId([1; 16]) }); Mode::Stopped }
+                _ => { stage.send_with_lag(Lag { mm: 99.0, deg: 0.0 }, |_| ()); Mode::Holding }
+            };
+            severest = severest.max(mode);
+        }
+        stage.tick();
+        prop_assert_eq!(stage.mode(), severest);
+    }
+}

@@ -109,11 +109,11 @@ fn device(folder: &Path) -> DeviceKey {
 fn start_arm(folder: &Path, listen: SocketAddr, kit: SocketAddr) -> Part {
     let key = folder.join("cable.key");
     let arguments = ["world", "--listen", &listen.to_string(), "--kit", &kit.to_string(), "--cable-key"];
-    Part::start("farhand", &[&arguments[..], &[key.to_str().unwrap()]].concat())
+    Part::start("farhand", &[&arguments[..], &[key.to_str().unwrap()]].concat()).unwrap()
 }
 
 fn start_kit(folder: &Path) -> Part {
-    Part::start("farhand-kit", &["--config", folder.join("kit.toml").to_str().unwrap()])
+    Part::start("farhand-kit", &["--config", folder.join("kit.toml").to_str().unwrap()]).unwrap()
 }
 
 fn configure(folder: &Path, listen: SocketAddr, arm: SocketAddr, cable: SocketAddr, edge: &DeviceKey) {

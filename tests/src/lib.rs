@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: parts as processes, killed when the test ends.
 
+use std::io;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -11,18 +12,20 @@ pub struct Part(Child);
 impl Part {
     /// Starts `binary` from beside this test's own binary, where `cargo build --workspace` put it.
     ///
-    /// # Panics
+    /// # Errors
     /// If it is not there: build the workspace's binaries first, as `./check` does.
-    #[must_use]
-    pub fn start(binary: &str, arguments: &[&str]) -> Self {
+    pub fn start(binary: &str, arguments: &[&str]) -> io::Result<Self> {
         let path = binaries().join(binary);
-        let child = Command::new(&path).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| {
-            std::panic::panic_any(format!(
-                "cannot start {}: {error}; run cargo build --workspace",
-                path.display()
-            ))
-        }))
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}; run cargo build --workspace", path.display()))
+        };
+        Command::new(&path)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map(Self)
+            .map_err(named)
     }
 
     /// SIGKILL, now.

@@ -1,5 +1,7 @@
 //! Each rule of the guard, through the messages that people and devices really send.
 
+#![allow(clippy::unwrap_used, reason = "a stage that cannot be set is a failed test")]
+
 use ed25519_dalek::SigningKey;
 use farhand_guard::{
     Guard, Input, Intent, Lag, Limits, Proposal, Refusal, Response, SetpointLimits, Verifier,
@@ -115,7 +117,9 @@ impl Stage {
     }
 
     fn wait(&mut self, ms: u64) {
-        (0..ms).for_each(|_| drop(self.tick()));
+        for _ in 0..ms {
+            self.tick();
+        }
     }
 
     fn mode(&self) -> Mode {
@@ -226,7 +230,8 @@ fn limits() -> SetpointLimits {
 fn a_command_is_applied_only_if_every_condition_holds() {
     use Rejection as R;
     type Change = fn(&mut Command);
-    let table: [(&str, Change, fn(&R) -> bool); 8] = [
+    type Expected = fn(&R) -> bool;
+    let table: [(&str, Change, Expected); 8] = [
         ("old echo", |c| c.kit_tick_echo.0 -= 301_000, |r| matches!(r, R::StaleCommand { .. })),
         ("echo from the future", |c| c.kit_tick_echo.0 += 1, |r| matches!(r, R::FutureEcho { .. })),
         ("old picture", |c| c.frame_seen.0 -= 41, |r| matches!(r, R::StalePicture { .. })),

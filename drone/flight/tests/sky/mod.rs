@@ -11,7 +11,7 @@ const AUTOPILOT: Peer = Peer { system: 1, component: 1 };
 
 /// What the link does to messages, and when it is cut.
 #[derive(Debug, Clone, Default)]
-pub struct LinkFaults {
+pub(crate) struct LinkFaults {
     pub seed: u64,
     pub drop_percent: u64,
     pub delay_ms_max: u64,
@@ -19,7 +19,7 @@ pub struct LinkFaults {
     pub cut_s: Option<(f64, f64)>,
 }
 
-pub struct Sky {
+pub(crate) struct Sky {
     pub aircraft: Aircraft,
     companion: Companion,
     faults: LinkFaults,
@@ -33,7 +33,7 @@ pub struct Sky {
 }
 
 impl Sky {
-    pub fn new(config: AircraftConfig, limits: FlightLimits, faults: LinkFaults) -> Self {
+    pub(crate) fn new(config: AircraftConfig, limits: FlightLimits, faults: LinkFaults) -> Self {
         Self {
             aircraft: Aircraft::new(config).unwrap(),
             companion: Companion::new(Mission::trial(), limits),
@@ -50,7 +50,10 @@ impl Sky {
 
     /// Runs until the companion is done; `meddle` may break things on the way.
     /// The limits' own bounds end it; a thousand link seconds more than any of them is a failure.
-    pub fn run(&mut self, mut meddle: impl FnMut(f64, &mut Aircraft)) -> Result<Delivered, FlightError> {
+    pub(crate) fn run(
+        &mut self,
+        mut meddle: impl FnMut(f64, &mut Aircraft),
+    ) -> Result<Delivered, FlightError> {
         for _ in 0..(3_000_000_000 / STEP_US) {
             meddle(self.now_us as f64 * 1e-6, &mut self.aircraft);
             if let Some(end) = self.step() {
@@ -61,7 +64,7 @@ impl Sky {
     }
 
     /// Lets the aircraft go on alone.
-    pub fn let_fly(&mut self, seconds: f64) -> Truth {
+    pub(crate) fn let_fly(&mut self, seconds: f64) -> Truth {
         for _ in 0..(seconds * 1e6) as u64 / STEP_US {
             self.now_us += STEP_US;
             self.aircraft.step(self.now_us, &[]);
@@ -70,7 +73,7 @@ impl Sky {
     }
 
     /// The phases in the order they were first told.
-    pub fn phases(&self) -> Vec<Phase> {
+    pub(crate) fn phases(&self) -> Vec<Phase> {
         let mut phases: Vec<Phase> = self.events.iter().map(|event| event.phase).collect();
         phases.dedup();
         phases

@@ -1,0 +1,336 @@
+//! The pipeline from the source to raw 4:2:0 pictures.
+
+use crate::error::{VideoError, debian_package};
+use crate::hub::{Hub, RawPicture};
+use crate::mp4::{self, Wholeness};
+use crate::note::Notes;
+use crate::output::Event;
+use crate::settings::Settings;
+use crate::source::{RawFrame, Source};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use std::fs::File;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A live frame's age is believed up to this; beyond it the source's clock is taken to be wrong.
+const AGE_MAX: gst::ClockTime = gst::ClockTime::from_seconds(2);
+
+/// A recording that is to be looped shows its first picture within this time.
+const PREROLL: gst::ClockTime = gst::ClockTime::from_seconds(2);
+
+/// A recording may end this much before its stated length and still be whole: sound is often longer than the picture.
+const CUT_MS_MAX: u64 = 500;
+
+/// A running source.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pipeline: gst::Pipeline,
+    shape: gst::Element,
+    source: Source,
+}
+
+impl Intake {
+    /// Builds the pipeline, not yet started. Pictures and the end go to `hub`, the pipeline's messages to `notes`.
+    pub(crate) fn build(
+        source: &Source,
+        settings: &Settings,
+        hub: &Arc<Hub>,
+        notes: &Notes,
+    ) -> Result<Self, VideoError> {
+        match source {
+            Source::File { path, .. } => check_file(path)?,
+            Source::Shm { socket, .. } => check_socket(socket, source)?,
+            _ => {}
+        }
+        let pipeline = launch(&description(source))?;
+        configure_head(&pipeline, source, notes)?;
+        let shape = named(&pipeline, "shape")?;
+        shape.set_property("caps", shape_caps(settings.size_max));
+        let sink = app_sink(&pipeline, "raw")?;
+        let waits_for_its_time = settings.paced && !source.is_live();
+        sink.set_sync(waits_for_its_time);
+        sink.set_callbacks(callbacks(source.clone(), hub, &pipeline));
+        watch_decoder(&pipeline, source, notes)?;
+        notes.listen_to_source(&pipeline)?;
+        Ok(Self { pipeline, shape, source: source.clone() })
+    }
+
+    pub(crate) fn start(&self) -> Result<(), VideoError> {
+        if self.is_looped() {
+            self.arm_loop()?;
+        }
+        // Whatever keeps it from starting comes as a message, which says more.
+        let _ = self.pipeline.set_state(gst::State::Playing);
+        Ok(())
+    }
+
+    pub(crate) fn stop(&self) {
+        // Going to Null cannot be refused; what remains to be said has been said.
+        let _ = self.pipeline.set_state(gst::State::Null);
+    }
+
+    /// Pictures are made smaller from now on until they fit.
+    pub(crate) fn set_size_max(&self, size_max: Option<(u32, u32)>) {
+        self.shape.set_property("caps", shape_caps(size_max));
+    }
+
+    fn is_looped(&self) -> bool {
+        matches!(self.source, Source::File { looped: true, .. })
+    }
+
+    /// Before the first picture is let out, asks for a segment: its end, unlike the stream's, can be followed by another.
+    fn arm_loop(&self) -> Result<(), VideoError> {
+        let _ = self.pipeline.set_state(gst::State::Paused);
+        match self.pipeline.state(PREROLL) {
+            (Ok(_), gst::State::Paused, _) => self.seek(gst::SeekFlags::FLUSH | gst::SeekFlags::SEGMENT),
+            // Not ready to play: the reason comes as a message.
+            _ => Ok(()),
+        }
+    }
+
+    /// Plays a looped recording from its beginning.
+    pub(crate) fn play_again(&self) -> Result<(), VideoError> {
+        self.seek(gst::SeekFlags::SEGMENT)
+    }
+
+    fn seek(&self, flags: gst::SeekFlags) -> Result<(), VideoError> {
+        let not_loopable = |_| VideoError::NotLoopable { source_text: self.source.to_string() };
+        self.pipeline.seek_simple(flags, gst::ClockTime::ZERO).map_err(not_loopable)
+    }
+}
+
+/// Is there a file, and is it whole as far as its own outline says?
+fn check_file(path: &Path) -> Result<(), VideoError> {
+    let unreadable =
+        |error: std::io::Error| VideoError::Unreadable { path: path.into(), why: error.to_string() };
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(VideoError::NotAFile { path: path.into() });
+    }
+    let file_bytes = metadata.len();
+    if file_bytes == 0 {
+        return Err(VideoError::EmptyFile { path: path.into() });
+    }
+    let mut file = File::open(path).map_err(unreadable)?;
+    match mp4::wholeness(&mut file, file_bytes).map_err(unreadable)? {
+        Wholeness::Whole | Wholeness::NotMp4 => Ok(()),
+        Wholeness::NoIndex => Err(VideoError::NoIndex { path: path.into() }),
+        Wholeness::Cut { stated_bytes } => {
+            Err(VideoError::Truncated { path: path.into(), stated_bytes, file_bytes })
+        }
+    }
+}
+
+/// Is there a socket? GStreamer's own answer would say less.
+fn check_socket(socket: &Path, source: &Source) -> Result<(), VideoError> {
+    let unavailable = |why: String| VideoError::SourceUnavailable { source_text: source.to_string(), why };
+    let metadata = std::fs::metadata(socket).map_err(|error| unavailable(error.to_string()))?;
+    if metadata.file_type().is_socket() { Ok(()) } else { Err(unavailable("it is no socket".to_owned())) }
+}
+
+/// What is typed by people is not in the description: it is set as a property, so that no path is taken for a command.
+fn description(source: &Source) -> String {
+    let head = match source {
+        Source::File { .. } => "filesrc name=head ! decodebin name=decoder".to_owned(),
+        Source::Shm { frame, .. } => {
+            format!("shmsrc name=head is-live=true do-timestamp=true ! {}", raw_caps(frame))
+        }
+        Source::Test { size } => format!(
+            "videotestsrc is-live=true pattern=smpte horizontal-speed=4 ! video/x-raw,format=I420,width={},height={},framerate={}/1",
+            size.width, size.height, size.fps
+        ),
+        Source::V4l2 { .. } => "v4l2src name=head ! decodebin name=decoder".to_owned(),
+        Source::Rtsp { .. } => "rtspsrc name=head latency=0 ! decodebin name=decoder".to_owned(),
+        Source::Srt { .. } => "srtsrc name=head ! decodebin name=decoder".to_owned(),
+        Source::Rtp { .. } => "udpsrc name=head \
+             caps=\"application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96\" ! \
+             rtpjitterbuffer latency=0 ! rtph264depay ! decodebin name=decoder"
+            .to_owned(),
+    };
+    format!("{head} ! videoconvert name=convert ! videoscale ! capsfilter name=shape ! appsink name=raw")
+}
+
+/// All that a converter may ask for is fixed here: nothing upstream could answer.
+fn raw_caps(frame: &RawFrame) -> String {
+    let (size, format) = (frame.size, frame.format);
+    format!(
+        "video/x-raw,format={format},width={},height={},framerate={}/1,pixel-aspect-ratio=1/1,\
+         interlace-mode=progressive,colorimetry=bt709",
+        size.width, size.height, size.fps
+    )
+}
+
+/// The pictures taken: 4:2:0 with even sides, square pixels, no larger than asked.
+fn shape_caps(size_max: Option<(u32, u32)>) -> gst::Caps {
+    let (width_max, height_max) = size_max.unwrap_or((4096, 4096));
+    let even = |max: u32| gst::IntRange::with_step(16, (max & !1) as i32, 2);
+    gst::Caps::builder("video/x-raw")
+        .field("format", gst::List::new(["I420", "NV12"]))
+        .field("width", even(width_max))
+        .field("height", even(height_max))
+        .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
+        .build()
+}
+
+fn configure_head(pipeline: &gst::Pipeline, source: &Source, notes: &Notes) -> Result<(), VideoError> {
+    let text = |path: &Path| match path.to_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(VideoError::Unreadable { path: path.into(), why: "its name is not UTF-8".to_owned() }),
+    };
+    let (property, value) = match source {
+        Source::Test { .. } => return Ok(()),
+        Source::Rtp { port } => {
+            named(pipeline, "head")?.set_property("port", i32::from(*port));
+            return Ok(());
+        }
+        Source::File { path, .. } => ("location", text(path)?),
+        Source::Shm { socket, .. } => ("socket-path", text(socket)?),
+        Source::V4l2 { device } => ("device", text(device)?),
+        Source::Rtsp { uri } => ("location", uri.clone()),
+        Source::Srt { uri } => ("uri", uri.clone()),
+    };
+    let head = named(pipeline, "head")?;
+    head.set_property(property, value);
+    if let Source::Shm { frame, .. } = source {
+        drop_wrong_sizes(&head, source, frame.bytes(), notes)?;
+    }
+    Ok(())
+}
+
+/// Shared memory carries no caps: a frame of the wrong size would be read beyond its end or come out as noise.
+fn drop_wrong_sizes(
+    head: &gst::Element,
+    source: &Source,
+    expected_bytes: usize,
+    notes: &Notes,
+) -> Result<(), VideoError> {
+    let pad = head.static_pad("src").ok_or_else(|| broken("the shared memory source has no pad"))?;
+    let (notes, source_text) = (notes.clone(), source.to_string());
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let seen_bytes = info.buffer().map_or(0, |buffer| buffer.size());
+        if seen_bytes == expected_bytes {
+            return gst::PadProbeReturn::Ok;
+        }
+        notes.source_failed(VideoError::FrameSize {
+            source_text: source_text.clone(),
+            seen_bytes,
+            expected_bytes,
+        });
+        gst::PadProbeReturn::Drop
+    });
+    Ok(())
+}
+
+/// A file that holds sound alone links nothing: say so instead of waiting for a picture.
+fn watch_decoder(pipeline: &gst::Pipeline, source: &Source, notes: &Notes) -> Result<(), VideoError> {
+    let Some(decoder) = pipeline.by_name("decoder") else { return Ok(()) };
+    let input =
+        named(pipeline, "convert")?.static_pad("sink").ok_or_else(|| broken("the converter has no pad"))?;
+    let (notes, source_text) = (notes.clone(), source.to_string());
+    decoder.connect_no_more_pads(move |_| {
+        if !input.is_linked() {
+            let why = "it holds no picture track".to_owned();
+            notes.source_failed(VideoError::NotAVideo { source_text: source_text.clone(), why });
+        }
+    });
+    Ok(())
+}
+
+fn callbacks(source: Source, hub: &Arc<Hub>, pipeline: &gst::Pipeline) -> gst_app::AppSinkCallbacks {
+    let (sample_hub, end_hub) = (hub.clone(), hub.clone());
+    // Weak: the pipeline owns the sink that owns these callbacks.
+    let (sample_pipeline, end_pipeline) = (pipeline.downgrade(), pipeline.downgrade());
+    let is_live = source.is_live();
+    let played = Arc::new(std::sync::Mutex::new(gst::ClockTime::ZERO));
+    let played_at_end = played.clone();
+    gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            *crate::lock(&played) = stream_end(&sample);
+            let clock = sample_pipeline.upgrade().filter(|_| is_live).and_then(|p| p.current_running_time());
+            sample_hub.put(picture(sample, clock)).map_err(|_| gst::FlowError::Flushing)?;
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .eos(move |_| {
+            let stated = end_pipeline.upgrade().and_then(|p| p.query_duration::<gst::ClockTime>());
+            end_hub.end(ending(&source, *crate::lock(&played_at_end), stated));
+        })
+        .build()
+}
+
+/// How far into the recording this picture lasts.
+fn stream_end(sample: &gst::Sample) -> gst::ClockTime {
+    let buffer = sample.buffer();
+    let stream_time = buffer
+        .and_then(|buffer| buffer.pts())
+        .and_then(|pts| sample.segment()?.downcast_ref::<gst::ClockTime>()?.to_stream_time(pts));
+    let duration = buffer.and_then(|buffer| buffer.duration());
+    stream_time.unwrap_or_default().saturating_add(duration.unwrap_or_default())
+}
+
+/// The picture with its times. `clock` is the pipeline's running time now, for sources whose frames carry the time at
+/// which they were taken; a recording's frame is taken now, when its turn has come.
+fn picture(sample: gst::Sample, clock: Option<gst::ClockTime>) -> RawPicture {
+    let now = Instant::now();
+    let running = running_time(&sample).unwrap_or_default();
+    let age =
+        clock.map(|clock| clock.saturating_sub(running)).filter(|&age| age <= AGE_MAX).unwrap_or_default();
+    let capture = now.checked_sub(Duration::from(age)).unwrap_or(now);
+    RawPicture { sample, capture, running: running.into() }
+}
+
+pub(crate) fn running_time(sample: &gst::Sample) -> Option<gst::ClockTime> {
+    let pts = sample.buffer()?.pts()?;
+    sample.segment()?.downcast_ref::<gst::ClockTime>()?.to_running_time(pts)
+}
+
+/// A recording that ends before its own stated length was cut off.
+fn ending(source: &Source, played: gst::ClockTime, stated: Option<gst::ClockTime>) -> Event {
+    let (played_ms, stated_ms) = (played.mseconds(), stated.unwrap_or_default().mseconds());
+    if source.is_live() {
+        let why = "it ended its stream".to_owned();
+        return Event::Stopped(VideoError::SourceStopped { source_text: source.to_string(), why });
+    }
+    if played_ms + CUT_MS_MAX < stated_ms {
+        return Event::Stopped(VideoError::CutShort {
+            source_text: source.to_string(),
+            played_ms,
+            stated_ms,
+        });
+    }
+    Event::EndOfStream
+}
+
+/// Builds a pipeline; what is missing is named with its package.
+pub(crate) fn launch(description: &str) -> Result<gst::Pipeline, VideoError> {
+    let mut context = gst::ParseContext::new();
+    let built = gst::parse::launch_full(description, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
+    let element = built.map_err(|error| match context.missing_elements().into_iter().next() {
+        Some(element) => VideoError::MissingElement { package: debian_package(&element), element },
+        None => broken(&error.to_string()),
+    })?;
+    element.downcast().map_err(|_| broken("the description makes no pipeline"))
+}
+
+pub(crate) fn named(pipeline: &gst::Pipeline, name: &str) -> Result<gst::Element, VideoError> {
+    pipeline.by_name(name).ok_or_else(|| broken(&format!("there is no element {name}")))
+}
+
+/// A sink that keeps one buffer and no copy of the last.
+pub(crate) fn app_sink(pipeline: &gst::Pipeline, name: &str) -> Result<gst_app::AppSink, VideoError> {
+    let sink: gst_app::AppSink =
+        named(pipeline, name)?.downcast().map_err(|_| broken(&format!("{name} is no appsink")))?;
+    sink.set_max_buffers(1);
+    sink.set_drop(false);
+    sink.set_enable_last_sample(false);
+    sink.set_sync(false);
+    Ok(sink)
+}
+
+pub(crate) fn broken(why: &str) -> VideoError {
+    VideoError::Pipeline { why: why.to_owned() }
+}

@@ -105,15 +105,16 @@ fn an_aircraft_without_a_position_is_not_flown() {
 /// Goal: when the link dies for good in flight, the companion says so, and the aircraft returns and lands by itself.
 #[test]
 fn a_link_lost_for_good_is_said_and_the_aircraft_returns_by_itself() {
-    let faults = LinkFaults { cut_s: Some((12.0, 1e9)), ..LinkFaults::default() };
-    let mut sky = Sky::new(fast(), FlightLimits::default(), faults);
+    let faults = LinkFaults { cut_s: Some((60.0, 1e9)), ..LinkFaults::default() };
+    let mut sky = Sky::new(AircraftConfig::default(), FlightLimits::default(), faults);
     let end = sky.run(|_, _| {});
     let Err(FlightError::LinkLost { phase, silent_ms, last_seen }) = end else { unreachable!("{end:?}") };
     assert!(matches!(phase, Phase::TakingOff | Phase::Cruising) && silent_ms > 60_000 && last_seen.is_some());
     assert!(sky.phases().contains(&Phase::LinkLost));
-    let truth = sky.let_fly(60.0);
+    let truth = sky.let_fly(600.0);
     assert!(truth.on_ground && !truth.armed && !truth.released, "{truth:?}");
-    assert!(off_m(&truth, Mission::trial().home().place) < 1.0, "back at home");
+    let off_home_m = off_m(&truth, Mission::trial().home().place);
+    assert!(off_home_m < 1.0, "{off_home_m} m from home");
 }
 
 /// Goal: a link that comes back finds the aircraft returning; the companion follows it home and says so.

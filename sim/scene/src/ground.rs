@@ -8,8 +8,8 @@ use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
 use crate::tissue::{TISSUE_SIDE_M, Tissue};
 use crate::view::ViewUniform;
 
-/// Cells along one side of the height field: one is 2 mm.
-const CELLS: u32 = 160;
+/// Cells along one side of the height field: one is 2.9 mm, the finest swell of the tissue 9.
+const CELLS: u32 = 112;
 pub(crate) const COLOR_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 pub(crate) const DISTANCE_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::R32Float;
 pub(crate) const LABEL_FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::R8Uint;

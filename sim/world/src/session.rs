@@ -93,10 +93,11 @@ enum Fault {
     ArmButton,
     CloggedEdge,
     Forger,
+    Disarmed,
 }
 
 impl Fault {
-    const ALL: [Fault; 10] = [
+    const ALL: [Fault; 11] = [
         Fault::Lossy,
         Fault::Slow,
         Fault::Partition,
@@ -107,6 +108,7 @@ impl Fault {
         Fault::ArmButton,
         Fault::CloggedEdge,
         Fault::Forger,
+        Fault::Disarmed,
     ];
 
     fn name(self) -> &'static str {
@@ -121,6 +123,7 @@ impl Fault {
             Fault::ArmButton => "arm's button",
             Fault::CloggedEdge => "edge stalls",
             Fault::Forger => "forger and replayer",
+            Fault::Disarmed => "disarmed at the bedside",
         }
     }
 }
@@ -290,7 +293,7 @@ impl Session {
             said.extend(self.bedside.sign(self.now_us, "clear", challenge, Said::ClearEStop { challenge }));
         } else if !has(state_flags::HOMED) && notice.operating_state != 1 {
             said.extend(self.bedside.sign(self.now_us, "home", challenge, Said::Home { challenge }));
-        } else if has(state_flags::HOMED) && !has(state_flags::ARMED) {
+        } else if has(state_flags::HOMED) && !has(state_flags::ARMED) && !self.has(Fault::Disarmed) {
             said.extend(self.bedside.sign(self.now_us, "arm", challenge, Said::Arm { challenge }));
         }
         for bytes in said {
@@ -484,6 +487,10 @@ impl Session {
                 press.into_iter().for_each(|bytes| self.lines.edge_to_kit.send_reliably(self.now_us, bytes));
             }
             Fault::ArmButton => self.arm.button = true,
+            Fault::Disarmed => {
+                let disarm = self.bedside.say(Said::Disarm {});
+                self.lines.edge_to_kit.send_reliably(self.now_us, disarm);
+            }
             Fault::Restart => self.restart_kit()?,
             _ => {}
         }

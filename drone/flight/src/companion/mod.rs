@@ -134,6 +134,9 @@ impl Companion {
         if self.stage == Stage::Ended {
             return out;
         }
+        if self.told.is_none() {
+            self.report(now_us, &mut out);
+        }
         self.listen(now_us, inbox, &mut out);
         self.beat(now_us, &mut out);
         match self.decide(now_us, &mut out) {

@@ -1,5 +1,9 @@
 //! States to draw, and a decoder from NV12, for tests and examples.
-
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests and a test's example: what cannot be set up has failed"
+)]
 #![allow(dead_code, reason = "every user of this file needs another part of it")]
 
 use farhand_scene::{

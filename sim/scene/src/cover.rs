@@ -305,6 +305,7 @@ fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Camera;
 
     fn marked(outline: &[Point2<f64>]) -> Vec<u32> {
         let mut cover = Cover::new(320, 160);
@@ -349,5 +350,40 @@ mod tests {
                 .is_empty()
         );
         assert!(marked(&[]).is_empty());
+    }
+
+    /// Every pixel whose ray to the lamp passes a caster within reach of its shadow or contact lies in a marked
+    /// tile, and tiles far from any such pixel are left alone.
+    #[test]
+    fn every_pixel_that_a_caster_darkens_is_in_a_marked_tile() {
+        let camera =
+            Camera::looking_at(Point3::new(-0.05, -0.03, 0.09), Point3::origin(), Vector3::y(), 0.75);
+        let base_from_tissue = nalgebra::Isometry3::identity();
+        let view = View { camera, width_px: 320, height_px: 160, base_from_tissue };
+        let eye_m = view.eye_m();
+        let floor_m = |x: usize, y: usize| {
+            let ray = view.seen_at([x as f64 + 0.5, y as f64 + 0.5], 1.0) - eye_m;
+            -eye_m.z / ray.z
+        };
+        let distance_m: Vec<f32> = (0..320 * 160).map(|i| floor_m(i % 320, i / 320) as f32).collect();
+        let patches = patches(&view, &distance_m, 320);
+        let caster = Bone {
+            from_m: Point3::new(0.02, 0.03, 0.04),
+            to_m: Point3::new(-0.01, 0.0, 0.003),
+            radius_m: 0.002,
+        };
+        let mut cover = Cover::new(320, 160);
+        cover.mark_caster(0, &caster, &view, &patches);
+        let reach_m = (caster.radius_m + CONTACT_M) as f32;
+        for (i, depth_m) in distance_m.iter().enumerate() {
+            let (x, y) = (i % 320, i / 320);
+            let place_m = view.seen_at([x as f64 + 0.5, y as f64 + 0.5], f64::from(*depth_m)).cast::<f32>();
+            let ray = view.light_m().cast::<f32>() - place_m;
+            let bone = (caster.to_m - caster.from_m).cast::<f32>();
+            let near = gap_squared_m2(place_m, ray, caster.from_m.cast(), bone) <= reach_m * reach_m;
+            assert!(!near || !cover.tiles[y / 16 * 10 + x / 32].is_plain(), "pixel {x}, {y}");
+        }
+        let marked = cover.tiles.iter().filter(|tile| !tile.is_plain()).count();
+        assert!((5..60).contains(&marked), "{marked} of 100 tiles");
     }
 }

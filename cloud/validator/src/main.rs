@@ -1,0 +1,152 @@
+//! `farhand-validator`: makes a ledger on one machine, runs one of its validators, says how it is.
+
+use std::{
+    io::{self, Write as _},
+    net::IpAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use farhand_validator::{
+    Fault, LocalPlan, Status, ValidatorConfig, make_local_ledger, run_validator, status,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// One validator of Farhand's evidence ledger.
+///
+/// A ledger is kept by five or more validators, each by another organisation, each with its own key and its own data
+/// folder. A transaction is on the ledger once more than two thirds of them have voted for it; the proof of that can be
+/// checked by anybody who holds the ledger's genesis file.
+#[derive(Debug, Parser)]
+#[command(name = "farhand-validator", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a whole ledger on this machine: keys, genesis file, and a configuration for each validator.
+    ///
+    /// For a trial. In earnest each organisation makes its own key, and only public keys meet in the genesis file.
+    /// Then run each validator: farhand-validator run --config OUT/validator-1/validator.toml
+    Init {
+        /// Where the validators keep their data, a folder each.
+        #[arg(long, value_name = "D")]
+        dir: PathBuf,
+        /// How many; five are the fewest, for of four one crash would stop the ledger.
+        #[arg(long, default_value_t = 5)]
+        validators: usize,
+        /// Where keys, genesis.trust and configurations go.
+        #[arg(long)]
+        out: PathBuf,
+        /// Address to listen on.
+        #[arg(long, default_value = "127.0.0.1")]
+        listen: IpAddr,
+        /// First UDP port; two a validator. 0 takes what is free.
+        #[arg(long, default_value_t = 7710)]
+        port: u16,
+    },
+    /// Run one validator until it is told to stop (SIGINT, SIGTERM) or can't go on.
+    ///
+    /// Exit codes: 0 told to stop; 1 could not start; 74 the disk failed; 75 a fault that a restart mends (a stalled
+    /// height, a dead thread). Have a supervisor start it again, as with systemd's Restart=on-failure.
+    Run {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Say how the validator of a configuration is. Exit codes: 0 healthy; 1 not running; 2 running, but not well.
+    Status {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let done = match Cli::parse().command {
+        Command::Init { dir, validators, out, listen, port } => {
+            init(&LocalPlan { data: dir, out, validators, listen, first_port: port, clients: Vec::new() })
+        }
+        Command::Run { config } => run(&config),
+        Command::Status { config, json } => show_status(&config, json),
+    };
+    done.unwrap_or_else(|error| {
+        let _ = writeln!(io::stderr(), "farhand-validator: {error:#}"); // nobody to tell if that fails
+        ExitCode::FAILURE
+    })
+}
+
+fn init(plan: &LocalPlan) -> anyhow::Result<ExitCode> {
+    let made = make_local_ledger(plan)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "ledger {} with {} validators", made.trust.ledger(), made.configs.len())?;
+    writeln!(out, "genesis {} (SHA-256 {})", made.genesis.display(), made.trust.fingerprint())?;
+    writeln!(out, "Run each of them:")?;
+    for config in &made.configs {
+        writeln!(out, "  farhand-validator run --config {}", config.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(path: &Path) -> anyhow::Result<ExitCode> {
+    let config = ValidatorConfig::load(path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let fault = runtime.block_on(run_until_told(config))?;
+    runtime.shutdown_background(); // after a fault of the store a thread may be parked for ever
+    Ok(fault.map_or(ExitCode::SUCCESS, |fault| ExitCode::from(fault.exit_code())))
+}
+
+async fn run_until_told(config: ValidatorConfig) -> anyhow::Result<Option<Fault>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let _file_too_large = error_instead_of_death()?;
+    let handle = run_validator(config).await?;
+    tracing::info!(id = %handle.id(), peers = %handle.peer_addr(), clients = %handle.client_addr(), "runs");
+    tokio::select! {
+        fault = handle.faulted() => {
+            std::mem::forget(handle); // its threads are stuck or dead, and the process ends
+            return Ok(Some(fault));
+        }
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stops");
+    handle.stop().await;
+    Ok(None)
+}
+
+/// A file that may not grow (RLIMIT_FSIZE) is an error of the store, which is said, instead of a silent death.
+fn error_instead_of_death() -> anyhow::Result<Signal> {
+    const SIGXFSZ: i32 = 25;
+    signal(SignalKind::from_raw(SIGXFSZ)).context("could not handle SIGXFSZ")
+}
+
+fn show_status(path: &Path, json: bool) -> anyhow::Result<ExitCode> {
+    let status = status::read(&ValidatorConfig::load(path)?.data_dir)?;
+    let mut out = io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&status)?)?;
+    } else {
+        write!(out, "{}", in_words(&status))?;
+    }
+    Ok(if status.healthy { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+fn in_words(status: &Status) -> String {
+    let health = if status.healthy { "healthy" } else { status.problem.as_str() };
+    let height = status.height.map_or("none committed yet".to_owned(), |height| height.to_string());
+    format!(
+        "{health}\nheight {height}, {} ms ago, view {}\n{} of {} other validators connected, {} transactions wait\n",
+        status.since_commit_ms,
+        status.view,
+        status.peers_connected,
+        status.peers,
+        status.transactions_waiting
+    )
+}

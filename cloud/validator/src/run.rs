@@ -1,0 +1,373 @@
+//! Puts a validator together and runs it.
+
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use farhand_link::{
+    BindError, CloseReason, DeviceId, DeviceRole, Endpoint, LinkConfig, Peers, PeersError, Protocol,
+};
+use hotstuff_rs::{
+    replica::{Configuration, Replica, ReplicaSpec},
+    types::data_types::{BufferSize, ChainID, EpochLength},
+};
+use thiserror::Error;
+use tokio::{
+    sync::watch,
+    task::{AbortHandle, JoinError, spawn_blocking},
+};
+
+use crate::{
+    app::LedgerApp,
+    beats::{Beats, Thread},
+    config::{ConfigError, ValidatorConfig},
+    fault::{Fault, FaultSignal},
+    gate::Gate,
+    intake::Intake,
+    mempool::Mempool,
+    net::{Inbound, PeerNetwork},
+    payload::Payloads,
+    rules::Rules,
+    serve::Desk,
+    status::{self, Status},
+    store::{Store, StoreError},
+    watchdog::{WatchLimits, Watchdog},
+};
+
+/// Blocks that a replica asks for at a time when it catches up, and gives at most.
+pub const SYNC_BLOCKS_MAX: u32 = 16;
+/// The crate counts whole seconds: less would be none, and no view would ever end in a commit.
+const VIEW_MAX: Duration = Duration::from_secs(1);
+const _: () = assert!(VIEW_MAX.as_secs() >= 1);
+const SYNC_ANSWER_WAIT: Duration = Duration::from_secs(1);
+const SYNC_WITHOUT_PROGRESS: Duration = Duration::from_secs(3);
+const SYNC_VIEWS_BEHIND: u64 = 2;
+const SYNC_FORGIVE: Duration = Duration::from_secs(10);
+/// The crate counts what it buffers but never what it took out again, so any bound would one day have it drop every
+/// early message. The gate lets early messages through only if they are near or proven, which is the bound.
+const EARLY_MESSAGES_BYTES: u64 = 1 << 50;
+
+/// Why a validator did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "could not listen for {whom} at {addr}: {source}. Is another validator running, or is `{setting}` taken?"
+    )]
+    Listen { whom: &'static str, setting: &'static str, addr: SocketAddr, source: Box<BindError> },
+    #[error(transparent)]
+    Peers(#[from] PeersError),
+    #[error("the key {key} is listed as a client and is a validator; a client needs a key of its own")]
+    ClientIsValidator { key: DeviceId },
+    #[error("the store could not be opened: {0}")]
+    Thread(#[from] JoinError),
+}
+
+/// A validator that runs. Dropped, it ends in the background; [`Handle::stop`] waits for that.
+pub struct Handle {
+    me: DeviceId,
+    peer_addr: SocketAddr,
+    client_addr: SocketAddr,
+    fault: FaultSignal,
+    status: watch::Receiver<Status>,
+    beats: Beats,
+    store: Store,
+    endpoints: [Endpoint; 2],
+    tasks: Vec<AbortHandle>,
+    replica: Option<Replica<Store>>,
+}
+
+/// Runs a validator in this process until its handle is dropped. Needs a tokio runtime; the replica has threads of its
+/// own beside it.
+///
+/// # Errors
+/// [`StartError`], with what to do about it.
+pub async fn run_validator(config: ValidatorConfig) -> Result<Handle, StartError> {
+    config.check()?;
+    let fault = FaultSignal::default();
+    let store = open_store(&config, fault.clone()).await?;
+    let endpoints = listen(&config)?;
+    Ok(Parts::new(config, store, fault, &endpoints[0]).start(endpoints))
+}
+
+impl Handle {
+    /// This validator's key.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.me
+    }
+
+    /// Where clients connect to.
+    #[must_use]
+    pub fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Where other validators connect to.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer_addr
+    }
+
+    /// What the validator says about itself, anew each second.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// The fault that ended it, if one did. It does nothing any more then; stop it and start another.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault.raised()
+    }
+
+    /// Waits for a fault.
+    pub async fn faulted(&self) -> Fault {
+        self.fault.wait().await
+    }
+
+    /// The durable height; `None` before the first commit.
+    #[must_use]
+    pub fn height(&self) -> Option<u64> {
+        self.store.progress().borrow().height
+    }
+
+    /// The store, to look at.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Ends the validator, and waits until its threads are gone and its folder is free.
+    pub async fn stop(mut self) {
+        self.quiet();
+        for endpoint in &self.endpoints {
+            endpoint.close(CloseReason::ShuttingDown).await;
+        }
+        let (replica, fault) = (self.replica.take(), self.fault.clone());
+        let _ = spawn_blocking(move || end(replica, &fault)).await; // a panic there was caught already
+    }
+
+    fn quiet(&self) {
+        self.beats.close();
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.quiet();
+        if let Some(replica) = self.replica.take() {
+            let fault = self.fault.clone();
+            std::thread::spawn(move || end(Some(replica), &fault));
+        }
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "validator {} at {}, height {:?}", self.me.short(), self.peer_addr, self.height())
+    }
+}
+
+/// Joins the replica's threads, which panic at their joining if one of them is dead. After a fault of the store they
+/// are parked for ever and can't be joined.
+fn end(replica: Option<Replica<Store>>, fault: &FaultSignal) {
+    if matches!(fault.raised(), Some(Fault::Store { .. } | Fault::ThreadSilent { .. })) {
+        std::mem::forget(replica);
+    } else if catch_unwind(AssertUnwindSafe(|| drop(replica))).is_err() {
+        tracing::warn!("a thread of the replica had ended before");
+    }
+}
+
+async fn open_store(config: &ValidatorConfig, fault: FaultSignal) -> Result<Store, StartError> {
+    let origin = config.origin();
+    let dir = config.data_dir.clone();
+    Ok(spawn_blocking(move || Store::open(&dir, &origin, fault)).await??)
+}
+
+/// Endpoints for validators and for clients.
+fn listen(config: &ValidatorConfig) -> Result<[Endpoint; 2], StartError> {
+    let validators = Peers::new();
+    for (id, _) in &config.peers {
+        validators.allow(*id, DeviceRole::Validator)?;
+    }
+    let clients = Peers::new();
+    for (id, role) in &config.clients {
+        if validators.role(id).is_some() || *id == config.key.id() {
+            return Err(StartError::ClientIsValidator { key: *id });
+        }
+        clients.allow(*id, *role)?;
+    }
+    let bind = |whom, setting, addr, peers, protocol| {
+        Endpoint::bind(addr, &config.key, peers, protocol, link_config())
+            .map_err(|source| StartError::Listen { whom, setting, addr, source: Box::new(source) })
+    };
+    Ok([
+        bind("validators", "peer_listen", config.peer_listen, validators, Protocol::VALIDATOR)?,
+        bind("clients", "client_listen", config.client_listen, clients, Protocol::LEDGER)?,
+    ])
+}
+
+/// Quieter than the defaults, which are for commands: an idle ledger costs next to nothing.
+pub(crate) fn link_config() -> LinkConfig {
+    LinkConfig { keep_alive_ms: 1000, idle_timeout_ms: 4000, ..LinkConfig::default() }
+}
+
+/// What a validator is made of.
+struct Parts {
+    config: ValidatorConfig,
+    store: Store,
+    fault: FaultSignal,
+    beats: Beats,
+    network: PeerNetwork,
+    mempool: Arc<Mempool>,
+    payloads: Arc<Payloads>,
+    intake: Arc<Intake>,
+    rules: Rules,
+}
+
+impl Parts {
+    fn new(config: ValidatorConfig, store: Store, fault: FaultSignal, peers: &Endpoint) -> Self {
+        let beats = Beats::default();
+        let me = config.key.signing_key().verifying_key();
+        let network = PeerNetwork::start(peers, me, &config.peers, beats.clone());
+        let mempool = Arc::new(Mempool::new(config.mempool));
+        let payloads = Arc::new(Payloads::new(store.clone()));
+        let ledger = config.trust.ledger();
+        let intake = Arc::new(Intake { ledger, store: store.clone(), mempool: Arc::clone(&mempool) });
+        let rules = Rules { ledger, hospitals: config.trust.hospitals().to_vec() };
+        Self { config, store, fault, beats, network, mempool, payloads, intake, rules }
+    }
+
+    fn start(self, endpoints: [Endpoint; 2]) -> Handle {
+        let [peers, clients] = &endpoints;
+        let replica = self.replica();
+        let (publish, status) = watch::channel(Status::default());
+        let tasks = vec![
+            tokio::spawn(self.inbound().run(peers.clone())).abort_handle(),
+            tokio::spawn(self.desk().run(clients.clone())).abort_handle(),
+            tokio::spawn(self.watchdog().run(self.reporter(publish))).abort_handle(),
+        ];
+        Handle {
+            me: self.config.key.id(),
+            peer_addr: peers.local_addr().unwrap_or(self.config.peer_listen),
+            client_addr: clients.local_addr().unwrap_or(self.config.client_listen),
+            fault: self.fault,
+            status,
+            beats: self.beats,
+            store: self.store,
+            endpoints,
+            tasks,
+            replica: Some(replica),
+        }
+    }
+
+    fn replica(&self) -> Replica<Store> {
+        Thread::ALL.into_iter().for_each(|thread| self.beats.beat(thread));
+        ReplicaSpec::builder()
+            .app(self.app())
+            .network(self.network.clone())
+            .kv_store(self.store.clone())
+            .configuration(self.replica_configuration())
+            .build()
+            .start()
+    }
+
+    fn replica_configuration(&self) -> Configuration {
+        let validators = u32::try_from(self.config.trust.validators().len()).unwrap_or(u32::MAX);
+        Configuration::builder()
+            .me(self.config.key.signing_key().clone())
+            .chain_id(ChainID::new(self.config.trust.chain()))
+            .block_sync_request_limit(SYNC_BLOCKS_MAX)
+            .block_sync_server_advertise_time(Duration::ZERO) // the network paces it
+            .block_sync_response_timeout(SYNC_ANSWER_WAIT)
+            .block_sync_blacklist_expiry_time(SYNC_FORGIVE)
+            .block_sync_trigger_min_view_difference(SYNC_VIEWS_BEHIND)
+            .block_sync_trigger_timeout(SYNC_WITHOUT_PROGRESS)
+            .progress_msg_buffer_capacity(BufferSize::new(EARLY_MESSAGES_BYTES))
+            .epoch_length(EpochLength::new(validators))
+            .max_view_time(VIEW_MAX)
+            .log_events(false)
+            .build()
+    }
+
+    fn app(&self) -> LedgerApp {
+        LedgerApp {
+            me: self.config.key.id(),
+            rules: self.rules.clone(),
+            pace: self.config.pace,
+            store: self.store.clone(),
+            mempool: Arc::clone(&self.mempool),
+            payloads: Arc::clone(&self.payloads),
+            network: self.network.clone(),
+            beats: self.beats.clone(),
+            watch: self.beats.watch_algorithm(),
+        }
+    }
+
+    fn inbound(&self) -> Inbound {
+        Inbound {
+            network: self.network.clone(),
+            gate: Arc::new(Gate::new(self.config.trust.clone(), SYNC_BLOCKS_MAX)),
+            store: self.store.clone(),
+            payloads: Arc::clone(&self.payloads),
+            intake: Arc::clone(&self.intake),
+        }
+    }
+
+    fn desk(&self) -> Desk {
+        Desk {
+            store: self.store.clone(),
+            payloads: Arc::clone(&self.payloads),
+            mempool: Arc::clone(&self.mempool),
+            intake: Arc::clone(&self.intake),
+            network: self.network.clone(),
+            rules: Arc::new(self.rules.clone()),
+        }
+    }
+
+    fn watchdog(&self) -> Watchdog {
+        Watchdog {
+            limits: WatchLimits::default(),
+            beats: self.beats.clone(),
+            store: self.store.clone(),
+            network: self.network.clone(),
+            fault: self.fault.clone(),
+            quorum_peers: usize::try_from(self.config.trust.quorum()).unwrap_or(usize::MAX) - 1,
+        }
+    }
+
+    /// Writes the status down, for people and for `farhand-validator status`.
+    fn reporter(&self, publish: watch::Sender<Status>) -> impl FnMut(u64, Option<String>) + Send + use<> {
+        let (store, network, mempool) = (self.store.clone(), self.network.clone(), Arc::clone(&self.mempool));
+        let (dir, peers): (PathBuf, usize) = (self.config.data_dir.clone(), self.config.peers.len());
+        move |since_commit_ms, problem| {
+            let status = Status {
+                healthy: problem.is_none(),
+                problem: problem.unwrap_or_default(),
+                height: store.progress().borrow().height,
+                view: store.view(),
+                peers_connected: network.connected(),
+                peers,
+                transactions_waiting: mempool.len(),
+                since_commit_ms,
+                messages_refused: network.counters().refused.load(Ordering::Relaxed),
+                messages_dropped: network.counters().dropped.load(Ordering::Relaxed),
+                at_utc_ms: status::utc_ms(),
+                process: std::process::id(),
+            };
+            if let Err(error) = status::write(&dir, &status) {
+                tracing::warn!(%error, "could not write the status file");
+            }
+            publish.send_replace(status);
+        }
+    }
+}

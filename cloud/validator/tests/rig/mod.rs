@@ -1,0 +1,218 @@
+//! A ledger of five validator processes on loopback, and people who write onto it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that can't go on says so"
+)]
+
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ed25519_dalek::SigningKey;
+use farhand_ledger::{
+    Checkpoint, Consent, Custody, CustodyStep, Event, Grant, Hash, Member, Opening, Transaction,
+    TransactionProof, Utc, merkle,
+};
+use farhand_validator::{Client, LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger};
+use farhand_wire::{PublicKey, Role, SessionId};
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_farhand-validator");
+/// Generous: a commit takes a fraction of a second, and some seconds while a dead leader's turn passes.
+pub const COMMIT_WAIT: Duration = Duration::from_secs(30);
+
+pub struct Ledger {
+    pub dir: TempDir,
+    pub made: LocalLedger,
+    pub children: Vec<Option<Child>>,
+}
+
+impl Ledger {
+    /// Makes a ledger; nothing runs yet.
+    pub fn make(validators: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let made = make_local_ledger(&plan(&dir, validators)).unwrap();
+        Self { dir, made, children: (0..validators).map(|_| None).collect() }
+    }
+
+    pub fn start_all(mut self) -> Self {
+        (0..self.children.len()).for_each(|at| self.start(at));
+        self
+    }
+
+    pub fn start(&mut self, at: usize) {
+        let log = fs::File::options().create(true).append(true).open(self.log(at)).unwrap();
+        let child = Command::new(BINARY)
+            .args(["run", "--config"])
+            .arg(&self.made.configs[at])
+            .env("RUST_LOG", "info")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.children[at] = Some(child);
+    }
+
+    /// SIGKILL: the process gets no chance to do anything more.
+    pub fn kill(&mut self, at: usize) {
+        let mut child = self.children[at].take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    pub fn wipe(&self, at: usize) {
+        fs::remove_dir_all(self.config(at).data_dir).unwrap();
+    }
+
+    pub fn config(&self, at: usize) -> ValidatorConfig {
+        ValidatorConfig::load(&self.made.configs[at]).unwrap()
+    }
+
+    pub fn log(&self, at: usize) -> PathBuf {
+        self.dir.path().join(format!("validator-{at}.log"))
+    }
+
+    /// A client of one validator, once that one is up.
+    pub async fn client(&self, at: usize) -> Client {
+        let to = &self.made.client_addrs[at..=at];
+        for _ in 0..100 {
+            if let Ok(client) = Client::connect(&self.made.client, self.made.trust.clone(), to).await {
+                return client;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("validator {at} did not come up: {}", fs::read_to_string(self.log(at)).unwrap());
+    }
+
+    pub fn hospital(&self) -> &SigningKey {
+        self.made.hospital.signing_key()
+    }
+
+    pub fn sign(&self, author: &SigningKey, event: Event) -> Vec<u8> {
+        Transaction { ledger: self.made.trust.ledger(), at: now(), event }.sign(author).unwrap()
+    }
+
+    /// A grant to nobody in particular: a transaction that is always in order.
+    pub fn some_grant(&self, number: u64) -> Vec<u8> {
+        self.grant(&key(number), Role::Field)
+    }
+
+    pub fn grant(&self, to: &SigningKey, role: Role) -> Vec<u8> {
+        let until_utc_ms = now().us / 1000 + 3_600_000;
+        let grant = Grant { key: public(to), role, pseudonym: "somebody".to_owned(), until_utc_ms };
+        self.sign(self.hospital(), Event::Grant(grant))
+    }
+
+    /// Everything up to an open session, committed; the edge box's key signs its checkpoints.
+    pub async fn open_session(
+        &self,
+        client: &Client,
+        session: SessionId,
+        edge: &SigningKey,
+    ) -> TransactionProof {
+        let [surgeon, bedside, field, kit] = [1001, 1002, 1003, 1004].map(key);
+        let people = [(&surgeon, Role::Surgeon), (&bedside, Role::Bedside), (&field, Role::Field)];
+        for (person, role) in people {
+            client.commit(&self.grant(person, role), COMMIT_WAIT).await.unwrap();
+        }
+        let consent = Event::Consent(Consent { session, commitment: Hash::of(b"a form"), given: true });
+        let consent = self.sign(self.hospital(), consent);
+        client.commit(&consent, COMMIT_WAIT).await.unwrap();
+        let custody = self.deliver(client, &kit, &field, edge).await;
+        let member = |(person, role): (&SigningKey, Role)| Member {
+            key: public(person),
+            role,
+            pseudonym: "one".to_owned(),
+        };
+        let opening = Opening {
+            session,
+            roster: people.into_iter().take(2).map(member).collect(),
+            edge: public(edge),
+            kit: public(&kit),
+            limits_digest: Hash::of(b"limits"),
+            arm_digest: Hash::of(b"arm"),
+            consent: Hash::of(&consent),
+            custody,
+        };
+        let opening = self.sign(self.hospital(), Event::SessionOpened(opening));
+        client.commit(&opening, COMMIT_WAIT).await.unwrap()
+    }
+
+    async fn deliver(
+        &self,
+        client: &Client,
+        kit: &SigningKey,
+        field: &SigningKey,
+        edge: &SigningKey,
+    ) -> Hash {
+        use CustodyStep::{Airborne, Landed, Loaded, Paired, Sealed, SelfTested, Unsealed};
+        let steps = [Sealed, Loaded, Airborne, Landed, Unsealed, SelfTested, Paired { edge: public(edge) }];
+        let mut previous = Hash::ZERO;
+        for (sequence, step) in (1..).zip(steps) {
+            let author = if matches!(step, SelfTested | Paired { .. }) { kit } else { field };
+            let custody = Custody { kit: public(kit), sequence, step, previous };
+            let signed = self.sign(author, Event::Custody(custody));
+            client.commit(&signed, COMMIT_WAIT).await.unwrap();
+            previous = Hash::of(&signed);
+        }
+        previous
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            let _ = child.kill(); // it may be dead already
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            for at in 0..self.children.len() {
+                eprintln!("--- validator {at}\n{}", fs::read_to_string(self.log(at)).unwrap_or_default());
+            }
+        }
+    }
+}
+
+pub fn plan(dir: &TempDir, validators: usize) -> LocalPlan {
+    LocalPlan {
+        data: dir.path().join("data"),
+        out: dir.path().join("out"),
+        validators,
+        listen: [127, 0, 0, 1].into(),
+        first_port: 0,
+        clients: Vec::new(),
+    }
+}
+
+pub fn checkpoint(session: SessionId, before: Option<&Checkpoint>, leaves: u64) -> Checkpoint {
+    let (size, previous_root) =
+        before.map_or((0, merkle::empty_root()), |before| (before.tree_size, before.root));
+    Checkpoint {
+        session,
+        tree_size: size + leaves,
+        root: Hash::of(&(size + leaves).to_le_bytes()),
+        previous_root,
+        first_sequence: size,
+        last_sequence: size + leaves - 1,
+    }
+}
+
+pub fn key(number: u64) -> SigningKey {
+    SigningKey::from_bytes(&Hash::of(&number.to_le_bytes()).0)
+}
+
+pub fn public(key: &SigningKey) -> PublicKey {
+    PublicKey(key.verifying_key().to_bytes())
+}
+
+pub fn now() -> Utc {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Utc { us: u64::try_from(since.as_micros()).unwrap(), uncertainty_us: 1000 }
+}

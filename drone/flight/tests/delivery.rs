@@ -199,3 +199,20 @@ fn a_flight_that_takes_too_long_is_sent_home() {
     let truth = sky.aircraft.truth();
     assert!(truth.on_ground && off_m(&truth, Mission::trial().home().place) < 1.0, "{truth:?}");
 }
+
+/// Goal: whoever gives the aircraft another place to land, the kit is not released there.
+#[test]
+fn a_landing_elsewhere_releases_nothing() {
+    let mut sky = Sky::new(fast(), FlightLimits::default(), LinkFaults::default());
+    let mut replaced = false;
+    let end = sky.run(|now_s, aircraft| {
+        if now_s > 10.0 && !std::mem::replace(&mut replaced, true) {
+            sky::replace_mission(aircraft, (now_s * 1e6) as u64);
+        }
+    });
+    assert!(
+        matches!(end, Err(FlightError::LandedElsewhere { off_m, max_m: 5.0 }) if off_m > 100.0),
+        "{end:?}"
+    );
+    assert!(sky.aircraft.truth().on_ground && !sky.aircraft.truth().released);
+}

@@ -225,7 +225,9 @@ impl Console {
         } else if !has(state_flags::ARMED) {
             // The surgeon signs second: first whoever sees the patient.
             let first_signed = has(state_flags::HOMED) && !notice.signed_by.is_empty();
-            first_signed.then(|| self.person.sign(now_us, "arm", challenge, Said::Arm { challenge })).flatten()
+            first_signed
+                .then(|| self.person.sign(now_us, "arm", challenge, Said::Arm { challenge }))
+                .flatten()
         } else if !has(state_flags::LEASED) || notice.holder != Some(self.person.keys.speaker()) {
             self.ask(now_us, &notice)
         } else {

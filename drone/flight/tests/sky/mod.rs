@@ -3,7 +3,7 @@
 use farhand_flight::{Companion, Delivered, FlightError, FlightEvent, FlightLimits, Peer, Phase, Received};
 use farhand_mission::Mission;
 use farhand_world::aircraft::{self, Aircraft, AircraftConfig, Truth};
-use mavlink::dialects::common::MavMessage;
+use mavlink::dialects::common::{MISSION_COUNT_DATA, MISSION_ITEM_INT_DATA, MavCmd, MavFrame, MavMessage};
 
 const STEP_US: u64 = 10_000;
 const COMPANION: aircraft::Peer = aircraft::Peer { system: 1, component: 191 };
@@ -127,4 +127,16 @@ fn take_due(queue: &mut Vec<(u64, MavMessage)>, now_us: u64) -> Vec<MavMessage> 
     *queue = later;
     let due: Vec<(u64, MavMessage)> = due;
     due.into_iter().map(|(_, message)| message).collect()
+}
+
+/// A pilot on another link gives the aircraft one item: land 100 m beside home.
+pub(crate) fn replace_mission(aircraft: &mut Aircraft, now_us: u64) {
+    let (x, y) = Mission::trial().home().place.offset(90.0, 100.0).unwrap().to_e7();
+    let frame = MavFrame::MAV_FRAME_GLOBAL_RELATIVE_ALT;
+    let land = MISSION_ITEM_INT_DATA { command: MavCmd::MAV_CMD_NAV_LAND, frame, x, y, ..Default::default() };
+    let count = MISSION_COUNT_DATA { count: 1, ..Default::default() };
+    for message in [MavMessage::MISSION_COUNT(count), MavMessage::MISSION_ITEM_INT(land)] {
+        let from = aircraft::Peer { system: 255, component: 190 };
+        aircraft.step(now_us, &[aircraft::Received { from, message }]);
+    }
 }

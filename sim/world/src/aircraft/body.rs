@@ -87,7 +87,8 @@ impl Body {
 
     /// Moves on by `seconds`, in steps small enough for the motion to be smooth.
     pub(super) fn advance(&mut self, seconds: f64, goal: Goal, can: &Performance) {
-        let steps = (seconds / STEP_S_MAX).ceil().max(1.0);
+        // No time, no step: below, speeds are divided by it.
+        let steps = (seconds / STEP_S_MAX).ceil();
         for _ in 0..steps as u32 {
             self.advance_once(seconds / steps, goal, can);
         }

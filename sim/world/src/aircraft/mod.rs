@@ -27,6 +27,8 @@ mod mode;
 mod params;
 mod safety;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod transfer;
 
 use mavlink::Message;

@@ -8,8 +8,9 @@ use super::mode::Mode;
 use super::safety::Failure;
 use super::{Aircraft, Truth};
 
-/// The fastest a stream may be asked for.
+/// The fastest and the slowest a stream may be asked for.
 const INTERVAL_US_MIN: u64 = 10_000;
+const INTERVAL_US_MAX: u64 = 3_600 * SECOND_US;
 const SECOND_US: u64 = 1_000_000;
 
 /// The streams and their default rates, close to PX4's "normal" and "onboard" profiles.
@@ -70,7 +71,7 @@ impl Streams {
             us if us.is_nan() => return MavResult::MAV_RESULT_DENIED,
             us if us < 0.0 => 0,
             0.0 => default_us,
-            us => (us as u64).max(INTERVAL_US_MIN),
+            us => (us as u64).clamp(INTERVAL_US_MIN, INTERVAL_US_MAX),
         };
         MavResult::MAV_RESULT_ACCEPTED
     }

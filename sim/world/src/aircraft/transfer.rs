@@ -100,7 +100,7 @@ impl Store {
     }
 
     fn take(&mut self, now_us: u64, from: Peer, item: &Item) -> Answer {
-        if self.finished == Some((from, item.mission_type, item.seq + 1)) {
+        if self.finished == Some((from, item.mission_type, item.seq.saturating_add(1))) {
             return Answer::of(ack(from, item.mission_type, MavMissionResult::MAV_MISSION_ACCEPTED));
         }
         let Some(upload) = &mut self.upload else { return Answer::default() };

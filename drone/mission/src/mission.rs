@@ -149,7 +149,7 @@ impl Mission {
         Ok(mission)
     }
 
-    /// The fixed delivery of a local trial: 2.2 km over four legs.
+    /// The fixed delivery of a local trial: 1.9 km over four legs.
     pub fn trial() -> Self {
         Plan::from_json(TRIAL_PLAN)
             .map_err(|_| ())

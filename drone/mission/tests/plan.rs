@@ -37,7 +37,7 @@ fn spoiled(from: &str, to: &str) -> String {
 #[test]
 fn the_trial_is_a_delivery_within_its_fence() {
     let trial = Mission::trial();
-    assert!((trial.route_m() - 1_860.0).abs() < 400.0, "{} m", trial.route_m());
+    assert!((trial.route_m() - 1_900.0).abs() < 50.0, "{} m", trial.route_m());
     assert_eq!(trial.waypoints().len(), 3);
     assert_eq!(trial.waypoints()[1].altitude, Altitude::AboveSea { m: 548.0 });
     assert_eq!(trial.waypoints()[1].altitude.above_home_m(trial.home()), 60.0);

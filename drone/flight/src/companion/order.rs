@@ -72,3 +72,48 @@ impl Order {
         Ok(Some(MavMessage::COMMAND_LONG(command)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TO: Peer = Peer { system: 1, component: 1 };
+
+    fn ack(result: MavResult) -> COMMAND_ACK_DATA {
+        COMMAND_ACK_DATA { command: MavCmd::MAV_CMD_DO_GRIPPER, result, ..Default::default() }
+    }
+
+    fn order() -> Order {
+        Order::new("open the gripper", TO, MavCmd::MAV_CMD_DO_GRIPPER, [0.0; 7], 0)
+    }
+
+    /// Goal: an unanswered order is repeated, counted in the message itself, and given up after its last try.
+    #[test]
+    fn it_is_repeated_and_given_up() {
+        let (mut order, limits) = (order(), FlightLimits::default());
+        for tried in 0..limits.tries_max {
+            let now_us = u64::from(tried) * limits.repeat_ms * 1_000;
+            let sent = order.poll(now_us, &limits).unwrap();
+            let seen =
+                matches!(&sent, Some(MavMessage::COMMAND_LONG(c)) if u32::from(c.confirmation) == tried);
+            assert!(seen, "{tried}: {sent:?}");
+            assert_eq!(order.poll(now_us + 1, &limits), Ok(None));
+        }
+        let end = order.poll(60_000_000, &limits);
+        assert!(matches!(end, Err(FlightError::NoAnswer { tries: 15, .. })), "{end:?}");
+    }
+
+    /// Goal: "in progress" puts the next try off and is no answer; what follows is.
+    #[test]
+    fn in_progress_is_waited_for() {
+        let (mut order, limits) = (order(), FlightLimits::default());
+        order.hear(0, &ack(MavResult::MAV_RESULT_ACCEPTED));
+        assert_eq!(order.answer(), None, "nothing was asked yet");
+        assert!(order.poll(0, &limits).unwrap().is_some());
+        order.hear(100_000, &ack(MavResult::MAV_RESULT_IN_PROGRESS));
+        assert_eq!((order.answer(), order.poll(3_000_000, &limits)), (None, Ok(None)));
+        assert!(order.poll(3_100_000, &limits).unwrap().is_some());
+        order.hear(3_200_000, &ack(MavResult::MAV_RESULT_FAILED));
+        assert_eq!(order.answer(), Some(MavResult::MAV_RESULT_FAILED));
+    }
+}

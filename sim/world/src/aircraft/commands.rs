@@ -57,6 +57,9 @@ impl Aircraft {
 
     fn obey(&mut self, now_us: u64, order: Order) {
         use MavCmd::*;
+        if order.kind == MAV_CMD_DO_GRIPPER {
+            return self.order_gripper(&order);
+        }
         let result = match order.kind {
             MAV_CMD_COMPONENT_ARM_DISARM => self.arm_or_disarm(now_us, &order),
             MAV_CMD_NAV_TAKEOFF => self.order_take_off(&order),
@@ -67,7 +70,6 @@ impl Aircraft {
             MAV_CMD_DO_SET_MISSION_CURRENT => self.set_current(order.p[0]),
             MAV_CMD_DO_REPOSITION => self.reposition(&order),
             MAV_CMD_DO_CHANGE_SPEED => self.order_speed(order.p[1]),
-            MAV_CMD_DO_GRIPPER => self.order_gripper(&order),
             MAV_CMD_INJECT_FAILURE => self.order_failure(&order),
             MAV_CMD_SET_MESSAGE_INTERVAL => self.streams.set_interval(order.p[0] as u32, order.p[1]),
             MAV_CMD_REQUEST_MESSAGE => self.send_requested(now_us, order.p[0] as u32),
@@ -189,15 +191,17 @@ impl Aircraft {
         MavResult::MAV_RESULT_ACCEPTED
     }
 
-    fn order_gripper(&mut self, order: &Order) -> MavResult {
-        match self.gripper.order(order.p[1] as u32) {
+    /// Answered when the jaws have moved, not before: MAVSDK takes "in progress" for a failure.
+    fn order_gripper(&mut self, order: &Order) {
+        let result = match self.gripper.order(order.p[1] as u32) {
             Grip::Done => MavResult::MAV_RESULT_ACCEPTED,
+            Grip::Unknown => MavResult::MAV_RESULT_DENIED,
             Grip::Moving => {
                 self.gripper_asked = Some(order.from);
-                MavResult::MAV_RESULT_IN_PROGRESS
+                return;
             }
-            Grip::Unknown => MavResult::MAV_RESULT_DENIED,
-        }
+        };
+        self.ack(order.from, order.kind, result);
     }
 
     fn order_failure(&mut self, order: &Order) -> MavResult {

@@ -63,14 +63,16 @@ mod tests {
         }
     }
 
-    /// Goal: inside is inside, outside is outside, and no fence means everywhere.
+    /// Goal: inside is inside, outside on any side is outside, and no fence means everywhere.
     #[test]
-    fn a_square_contains_its_middle_and_not_its_neighbour() {
+    fn a_square_contains_its_middle_and_not_its_neighbours() {
         let ground = Ground::new(0.0, 0.0);
         let corners = [(0, 0), (0, 100_000), (100_000, 100_000), (100_000, 0)];
         let square: Vec<_> = corners.iter().map(|(n, e)| vertex(*n, *e, 4.0)).collect();
         assert!(contains(&square, &ground, ground.point(0.005, 0.005, 0.0)));
-        assert!(!contains(&square, &ground, ground.point(0.005, 0.015, 0.0)));
+        for (lat, lon) in [(0.005, 0.015), (0.005, -0.005), (0.015, 0.005), (-0.005, 0.005)] {
+            assert!(!contains(&square, &ground, ground.point(lat, lon, 0.0)), "{lat}, {lon}");
+        }
         assert!(contains(&[], &ground, ground.point(5.0, 5.0, 0.0)));
     }
 }

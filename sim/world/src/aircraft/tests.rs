@@ -1,7 +1,7 @@
 //! The aircraft as a pilot meets it, over messages alone.
 
 use mavlink::dialects::common::*;
-use mavlink::{MavlinkVersion, Message};
+use mavlink::{MavlinkVersion, Message, MessageData};
 use proptest::prelude::*;
 
 use super::*;
@@ -262,6 +262,24 @@ fn a_configuration_out_of_range_is_refused_by_name() {
     assert_eq!(Aircraft::new(config).unwrap_err().what, "speedup");
     let config = AircraftConfig { payload_kg: f64::NAN, ..AircraftConfig::default() };
     assert_eq!(Aircraft::new(config).unwrap_err().what, "payload in kg");
+}
+
+/// Goal: inputs that once broke it stay harmless: a step that takes no time while armed, an interval
+/// longer than any clock, an item with the highest number there is.
+#[test]
+fn what_once_broke_it_is_harmless() {
+    let mut aircraft = Aircraft::new(AircraftConfig::default()).unwrap();
+    aircraft.armed = true;
+    aircraft.step(5, &[]);
+    aircraft.step(5, &[]);
+    assert!(aircraft.truth().lat_deg.is_finite());
+    let mut bench = Bench::new();
+    let heartbeat = HEARTBEAT_DATA::ID as f32;
+    bench.order(MavCmd::MAV_CMD_SET_MESSAGE_INTERVAL, [heartbeat, f32::MAX, 0., 0., 0., 0., 0.]);
+    bench.upload(MISSION, &[waypoint(47.398, 8.546, 20.0)]);
+    let last = MISSION_ITEM_INT_DATA { seq: u16::MAX, ..waypoint(47.398, 8.546, 20.0) };
+    bench.tell(MavMessage::MISSION_ITEM_INT(last));
+    bench.wait(2.0);
 }
 
 /// Messages the aircraft acts on.

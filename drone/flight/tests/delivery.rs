@@ -72,6 +72,24 @@ fn every_wait_is_bounded() {
     }
 }
 
+/// Goal: an aircraft that turns back in its first moments is followed down, and the error says that it took over: the
+/// companion does not wait for a mission mode that has come and gone between two heartbeats.
+#[test]
+fn an_aircraft_that_turns_back_at_once_is_followed_down() {
+    let mut turned_back = 0;
+    for seed in 0..40 {
+        // The aircraft gives the link up after a second; the companion's heartbeats are a second apart, and late.
+        let aircraft = AircraftConfig { speedup: 20.0, link_loss_s: 1, ..AircraftConfig::default() };
+        let faults = LinkFaults { seed, drop_percent: 5, delay_ms_max: 100, cut_s: None };
+        let mut sky = Sky::new(aircraft, FlightLimits::default(), faults);
+        let end = sky.run(|_, _| {});
+        let told = matches!(end, Err(FlightError::TookOver { .. } | FlightError::LandedElsewhere { .. }));
+        turned_back += u32::from(told);
+        assert!(end.is_ok() || told, "seed {seed}: {end:?}");
+    }
+    assert!(turned_back > 20, "{turned_back} of 40");
+}
+
 /// Goal: an aircraft whose checks do not pass is not armed, and the error says why in the aircraft's words.
 #[test]
 fn a_refused_arming_says_why() {

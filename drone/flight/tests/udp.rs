@@ -94,7 +94,8 @@ fn ends_with_different_keys_never_meet() {
 #[test]
 fn a_dead_radio_is_reported_and_the_aircraft_comes_home() {
     let (link, companion_address) = listen(None);
-    let config = AircraftConfig { speedup: 20.0, link_loss_s: 1, ..AircraftConfig::default() };
+    // Well above the companion's heartbeats, which are a second apart.
+    let config = AircraftConfig { speedup: 20.0, link_loss_s: 4, ..AircraftConfig::default() };
     let udp = UdpConfig { remotes: vec![companion_address], signing_key: None };
     let aircraft = fly_over_udp(config, &udp).unwrap();
     let limits = FlightLimits { link_lost_ms: 500, link_give_up_ms: 2_000, ..FlightLimits::default() };

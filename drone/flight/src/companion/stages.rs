@@ -187,14 +187,21 @@ impl Companion {
     }
 
     fn start(&mut self, now_us: u64, aircraft: Peer, out: &mut Outbox) -> Outcome {
-        if self.seen.armed && self.seen.mode() == FlightMode::Mission {
+        // In the air the flight has begun, whatever took over before its mode was heard of.
+        if self.seen.armed && (self.seen.mode() == FlightMode::Mission || self.seen.in_air()) {
             return Ok(Next::Go(Stage::Fly));
         }
         let what = "start the mission";
         let order = |due_us| Order::new(what, aircraft, MavCmd::MAV_CMD_MISSION_START, [0.0; 7], due_us);
         let answer = self.pursue(now_us, out, order)?;
         self.refused_unless_accepted(what, answer)?;
-        Ok(Next::Stay)
+        match self.seen.mode() {
+            // Begun and called off between two heartbeats.
+            mode @ (FlightMode::Return | FlightMode::Land) if answer.is_some() => {
+                Ok(Next::Go(Stage::Divert(Why::TookOver { mode })))
+            }
+            _ => Ok(Next::Stay),
+        }
     }
 
     fn fly(&mut self, now_us: u64, aircraft: Peer) -> Outcome {

@@ -19,7 +19,7 @@ use farhand_motion::ArmModel;
 use farhand_tests::{Part, free_port};
 use farhand_wire::{
     EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitState, KitTick, Mode, PublicKey, Role, Said,
-    SessionId, VERSION, state_flags,
+    SessionId, state_flags,
 };
 use farhand_world::{Console, Keys, Person, Sent};
 
@@ -160,7 +160,7 @@ struct Edge {
 
 impl Edge {
     async fn greet(&self, evidence: &[u8], bedside: &Person) {
-        let opening = [&[Kind::Opening as u8, VERSION][..], evidence].concat();
+        let opening = Kind::Opening.wrap(evidence);
         let _ = self.kit.send_message(opening.into()).await;
         let _ = self.kit.send_message(bedside.endorse().into()).await;
     }

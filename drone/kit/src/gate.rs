@@ -155,7 +155,7 @@ impl Gate {
 
     fn admit(&mut self, bytes: &[u8], out: &mut impl FnMut(FromGate)) -> Result<(), GateError> {
         match Kind::of(bytes)? {
-            Kind::Opening => self.open(&bytes[2..]).map(|_| ()),
+            Kind::Opening => self.open(Kind::Opening.content(bytes)?).map(|_| ()),
             Kind::Command => {
                 let verifier = self.verifier.as_ref().ok_or(GateError::NoSession)?;
                 out(FromGate::Core(ToCore::Command(verifier.command(bytes)?)));

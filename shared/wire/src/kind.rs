@@ -20,12 +20,18 @@ pub enum Kind {
     Signed = 16,
     /// Opening evidence of a session, in the ledger's own CBOR after the two bytes.
     Opening = 17,
+    /// Console to edge: a surgeon's segment as signed, after the two bytes.
+    SurgeonSegment = 18,
+    /// Kit to edge: a kit's segment as signed, after the two bytes.
+    KitSegment = 19,
+    /// Console to edge: a display report as signed, after the two bytes.
+    DisplayReport = 20,
     ArmSetpoint = 32,
     ArmState = 33,
 }
 
 impl Kind {
-    const ALL: [Kind; 11] = [
+    const ALL: [Kind; 14] = [
         Kind::Command,
         Kind::KitState,
         Kind::FrameMark,
@@ -35,6 +41,9 @@ impl Kind {
         Kind::ClockPong,
         Kind::Signed,
         Kind::Opening,
+        Kind::SurgeonSegment,
+        Kind::KitSegment,
+        Kind::DisplayReport,
         Kind::ArmSetpoint,
         Kind::ArmState,
     ];
@@ -48,6 +57,18 @@ impl Kind {
             return Err(Malformed::Version { version, expected: VERSION });
         }
         Self::ALL.into_iter().find(|known| *known as u8 == kind).ok_or(Malformed::Kind { kind })
+    }
+
+    /// A message whose content is not laid out by this crate: the two bytes, then `content`.
+    #[must_use]
+    pub fn wrap(self, content: &[u8]) -> Vec<u8> {
+        [&[self as u8, VERSION], content].concat()
+    }
+
+    /// What [`Kind::wrap`] put around.
+    pub fn content(self, bytes: &[u8]) -> Result<&[u8], Malformed> {
+        self.expect(bytes)?;
+        Ok(&bytes[2..])
     }
 
     pub(crate) fn expect(self, bytes: &[u8]) -> Result<(), Malformed> {

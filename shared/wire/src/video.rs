@@ -6,7 +6,7 @@ use zerocopy::{
 };
 
 use crate::{
-    EdgeTick, FrameId, Kind, KitTick, Malformed, Sequence, VERSION,
+    EdgeTick, FrameId, Kind, KitTick, LeaseToken, Malformed, Sequence, VERSION,
     kind::{flags, layout},
 };
 
@@ -68,14 +68,14 @@ impl TryFrom<FrameMarkBytes> for FrameMark {
     }
 }
 
-/// Edge to kit: every relayed command up to this one is durable on record.
+/// Edge to kit and to console: what is durable on record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watermark {
-    /// In the order of the edge box's relay, from 1.
-    pub commands: u64,
-    /// Number of the newest durable segment signed by the surgeon's key.
-    pub segments: u64,
+    pub token: LeaseToken,
+    /// Every command under that token that the edge box relayed, up to and including this one, is durable.
     pub newest: Sequence,
+    /// Number of the newest durable segment signed by the surgeon's key; 0 before the first.
+    pub segments: u64,
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -83,9 +83,9 @@ pub struct Watermark {
 struct WatermarkBytes {
     kind: u8,
     version: u8,
-    commands: U64,
-    segments: U64,
+    token: U64,
     newest: U64,
+    segments: U64,
 }
 
 fixed!(Watermark, WatermarkBytes, Kind::Watermark);
@@ -95,9 +95,9 @@ impl From<Watermark> for WatermarkBytes {
         Self {
             kind: Kind::Watermark as u8,
             version: VERSION,
-            commands: mark.commands.into(),
-            segments: mark.segments.into(),
+            token: mark.token.0.into(),
             newest: mark.newest.0.into(),
+            segments: mark.segments.into(),
         }
     }
 }
@@ -107,9 +107,9 @@ impl TryFrom<WatermarkBytes> for Watermark {
 
     fn try_from(bytes: WatermarkBytes) -> Result<Self, Malformed> {
         Ok(Self {
-            commands: bytes.commands.get(),
-            segments: bytes.segments.get(),
+            token: LeaseToken(bytes.token.get()),
             newest: Sequence(bytes.newest.get()),
+            segments: bytes.segments.get(),
         })
     }
 }

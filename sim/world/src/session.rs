@@ -12,7 +12,7 @@ use farhand_ledger::{
 use farhand_motion::ArmModel;
 use farhand_wire::{
     ArmState, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitBootId, KitState, KitTick, LeaseToken,
-    Mode, Role, Said, SessionId, VERSION, state_flags,
+    Mode, Role, Said, SessionId, state_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
@@ -397,7 +397,7 @@ impl Session {
 
     /// The edge box shows a kit that has just started the session's opening; people endorse their keys.
     fn greet_kit(&mut self) {
-        let message = [&[Kind::Opening as u8, VERSION][..], &self.evidence].concat();
+        let message = Kind::Opening.wrap(&self.evidence);
         self.lines.edge_to_kit.send_reliably(self.now_us, message);
         let endorsement = self.bedside.endorse();
         self.lines.edge_to_kit.send_reliably(self.now_us, endorsement);

@@ -11,7 +11,8 @@ use std::{
 };
 
 use farhand_ledger::{Event, Grant, Hash, Transaction, Utc};
-use farhand_validator::{Client, LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger, run_validator};
+use farhand_submit::Client;
+use farhand_validator::{LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger, run_validator};
 use farhand_wire::{PublicKey, Role};
 use hdrhistogram::Histogram;
 

@@ -21,8 +21,8 @@ use hotstuff_rs::{
 };
 use thiserror::Error;
 
-/// Views that a message may be ahead of ours without a certificate, in epochs.
-const EPOCHS_AHEAD_MAX: u64 = 2;
+/// Rounds of leaders that a message may be ahead of our view without a certificate.
+const ROUNDS_AHEAD_MAX: u64 = 2;
 
 /// Why a message does not reach the replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -52,21 +52,22 @@ impl Gate {
         Self { trust, sync_blocks_max }
     }
 
-    /// The message as the replica may have it, when the newest view it entered is `entered`.
+    /// What the replica is told, in order, when this message came and the newest view it entered is `entered`.
     ///
     /// # Errors
     /// [`Refused`], with what was seen and the limit.
-    pub fn admit(&self, message: Message, entered: u64) -> Result<Message, Refused> {
+    pub fn admit(&self, message: Message, entered: u64) -> Result<Vec<Message>, Refused> {
         match message {
-            Message::BlockSyncMessage(sync) => self.sync(sync).map(Message::BlockSyncMessage),
+            Message::BlockSyncMessage(sync) => Ok(vec![Message::BlockSyncMessage(self.sync(sync)?)]),
             Message::ProgressMessage(ProgressMessage::HotStuffMessage(hotstuff)) => {
-                self.hotstuff(hotstuff, entered).map(Message::from)
+                Ok(vec![self.hotstuff(hotstuff, entered)?.into()])
             }
             Message::ProgressMessage(ProgressMessage::PacemakerMessage(pacemaker)) => {
-                self.pacemaker(pacemaker, entered).map(Message::from)
+                let told = self.pacemaker(pacemaker, entered)?;
+                Ok(told.into_iter().map(Message::from).collect())
             }
             Message::ProgressMessage(ProgressMessage::BlockSyncAdvertiseMessage(advertise)) => {
-                Ok(Message::from(advertise))
+                Ok(vec![advertise.into()])
             }
         }
     }
@@ -98,27 +99,32 @@ impl Gate {
         Ok(message)
     }
 
-    fn pacemaker(&self, message: PacemakerMessage, entered: u64) -> Result<PacemakerMessage, Refused> {
+    fn pacemaker(&self, message: PacemakerMessage, entered: u64) -> Result<Vec<PacemakerMessage>, Refused> {
         match message {
-            PacemakerMessage::TimeoutVote(vote) => {
-                self.timeout_vote(vote, entered).map(PacemakerMessage::TimeoutVote)
-            }
+            PacemakerMessage::TimeoutVote(vote) => self.timeout_vote(vote, entered),
             PacemakerMessage::AdvanceView(advance) => {
                 self.advance_view(&advance, entered)?;
-                Ok(PacemakerMessage::AdvanceView(advance))
+                Ok(vec![PacemakerMessage::AdvanceView(advance)])
             }
         }
     }
 
-    fn timeout_vote(&self, mut vote: TimeoutVote, entered: u64) -> Result<TimeoutVote, Refused> {
+    /// The certificate that a vote brings along is told apart from it. In the vote, the replica would take an old one
+    /// for an order to go back to its view, and end its thread over that; by itself an old one is ignored, and a new
+    /// one helps whoever is behind just as well.
+    fn timeout_vote(&self, mut vote: TimeoutVote, entered: u64) -> Result<Vec<PacemakerMessage>, Refused> {
         let view = vote.view.int();
+        let brought = vote.highest_tc.take();
         if let Err(far) = self.near(view, entered) {
-            let proven = vote.highest_tc.as_ref().filter(|timeout| self.timeout_holds(timeout)).ok_or(far)?;
+            let proven = brought.as_ref().filter(|timeout| self.timeout_holds(timeout)).ok_or(far)?;
             self.near(view, proven.view.int())?;
         }
-        // The replica would take an older one for an order to go back to its view, and end its thread over that.
-        vote.highest_tc = vote.highest_tc.filter(|timeout| timeout.view.int() >= entered);
-        Ok(vote)
+        let advance =
+            |timeout| AdvanceView { progress_certificate: ProgressCertificate::TimeoutCertificate(timeout) };
+        let advance = brought.filter(|timeout| timeout.view.int() >= entered).map(advance);
+        let advance = advance.filter(|advance| self.advance_view(advance, entered).is_ok());
+        let advance = advance.map(PacemakerMessage::AdvanceView);
+        Ok(advance.into_iter().chain([PacemakerMessage::TimeoutVote(vote)]).collect())
     }
 
     fn advance_view(&self, advance: &AdvanceView, entered: u64) -> Result<(), Refused> {
@@ -133,7 +139,7 @@ impl Gate {
     }
 
     fn near(&self, view: u64, entered: u64) -> Result<(), Refused> {
-        let ahead = EPOCHS_AHEAD_MAX * self.trust.validators().len() as u64; // an epoch is as long as there are validators
+        let ahead = ROUNDS_AHEAD_MAX * self.trust.validators().len() as u64;
         let max = entered.saturating_add(ahead);
         if view <= max { Ok(()) } else { Err(Refused::FarAhead { view, max }) }
     }
@@ -206,7 +212,7 @@ mod tests {
         PacemakerMessage::TimeoutVote(TimeoutVote { chain_id, view, signature, highest_tc }).into()
     }
 
-    fn refusal(answer: Result<Message, Refused>) -> Option<Refused> {
+    fn refusal(answer: Result<Vec<Message>, Refused>) -> Option<Refused> {
         answer.err()
     }
 
@@ -255,17 +261,23 @@ mod tests {
         assert!(refusal(gate.admit(timeout_vote(15, Some(10)), 0)).is_some(), "it has no signatures");
     }
 
-    /// Goal: a timeout certificate of a view before ours would end the replica's thread; the vote itself still counts.
+    /// Goal: a timeout certificate inside a vote would end the replica's thread if the replica is past its view when it
+    /// looks, whatever it was when the vote came; it is told as a certificate by itself, which is harmless.
     #[test]
-    fn an_old_timeout_certificate_is_left_out() {
+    fn a_timeout_certificate_never_reaches_the_replica_inside_a_vote() {
         let (gate, _) = ledger();
-        let highest_after = |highest| match gate.admit(timeout_vote(20, Some(highest)), 18) {
-            Ok(Message::ProgressMessage(ProgressMessage::PacemakerMessage(
-                PacemakerMessage::TimeoutVote(vote),
-            ))) => vote.highest_tc.map(|timeout| timeout.view.int()),
-            _ => unreachable!("a vote stays a vote"),
+        let told = |highest| {
+            let says = |message: Message| match message {
+                Message::ProgressMessage(ProgressMessage::PacemakerMessage(told)) => match told {
+                    PacemakerMessage::TimeoutVote(vote) => ("vote", vote.highest_tc.is_some()),
+                    PacemakerMessage::AdvanceView(_) => ("advance", false),
+                },
+                _ => ("something else", false),
+            };
+            gate.admit(timeout_vote(20, highest), 18).unwrap().into_iter().map(says).collect::<Vec<_>>()
         };
-        assert_eq!(highest_after(15), None);
-        assert_eq!(highest_after(18), Some(18));
+        assert_eq!(told(None), [("vote", false)]);
+        assert_eq!(told(Some(15)), [("vote", false)]);
+        assert_eq!(told(Some(18)), [("advance", false), ("vote", false)]);
     }
 }

@@ -1,7 +1,7 @@
 //! A validator of Farhand's ledger: a HotStuff replica whose blocks commit to batches of signed transactions.
 //!
-//! From the outside in: [`run_validator`] runs one from a [`ValidatorConfig`], a [`Client`] submits to it and gets
-//! proofs, [`make_local_ledger`] makes a whole ledger on one machine.
+//! From the outside in: [`run_validator`] runs one from a [`ValidatorConfig`], `farhand-submit` hands it
+//! transactions and gets proofs, [`make_local_ledger`] makes a whole ledger on one machine.
 //!
 //! Inside, around `hotstuff_rs` as it is published: [`store`] is its durable store, [`net`] its network, [`app`] its
 //! application. [`gate`] spares it what it would trust too much, [`rules`] say what may be written, [`payload`] carries
@@ -10,7 +10,6 @@
 
 pub mod app;
 pub mod beats;
-pub mod client;
 pub mod config;
 pub mod fault;
 pub mod frames;
@@ -28,7 +27,6 @@ pub mod status;
 pub mod store;
 pub mod watchdog;
 
-pub use client::{Client, ClientError, Receipt};
 pub use config::{ClientRole, ConfigError, ConfigFile, ValidatorConfig};
 pub use fault::{Fault, FaultSignal};
 pub use init::{InitError, LocalLedger, LocalPlan, make_local_ledger};

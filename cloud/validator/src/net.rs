@@ -38,7 +38,6 @@ use crate::{
 };
 pub use inbound::Inbound;
 use outbound::Link;
-pub(crate) use outbound::send;
 
 /// How long the replica's poller waits for a message: it spins if this returns at once.
 const RECEIVE_WAIT: Duration = Duration::from_millis(20);
@@ -176,5 +175,60 @@ fn advertisement(message: &Message) -> Option<&BlockSyncAdvertiseMessage> {
     match message {
         Message::ProgressMessage(ProgressMessage::BlockSyncAdvertiseMessage(advertise)) => Some(advertise),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use borsh::BorshDeserialize;
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    fn alone() -> PeerNetwork {
+        let (to_replica, inbox) = flume::bounded(2);
+        PeerNetwork(Arc::new(Shared {
+            me: SigningKey::from_bytes(&[1; 32]).verifying_key(),
+            links: BTreeMap::new(),
+            to_replica,
+            inbox,
+            beats: Beats::default(),
+            counters: Arc::default(),
+        }))
+    }
+
+    /// As the crate encodes it: progress message 0, advertisement 2, of a block 0; chain id, height, signature.
+    fn advertisement_of_a_block() -> Message {
+        Message::try_from_slice(&[&[0u8, 2, 0][..], &[0; 16], &[0; 64]].concat()).unwrap()
+    }
+
+    /// A proposal-free message for oneself: a vote of 0 in view 0.
+    fn vote() -> Message {
+        Message::try_from_slice(&[&[0u8, 0, 2][..], &[0; 16], &[0; 32], &[0], &[0; 64]].concat()).unwrap()
+    }
+
+    /// Goal: the replica's poller and its sync server spin unless their transport makes them wait.
+    #[test]
+    fn the_replica_s_threads_are_paced_by_their_transport() {
+        let mut network = alone();
+        let began = Instant::now();
+        assert!(network.recv().is_none());
+        assert!(began.elapsed() >= RECEIVE_WAIT);
+        let began = Instant::now();
+        network.broadcast(advertisement_of_a_block());
+        assert!(began.elapsed() >= ADVERTISE_PACE);
+        network.0.beats.close();
+        network.broadcast(advertisement_of_a_block()); // returns at once, so that a replica can be ended
+    }
+
+    /// Goal: what a validator says to all reaches itself, and a full queue drops instead of growing.
+    #[test]
+    fn a_validator_hears_itself_and_its_queue_is_bounded() {
+        let mut network = alone();
+        (0..3).for_each(|_| network.broadcast(vote()));
+        assert_eq!(network.counters().dropped.load(Ordering::Relaxed), 1);
+        assert!(network.recv().is_some_and(|(from, _)| from == network.0.me));
     }
 }

@@ -114,3 +114,65 @@ impl Payloads {
 fn find(recent: &HashMap<DeviceId, VecDeque<Arc<Payload>>>, root: Hash) -> Option<Arc<Payload>> {
     recent.values().flatten().find(|payload| payload.root == root).cloned()
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use farhand_ledger::{LedgerId, Utc};
+    use farhand_link::DeviceKey;
+
+    use super::*;
+    use crate::{fault::FaultSignal, store::Origin};
+
+    fn payload(us: u64) -> Arc<Payload> {
+        let at = Utc { us, uncertainty_us: 1 };
+        Arc::new(Payload::new(Batch::new(LedgerId([1; 16]), at, Vec::new()).unwrap()))
+    }
+
+    fn payloads() -> (tempfile::TempDir, Payloads) {
+        let dir = tempfile::tempdir().unwrap();
+        let me = SigningKey::from_bytes(&[1; 32]).verifying_key();
+        let origin = Origin { genesis: [1; 32], me, validators: vec![me] };
+        let store = Store::open(dir.path(), &origin, FaultSignal::default()).unwrap();
+        (dir, Payloads::new(store))
+    }
+
+    fn peer() -> DeviceId {
+        DeviceKey::generate().unwrap().id()
+    }
+
+    /// Goal: a batch that is not here is asked for, and found once a peer sent it; without an answer the wait ends.
+    #[test]
+    fn a_missing_batch_is_asked_for_within_a_bound() {
+        let (_dir, payloads) = payloads();
+        let wanted = payload(1);
+        let mut asked = 0;
+        let found = payloads.find(wanted.root, Duration::from_secs(60), || {
+            asked += 1;
+            payloads.offer(peer(), Arc::clone(&wanted));
+        });
+        assert_eq!((found.map(|found| found.root), asked), (Some(wanted.root), 1));
+        assert!(payloads.find(payload(2).root, Duration::from_millis(1), || {}).is_none());
+    }
+
+    /// Goal: a peer that sends batches without end pushes out its own, and nobody else's.
+    #[test]
+    fn a_peer_pushes_out_only_its_own_batches() {
+        let (_dir, payloads) = payloads();
+        let (honest, flood) = (peer(), peer());
+        payloads.offer(honest, payload(0));
+        (1..=RECENT_MAX as u64 + 1).for_each(|us| payloads.offer(flood, payload(us)));
+        assert!(payloads.get(payload(0).root).is_some());
+        assert!(payloads.get(payload(1).root).is_none());
+        assert!(payloads.get(payload(2).root).is_some());
+    }
+
+    /// Goal: bytes that are no batch, or not its one encoding, are refused.
+    #[test]
+    fn bytes_that_are_no_batch_are_refused() {
+        let good = payload(1).bytes.clone();
+        assert_eq!(Payload::read(good.clone()).unwrap().root, payload(1).root);
+        assert!(Payload::read([good, vec![0]].concat()).is_err());
+        assert!(Payload::read(Vec::new()).is_err());
+    }
+}

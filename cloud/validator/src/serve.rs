@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use farhand_ledger::{Authored, Cbor as _, Hash, TransactionProof, Utc};
 use farhand_link::{CloseReason, Connection, Endpoint};
+use farhand_submit::frames::{Answer, Ask, BadFrame, Parts, send};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -15,10 +16,10 @@ use tokio::{
 
 use crate::{
     app::now_us,
-    frames::{Answer, Ask, BadFrame, Parts, PeerFrame},
+    frames::PeerFrame,
     intake::{Intake, Taken},
     mempool::Mempool,
-    net::{PeerNetwork, send},
+    net::PeerNetwork,
     payload::Payloads,
     proof,
     rules::{Draft, Here, Place, Rules},

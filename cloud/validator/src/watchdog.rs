@@ -14,8 +14,8 @@ use crate::{
 /// When a validator is not well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatchLimits {
-    /// A thread that gave no sign of life for so long is stuck. Longer than an epoch with all its leaders gone, and a
-    /// sync with a peer that does not answer.
+    /// A thread that gave no sign of life for so long is stuck. Longer than a view, and than a sync with a peer
+    /// that does not answer.
     pub silent_ms_max: u64,
     /// No commit for so long is worth saying.
     pub stalled_ms_warn: u64,

@@ -9,11 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use farhand_ledger::Hash;
 use farhand_link::{DeviceKey, DeviceRole, Endpoint, LinkConfig, LinkError, Peers, Protocol};
+use farhand_submit::frames::parts;
 use farhand_validator::{
-    FaultSignal, Handle, ValidatorConfig,
-    frames::{self, PeerFrame},
-    run_validator,
-    store::Store,
+    FaultSignal, Handle, ValidatorConfig, frames::PeerFrame, run_validator, store::Store,
 };
 use hotstuff_rs::block_tree::pluggables::KVGet;
 use rig::{COMMIT_WAIT, Ledger};
@@ -96,7 +94,7 @@ async fn forged_and_oversized_messages_do_nothing() {
         PeerFrame::Batch(Bytes::from_static(b"no batch")),
     ];
     for frame in &forged {
-        for part in frames::parts(&frame.to_bytes()) {
+        for part in parts(&frame.to_bytes()) {
             connection.send_message(part).await.unwrap();
         }
     }

@@ -16,7 +16,8 @@ use std::{
 };
 
 use farhand_ledger::{Event, Hash, TransactionProof};
-use farhand_validator::{Client, ClientError, status};
+use farhand_submit::{Client, ClientError};
+use farhand_validator::status;
 use farhand_wire::SessionId;
 use rig::{COMMIT_WAIT, Ledger, checkpoint, key};
 

@@ -11,12 +11,13 @@ use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
 use farhand_ledger::Hash;
 use farhand_link::{CloseReason, Connection, DeviceId, Endpoint};
+use farhand_submit::frames::{BadFrame, Parts};
 use hotstuff_rs::networking::messages::Message;
 use tokio::task::AbortHandle;
 
 use super::PeerNetwork;
 use crate::{
-    frames::{BadFrame, Parts, PeerFrame},
+    frames::PeerFrame,
     gate::Gate,
     intake::Intake,
     payload::{Payload, Payloads},
@@ -92,7 +93,7 @@ impl Inbound {
             return self.network.counters().refuse();
         };
         match self.gate.admit(message, self.store.view()) {
-            Ok(message) => self.network.deliver(from, message),
+            Ok(told) => told.into_iter().for_each(|message| self.network.deliver(from, message)),
             Err(refused) => {
                 self.network.counters().refuse();
                 tracing::debug!(peer = %peer.short(), %refused, "refused a message of the replica");

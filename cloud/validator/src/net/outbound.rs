@@ -11,10 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use farhand_link::{Connection, DeviceId, Endpoint, KeepConnected, SearchLimits};
+use farhand_submit::frames::send;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
 use super::Counters;
-use crate::frames;
 
 /// Frames that wait for one peer.
 const QUEUE_FRAMES_MAX: usize = 512;
@@ -91,12 +91,4 @@ async fn carry_over(connection: &Connection, waiting: &mut mpsc::Receiver<Bytes>
             return;
         }
     }
-}
-
-/// Sends one frame in its parts; no other frame may be sent over this connection meanwhile.
-pub(crate) async fn send(connection: &Connection, frame: &Bytes) -> Result<(), farhand_link::MessageError> {
-    for part in frames::parts(frame) {
-        connection.send_message(part).await?;
-    }
-    Ok(())
 }

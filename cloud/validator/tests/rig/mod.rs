@@ -20,7 +20,8 @@ use farhand_ledger::{
     Checkpoint, Consent, Custody, CustodyStep, Event, Grant, Hash, Member, Opening, Transaction,
     TransactionProof, Utc, merkle,
 };
-use farhand_validator::{Client, LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger};
+use farhand_submit::Client;
+use farhand_validator::{LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger};
 use farhand_wire::{PublicKey, Role, SessionId};
 use tempfile::TempDir;
 

@@ -24,9 +24,8 @@ use tokio::{
 };
 
 use crate::{
-    frames::{Answer, Ask, Parts},
-    net::send,
-    run::link_config,
+    frames::{Answer, Ask, Parts, send},
+    link_config,
 };
 
 /// Answers that need no commit come within this, or the validator is gone.

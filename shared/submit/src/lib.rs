@@ -1,0 +1,16 @@
+//! The ledger's client: hands signed transactions to a validator and brings back proofs that they are committed.
+//!
+//! **Every proof that [`Client`] returns was checked against the trust root**: a validator can withhold, never invent.
+//! [`frames`] has what goes over the connection, for both of its ends.
+
+mod client;
+pub mod frames;
+
+pub use client::{Client, ClientError, Receipt};
+use farhand_link::LinkConfig;
+
+/// Quieter than the defaults, which are for commands: an idle ledger costs next to nothing.
+#[must_use]
+pub fn link_config() -> LinkConfig {
+    LinkConfig { keep_alive_ms: 1000, idle_timeout_ms: 4000, ..LinkConfig::default() }
+}

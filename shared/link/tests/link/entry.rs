@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use farhand_link::{
-    BindError, DeviceRole, Endpoint, HandshakeError, LinkConfig, LinkError, PeerReason, Peers, Protocol,
-    Refusal,
+    BindError, CloseReason, DeviceRole, Endpoint, HandshakeError, LinkConfig, LinkError, PeerReason, Peers,
+    Protocol, Refusal,
 };
 use quinn::ConnectionError;
 use rustls::{
@@ -249,4 +249,31 @@ async fn an_endpoint_that_only_connects_lets_nobody_in() {
         "{nobody}"
     );
     assert!(soon(quiet.accept()).await.is_none());
+}
+
+/// Goal: beyond its limit of connections a device says that it is busy, and lets in again once one has ended.
+#[tokio::test]
+async fn a_device_with_all_its_connections_taken_says_so() {
+    let site = Site::new();
+    let config = LinkConfig { connections_max: 1, ..LinkConfig::default() };
+    let kit = Endpoint::bind(loopback(0), &site.kit_key, site.peers.clone(), Protocol::KIT, config).unwrap();
+    let edge = site.edge();
+    let (first, _at_kit) = meet(&edge, &kit, site.kit_key.id()).await;
+    let addr = kit.local_addr().unwrap();
+    let busy = soon(edge.connect(addr, site.kit_key.id())).await.unwrap_err();
+    assert_eq!(busy, HandshakeError::Lost(LinkError::ClosedByPeer(CloseReason::Busy)));
+    first.close(CloseReason::Done);
+    while soon(edge.connect(addr, site.kit_key.id())).await.is_err() {} // until the kit's transport has forgotten it
+}
+
+/// Goal: somebody who opens handshakes and leaves them unfinished does not shut out a device that completes its own.
+#[tokio::test]
+async fn a_handshake_left_hanging_shuts_nobody_out() {
+    let site = Site::new();
+    let config = LinkConfig { handshakes_max: 2, handshake_ms_max: 30_000, ..LinkConfig::default() };
+    let kit = Endpoint::bind(loopback(0), &site.kit_key, site.peers.clone(), Protocol::KIT, config).unwrap();
+    let idler = Rogue::with_key_of(&site.edge_key).endpoint();
+    let hanging = idler.connect(kit.local_addr().unwrap(), "device.invalid").unwrap();
+    let _never_greets = soon(hanging).await.unwrap();
+    meet(&site.edge(), &kit, site.kit_key.id()).await; // by way of a retry, which proves the edge's address
 }

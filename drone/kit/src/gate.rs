@@ -336,6 +336,7 @@ impl Gate {
                 .collect(),
             presses: snapshot.presses.to_vec(),
             reason: report.reason.map_or(String::new(), |reason| reason.to_string()),
+            closed: report.closed,
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Refusal {
     Latched,
     #[error("a surgeon is engaged: stop or let go first")]
     Engaged,
+    #[error("the operation was closed: nothing arms the kit again in this session")]
+    Closed,
 }
 
 fn held(lapsed: bool) -> &'static str {
@@ -60,6 +62,7 @@ impl Guard {
             Said::ClearEStop { challenge } => self.clear(now, challenge, order.person),
             Said::Arm { challenge } => self.arm(now, challenge, order.person),
             Said::Disarm => self.disarm(now, order),
+            Said::Close => self.close(now, order),
             Said::Home { challenge } => self.errand(now, challenge, order.person, Errand::Home),
             Said::Withdraw { challenge } => self.errand(now, challenge, order.person, Errand::Withdraw),
             Said::LeaseRequest { challenge, .. } => self.lease_request(now, challenge, order),
@@ -99,6 +102,9 @@ impl Guard {
 
     fn arm(&mut self, now: KitTick, challenge: Challenge, person: Person) -> Result<Response, Refusal> {
         self.signs(challenge, person)?;
+        if self.closed {
+            return Err(Refusal::Closed);
+        }
         if self.is_stopped() {
             return Err(Refusal::Latched);
         }
@@ -119,6 +125,13 @@ impl Guard {
         self.rituals.renew();
         self.engagements.interrupt(now, Cause::Interruption);
         Ok(Response::Nothing)
+    }
+
+    /// Disarmed for good. Withdrawing stays possible: the bedside may still take the arm out.
+    fn close(&mut self, now: KitTick, order: &Order) -> Result<Response, Refusal> {
+        let followed = self.disarm(now, order)?;
+        self.closed = true;
+        Ok(followed)
     }
 
     fn errand(

@@ -14,6 +14,8 @@ pub struct Report {
     pub operating_state: OperatingState,
     /// Of [`state_flags`].
     pub flags: u8,
+    /// The operation is over.
+    pub closed: bool,
     /// Why the tool does not move, if it does not.
     pub reason: Option<Rejection>,
     pub challenge: Challenge,
@@ -41,6 +43,7 @@ impl Guard {
             mode: self.mode,
             operating_state: self.operating_state(),
             flags: self.flags(now),
+            closed: self.closed,
             reason: self.reason,
             challenge: self.rituals.challenge(),
             signed_by: self.rituals.signed_by(),

@@ -528,6 +528,26 @@ fn strangers_are_not_heard() {
     assert!(stage.verifier.statement(&further.sign(&stranger)).is_err(), "a session key endorses nobody");
 }
 
+/// Goal: a closed operation stays closed: disarmed, and neither two people nor a cleared stop arm it again; who holds no
+/// control and is not at the bedside can't close it.
+#[test]
+fn a_closed_operation_is_not_armed_again() {
+    let mut stage = Stage::engaged();
+    let to = public(&key(AUDITOR));
+    assert_eq!(stage.say(AUDITOR, Said::Close {}), Response::Refused { to, why: Refusal::NotAtTheBedside });
+    assert!(!stage.guard.report(stage.tick_now()).closed);
+    assert_eq!(stage.say(SURGEON, Said::Close {}), Response::Nothing);
+    assert_eq!(stage.tick(), Intent::Stop);
+    assert!(stage.guard.report(stage.tick_now()).closed);
+    let challenge = stage.challenge();
+    for by in [BEDSIDE, SURGEON] {
+        let to = public(&key(by));
+        assert_eq!(stage.say(by, Said::Arm { challenge }), Response::Refused { to, why: Refusal::Closed });
+    }
+    assert!(stage.send(|_| ()).is_some());
+    assert_eq!(stage.tick(), Intent::Stop);
+}
+
 proptest! {
     /// Goal: where several hindrances apply, the mode is the most severe one's, whatever the order they came in.
     #[test]

@@ -26,12 +26,16 @@ pub enum Kind {
     KitSegment = 19,
     /// Console to edge: a display report as signed, after the two bytes.
     DisplayReport = 20,
+    /// Edge to kit: sign the next steps of your custody, CBOR of the transaction proofs so far after the two bytes.
+    CustodyAsk = 21,
+    /// Kit to edge: a signed custody transaction, after the two bytes.
+    CustodyAnswer = 22,
     ArmSetpoint = 32,
     ArmState = 33,
 }
 
 impl Kind {
-    const ALL: [Kind; 14] = [
+    const ALL: [Kind; 16] = [
         Kind::Command,
         Kind::KitState,
         Kind::FrameMark,
@@ -44,6 +48,8 @@ impl Kind {
         Kind::SurgeonSegment,
         Kind::KitSegment,
         Kind::DisplayReport,
+        Kind::CustodyAsk,
+        Kind::CustodyAnswer,
         Kind::ArmSetpoint,
         Kind::ArmState,
     ];

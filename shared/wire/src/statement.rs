@@ -152,6 +152,9 @@ pub enum Said {
         #[n(1)]
         why: String,
     },
+    /// By the bedside or the holder of control: the operation is over. The kit disarms for good, and the record is sealed.
+    #[n(15)]
+    Close {},
 }
 
 /// What the kit tells everybody.
@@ -188,6 +191,9 @@ pub struct KitNotice {
     /// Why the tool does not move, in words.
     #[n(11)]
     pub reason: String,
+    /// The operation is over: nothing arms the kit again in this session.
+    #[n(12)]
+    pub closed: bool,
 }
 
 /// A body, who says it, and the signature.

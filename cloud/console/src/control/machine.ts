@@ -1,0 +1,411 @@
+/**
+ * The surgeon's control: what the hands do in, commands out. Pure: time is an argument, and so are random ids.
+ *
+ * Invariants.
+ * - **A target moves only within an engagement that the kit has confirmed**, by hand increments alone. An engagement starts
+ *   only from the newest authentic kit state, at rest, at its hold and its setpoint; scale changes never move a target.
+ * - **Losing focus, tab, pointer, gamepad or connection is letting go**, and then the dead-man counts again only after it
+ *   was seen up: a held pedal never resumes motion.
+ * - **A still hand is not silence**: while the dead-man is held something is sent at least every 16 ms.
+ * - While the dead-man is held without an engagement, the clutch bit says so: that ends an engagement and is no release.
+ */
+import { type Bytes } from "../wire/bytes";
+import { type Command } from "../wire/command";
+import { type Pose } from "../wire/pose";
+import { type KitState, Mode, StateFlag } from "../wire/state";
+import { SIMULATOR_VIEW, type ViewAxes } from "./camera";
+import { Presses } from "./estop";
+import { type HandMove, SCALES, SCALE_START, SPEEDS_MM_S, SPEED_START, SpeedGate, moved, translationMm, turned } from "./hand";
+import { length } from "./rotation";
+
+/** Commands go out no closer than this: 250 a second. */
+const SEND_MS_MIN = 4;
+/** While the dead-man is held, no farther apart than 16 ms; the driver's ticks come every 4. */
+const SEND_MS_MAX = 12;
+/** While it is not, no farther apart than 50. */
+const IDLE_MS_MAX = 40;
+const RELEASE_BURST = 5;
+/** An engagement starts from a state that is no older than this. */
+const STATE_MS_MAX = 250;
+const JAW_RAD_S = 1.2;
+/** The jaw's range, from `shared/motion/arms`. */
+const JAW_RAD = { min: -0.698132, max: 1.39626 } as const;
+
+const RETRY = new Set([5, 12, 13, 14]);
+const OVER = new Set([11, 15, 16, 17]);
+
+/** Why the dead-man counts as released though a finger may still be on it. */
+export type LetGo = "focus" | "hidden" | "pointer" | "gamepad" | "connection" | "stop" | "control";
+export type DeadManSource = "key" | "trigger";
+
+export type Input =
+  | { readonly is: "tick" }
+  | { readonly is: "connected" }
+  | { readonly is: "disconnected" }
+  /** Keys were agreed for this lease. */
+  | { readonly is: "leased"; readonly token: bigint }
+  | { readonly is: "lease-lost" }
+  /** Authentic under the lease's key. */
+  | { readonly is: "kit-state"; readonly state: KitState }
+  /** Presses that a notice of the kit lists. */
+  | { readonly is: "acknowledged"; readonly presses: readonly Bytes[] }
+  /** A frame was shown; its capture on this page's clock, if the clocks have met. */
+  | { readonly is: "frame-shown"; readonly frame: bigint; readonly capturedMs: number | undefined }
+  | { readonly is: "dead-man"; readonly source: DeadManSource; readonly down: boolean }
+  | { readonly is: "let-go"; readonly why: LetGo }
+  | { readonly is: "clutch"; readonly down: boolean }
+  | { readonly is: "hand"; readonly move: HandMove }
+  | { readonly is: "jaw"; readonly direction: -1 | 0 | 1 }
+  | { readonly is: "scale"; readonly step: -1 | 1 }
+  | { readonly is: "speed"; readonly step: -1 | 1 }
+  | { readonly is: "e-stop"; readonly press: Bytes };
+
+export type Output =
+  | { readonly is: "command"; readonly command: Command }
+  /** To be signed, and sent on both channels. */
+  | { readonly is: "press"; readonly press: Bytes };
+
+export type Phase =
+  /** The dead-man is up. */
+  | { readonly is: "up" }
+  /** Held; the kit is not ready for an engagement yet, or the clutch is pressed. */
+  | { readonly is: "waiting" }
+  /** Sent, and not yet confirmed by the kit: the target stays where it started. */
+  | { readonly is: "engaging"; readonly first: bigint; readonly confirmed: false }
+  | { readonly is: "engaged"; readonly first: bigint; readonly confirmed: true }
+  /** The kit ended it: release and press again. */
+  | { readonly is: "spent" };
+
+/** What the page shows of it. */
+export interface ControlView {
+  readonly phase: Phase["is"];
+  readonly holdsControl: boolean;
+  readonly deadMan: boolean;
+  readonly clutch: boolean;
+  readonly letGo: LetGo | undefined;
+  readonly engagement: bigint;
+  readonly scale: number;
+  readonly speedMmS: number;
+  readonly jawRad: number | undefined;
+  readonly sent: bigint;
+  readonly unacknowledgedStopMs: number | undefined;
+}
+
+export class Control {
+  #connected = false;
+  #token: bigint | undefined;
+  #state: { readonly seen: KitState; readonly atMs: number } | undefined;
+  #echoUs = 0n;
+  #sequence = 0n;
+  /** A state that knows of this command knows that the last engagement is over. */
+  #ended = 0n;
+  #engagement = 0n;
+  #hold = 0n;
+  #target: Pose | undefined;
+  #jawRad = 0;
+  #phase: Phase = { is: "up" };
+  readonly #down = new Set<DeadManSource>();
+  /** Set: the dead-man must be seen up before it counts. */
+  #letGo: LetGo | undefined;
+  #clutch = false;
+  #jawDirection: -1 | 0 | 1 = 0;
+  #jawAtMs = 0;
+  #scale = SCALE_START;
+  #speed = SPEED_START;
+  readonly #gate = new SpeedGate();
+  readonly #presses = new Presses();
+  #frame: { readonly seen: bigint; readonly capturedMs: number | undefined } = { seen: 0n, capturedMs: undefined };
+  #sentMs = Number.NEGATIVE_INFINITY;
+  #changed = false;
+  #burst = 0;
+
+  constructor(
+    private readonly session: Bytes,
+    private readonly viewAxes: ViewAxes = SIMULATOR_VIEW,
+  ) {}
+
+  /** Takes one thing that came, and says what is to be sent. */
+  step(nowMs: number, input: Input): Output[] {
+    this.#take(nowMs, input);
+    this.#advance(nowMs);
+    const presses = this.#presses.due(nowMs).map((press): Output => ({ is: "press", press }));
+    return [...presses, ...this.#send(nowMs)];
+  }
+
+  view(nowMs: number): ControlView {
+    return {
+      phase: this.#phase.is,
+      holdsControl: this.#token !== undefined,
+      deadMan: this.#held,
+      clutch: this.#clutch,
+      letGo: this.#letGo,
+      engagement: this.#engagement,
+      scale: SCALES[this.#scale] ?? 0,
+      speedMmS: SPEEDS_MM_S[this.#speed] ?? 0,
+      jawRad: this.#state?.seen.jawRad,
+      sent: this.#sequence,
+      unacknowledgedStopMs: this.#presses.waitingMs(nowMs),
+    };
+  }
+
+  /** The dead-man is held, and counts. */
+  get #held(): boolean {
+    return this.#down.size > 0 && this.#letGo === undefined;
+  }
+
+  #take(nowMs: number, input: Input): void {
+    switch (input.is) {
+      case "tick":
+        return this.#moveJaw(nowMs);
+      case "connected":
+        this.#connected = true;
+        return;
+      case "disconnected":
+        this.#connected = false;
+        return this.#release("connection");
+      case "leased":
+        return this.#leased(input.token);
+      case "lease-lost":
+        this.#token = undefined;
+        return this.#release("control");
+      case "kit-state":
+        return this.#takeState(nowMs, input.state);
+      case "acknowledged":
+        return this.#presses.acknowledge(input.presses);
+      case "frame-shown":
+        this.#frame = { seen: input.frame, capturedMs: input.capturedMs };
+        return;
+      case "dead-man":
+        return this.#deadMan(input.source, input.down);
+      case "let-go":
+        return this.#release(input.why);
+      case "clutch":
+        return this.#setClutch(input.down);
+      case "hand":
+        return this.#hand(nowMs, input.move);
+      case "jaw":
+        this.#moveJaw(nowMs);
+        this.#jawDirection = input.direction;
+        return;
+      case "scale":
+        this.#scale = within(this.#scale + input.step, SCALES.length);
+        return;
+      case "speed":
+        this.#speed = within(this.#speed + input.step, SPEEDS_MM_S.length);
+        return;
+      case "e-stop":
+        this.#presses.press(nowMs, input.press);
+        return this.#release("stop");
+    }
+  }
+
+  // ---- the dead-man
+
+  #deadMan(source: DeadManSource, down: boolean): void {
+    if (!down) {
+      this.#down.delete(source);
+      if (this.#down.size > 0) return;
+      this.#letGo = undefined;
+      if (this.#phase.is !== "up") this.#goUp();
+    } else if (!this.#down.has(source)) {
+      this.#down.add(source);
+      if (this.#held && this.#phase.is === "up") {
+        this.#phase = { is: "waiting" };
+        this.#changed = true;
+      }
+    }
+  }
+
+  /** Counts as released, whatever the fingers do, until it was seen up. */
+  #release(why: LetGo): void {
+    if (this.#down.size > 0) this.#letGo ??= why;
+    this.#jawDirection = 0;
+    if (this.#phase.is !== "up") this.#goUp();
+  }
+
+  #goUp(): void {
+    this.#end();
+    this.#phase = { is: "up" };
+    this.#burst = RELEASE_BURST;
+  }
+
+  #setClutch(down: boolean): void {
+    this.#clutch = down;
+    this.#changed = true;
+    if (down && this.#isRunning) this.#backToWaiting();
+  }
+
+  get #isRunning(): boolean {
+    return this.#phase.is === "engaging" || this.#phase.is === "engaged";
+  }
+
+  #backToWaiting(): void {
+    this.#end();
+    this.#phase = { is: "waiting" };
+    this.#changed = true;
+  }
+
+  /** The next command ends the engagement; only states from after it count. */
+  #end(): void {
+    this.#ended = this.#sequence + 1n;
+    this.#target = undefined;
+  }
+
+  // ---- what the kit says
+
+  #leased(token: bigint): void {
+    if (token === this.#token) return;
+    this.#release("control");
+    this.#token = token;
+    [this.#sequence, this.#engagement, this.#ended, this.#hold] = [0n, 0n, 1n, 0n];
+    this.#state = undefined;
+    this.#echoUs = 0n;
+    this.#phase = { is: "up" };
+    this.#burst = RELEASE_BURST;
+  }
+
+  #takeState(nowMs: number, state: KitState): void {
+    if (state.token !== this.#token || state.tickUs <= this.#echoUs) return;
+    this.#echoUs = state.tickUs;
+    this.#state = { seen: state, atMs: nowMs };
+    const phase = this.#phase;
+    if (phase.is === "engaging") this.#confirm(nowMs, phase.first, state);
+    else if (phase.is === "engaged") this.#goOn(phase.first, state);
+  }
+
+  /** The first command of an engagement was sent: did the kit begin it? */
+  #confirm(nowMs: number, first: bigint, state: KitState): void {
+    if (isEngaged(state, this.#engagement)) {
+      this.#phase = { is: "engaged", first, confirmed: true };
+      this.#gate.restart(nowMs);
+      this.#jawAtMs = nowMs;
+      return;
+    }
+    const refused = state.verdicts.filter(({ sequence }) => sequence >= first).map(({ rejection }) => rejection?.code ?? 0);
+    if (refused.some((code) => OVER.has(code))) this.#spend();
+    else if (refused.some((code) => RETRY.has(code))) this.#backToWaiting();
+  }
+
+  #goOn(first: bigint, state: KitState): void {
+    if (state.newest < first) return;
+    if (!isEngaged(state, this.#engagement) || state.mode >= Mode.Paused) this.#spend();
+    // What the tool did not follow is forgotten: when it may move again there is nothing to catch up with.
+    else if (state.mode >= Mode.Holding) this.#target = state.setpoint;
+  }
+
+  #spend(): void {
+    this.#end();
+    this.#phase = { is: "spent" };
+    this.#changed = true;
+  }
+
+  // ---- the hand
+
+  #hand(nowMs: number, move: HandMove): void {
+    const follows = this.#following();
+    if (follows === undefined) return;
+    const { target, setpoint } = follows;
+    if (move.turning) {
+      this.#target = turned(target, move, this.viewAxes, setpoint);
+    } else {
+      const mm = translationMm(move, SCALES[this.#scale] ?? 0, this.viewAxes);
+      const share = this.#gate.share(nowMs, length(mm), SPEEDS_MM_S[this.#speed] ?? 0);
+      this.#target = moved(target, [mm[0] * share, mm[1] * share, mm[2] * share], setpoint);
+    }
+    this.#changed = true;
+  }
+
+  #moveJaw(nowMs: number): void {
+    const sinceMs = Math.min(Math.max(0, nowMs - this.#jawAtMs), 2 * SEND_MS_MAX);
+    this.#jawAtMs = nowMs;
+    if (this.#jawDirection === 0 || this.#following() === undefined) return;
+    const wanted = this.#jawRad + (this.#jawDirection * JAW_RAD_S * sinceMs) / 1000;
+    this.#jawRad = Math.min(JAW_RAD.max, Math.max(JAW_RAD.min, wanted));
+  }
+
+  /** Target and setpoint, while the kit says that the tool follows. */
+  #following(): { readonly target: Pose; readonly setpoint: Pose } | undefined {
+    const seen = this.#state?.seen;
+    if (this.#phase.is !== "engaged" || this.#target === undefined || seen === undefined) return undefined;
+    return seen.mode <= Mode.Limited ? { target: this.#target, setpoint: seen.setpoint } : undefined;
+  }
+
+  // ---- what follows from it
+
+  #advance(nowMs: number): void {
+    if (this.#phase.is !== "waiting" || this.#clutch || !this.#connected) return;
+    const state = this.#state;
+    if (state === undefined || nowMs - state.atMs > STATE_MS_MAX || !this.#mayStartFrom(state.seen)) return;
+    this.#engagement += 1n;
+    this.#hold = state.seen.hold;
+    this.#target = state.seen.setpoint;
+    this.#jawRad = state.seen.jawRad;
+    this.#phase = { is: "engaging", first: this.#sequence + 1n, confirmed: false };
+    this.#changed = true;
+  }
+
+  #mayStartFrom(state: KitState): boolean {
+    const needed = StateFlag.AtRest | StateFlag.Armed | StateFlag.Homed | StateFlag.Leased;
+    return (
+      state.token === this.#token &&
+      state.newest >= this.#ended &&
+      (state.flags & needed) === needed &&
+      (state.flags & (StateFlag.EStop | StateFlag.Engaged)) === 0 &&
+      state.mode <= Mode.Holding
+    );
+  }
+
+  #send(nowMs: number): Output[] {
+    const state = this.#state?.seen;
+    if (!this.#connected || this.#token === undefined || state === undefined) return [];
+    const since = nowMs - this.#sentMs;
+    if (this.#burst === RELEASE_BURST) {
+      // A release is told at once, and twice.
+      this.#burst -= 2;
+      return [this.#command(nowMs, state), this.#command(nowMs, state)];
+    }
+    const urgent = this.#changed || this.#burst > 0;
+    const due = since >= (this.#held ? SEND_MS_MAX : IDLE_MS_MAX) || (urgent && since >= SEND_MS_MIN);
+    if (!due) return [];
+    this.#burst = Math.max(0, this.#burst - 1);
+    return [this.#command(nowMs, state)];
+  }
+
+  #command(nowMs: number, state: KitState): Output {
+    this.#sequence += 1n;
+    this.#sentMs = nowMs;
+    this.#changed = false;
+    const { seen, capturedMs } = this.#frame;
+    const running = this.#isRunning && this.#held;
+    const command: Command = {
+      session: this.session,
+      token: this.#token ?? 0n,
+      sequence: this.#sequence,
+      kitTickEchoUs: this.#echoUs,
+      arm: 0,
+      deadMan: this.#held,
+      clutch: this.#held && !running,
+      engagement: this.#engagement,
+      hold: this.#hold,
+      target: running && this.#target !== undefined ? this.#target : state.setpoint,
+      jawRad: running ? this.#jawRad : state.jawRad,
+      frameSeen: seen,
+      frameAgeUs: capturedMs === undefined ? undefined : ageUs(nowMs - capturedMs),
+    };
+    return { is: "command", command };
+  }
+}
+
+function isEngaged(state: KitState, engagement: bigint): boolean {
+  return state.engagement === engagement && (state.flags & StateFlag.Engaged) !== 0;
+}
+
+function within(wanted: number, count: number): number {
+  return Math.min(count - 1, Math.max(0, wanted));
+}
+
+/** Fits the command's field; what lies in the future or is too old to say is unknown. */
+function ageUs(ms: number): number | undefined {
+  const us = Math.round(ms * 1000);
+  return us >= 0 && us < 0xffff_ffff ? us : undefined;
+}

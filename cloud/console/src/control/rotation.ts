@@ -1,0 +1,50 @@
+/** Small rotation algebra: quaternions w, x, y, z, and 3-vectors. */
+import { type Quaternion, type Vec3 } from "../wire/pose";
+
+export function multiply([aw, ax, ay, az]: Quaternion, [bw, bx, by, bz]: Quaternion): Quaternion {
+  return [
+    aw * bw - ax * bx - ay * by - az * bz,
+    aw * bx + ax * bw + ay * bz - az * by,
+    aw * by - ax * bz + ay * bw + az * bx,
+    aw * bz + ax * by - ay * bx + az * bw,
+  ];
+}
+
+export function normalized(q: Quaternion): Quaternion {
+  const norm = Math.hypot(...q);
+  return [q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm];
+}
+
+/** A turn about a vector by its length in rad. */
+export function turn(axisRad: Vec3): Quaternion {
+  const angle = Math.hypot(...axisRad);
+  if (angle === 0) return [1, 0, 0, 0];
+  const s = Math.sin(angle / 2) / angle;
+  return [Math.cos(angle / 2), axisRad[0] * s, axisRad[1] * s, axisRad[2] * s];
+}
+
+/** Angle between two orientations, in degrees. */
+export function degreesBetween(a: Quaternion, b: Quaternion): number {
+  const dot = Math.abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]);
+  return (2 * Math.acos(Math.min(1, dot)) * 180) / Math.PI;
+}
+
+export function add(a: Vec3, b: Vec3): Vec3 {
+  return [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+}
+
+export function subtract(a: Vec3, b: Vec3): Vec3 {
+  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+}
+
+export function times(a: Vec3, factor: number): Vec3 {
+  return [a[0] * factor, a[1] * factor, a[2] * factor];
+}
+
+export function length(a: Vec3): number {
+  return Math.hypot(...a);
+}
+
+export function cross(a: Vec3, b: Vec3): Vec3 {
+  return [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+}

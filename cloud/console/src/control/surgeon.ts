@@ -1,0 +1,313 @@
+/** Drives the control machine: ticks, keys and channels. It decides nothing. */
+import { signal } from "@preact/signals";
+import { type Bytes, equal, random } from "../wire/bytes";
+import { sealCommand } from "../wire/command";
+import { Kind, kindOf } from "../wire/kind";
+import { type LeaseKeys } from "../wire/mac";
+import { type Shown } from "../wire/segment";
+import { type KitState, openKitState } from "../wire/state";
+import { type KitNotice, type LeaseTranscript } from "../wire/statement";
+import { type Watermark, clockPing, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
+import { Displayed } from "../evidence/displayed";
+import { lastWords } from "../evidence/lastwords";
+import { Scribe } from "../evidence/scribe";
+import { type Proven } from "../link/boot";
+import { chainStore } from "../link/keystore";
+import { LeaseTaker } from "../link/lease";
+import { type Lane } from "../link/peer";
+import { type Heard, Station } from "../link/station";
+import { ClockFilter } from "../video/clock";
+import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
+import { type Presented } from "../video/viewer";
+import { Worst } from "../video/history";
+import { Control, type ControlView, type Input, type Output } from "./machine";
+
+const TICK_MS = 4;
+const PING_MS = 250;
+const LEASE_ANSWER_MS_MAX = 3000;
+/** A kit that has not closed by then did not hear it: the hand counts again. */
+const CLOSE_ANSWER_MS_MAX = 3000;
+const SENT_MAX = 1024;
+const SAMPLES_MAX = 4096;
+
+/** One frame's age when it was shown, by the frame record and by the stamp in its pixels. */
+export interface AgeSample {
+  readonly frame: number;
+  readonly glassToGlassMs: number;
+  readonly stampMs: number | undefined;
+  readonly uncertaintyMs: number;
+}
+
+export class Surgeon {
+  readonly station: Station;
+  readonly control: Control;
+  readonly state = signal<Heard<KitState> | undefined>(undefined);
+  readonly view = signal<ControlView>(new Control(new Uint8Array(16)).view(0));
+  readonly stream = signal<MediaStream | undefined>(undefined);
+  readonly asking = signal(false);
+  readonly clock = new ClockFilter();
+  readonly frames = new FrameMatcher();
+  readonly loopWorst = new Worst();
+  readonly glassWorst = new Worst();
+  readonly samples: AgeSample[] = [];
+  readonly displayed = new Displayed();
+  readonly scribe: Scribe;
+  /** What the edge box has on record. */
+  readonly durable = signal<Heard<Watermark> | undefined>(undefined);
+  /** Kit states whose code was not good, since the lease began. */
+  unauthentic = 0;
+  loopMs: number | undefined;
+  newestSample: AgeSample | undefined;
+  readonly #lease: LeaseTaker;
+  #keys: LeaseKeys | undefined;
+  #token = 0n;
+  #taken: LeaseTranscript | undefined;
+  readonly #sentAtMs = new Map<bigint, number>();
+  #pingedMs = 0;
+  #askedMs = 0;
+  #silentUntilMs = 0;
+
+  constructor(proven: Proven) {
+    const { session, signer, link } = proven.identity;
+    this.control = new Control(session);
+    this.#lease = new LeaseTaker({ session, holder: signer.publicKey, kit: proven.opening.kit });
+    this.station = new Station(proven, true, {
+      connected: () => this.#connected(),
+      disconnected: () => this.#disconnected(),
+      notice: (notice) => this.#notice(notice),
+      granted: (transcript) => void this.#granted(transcript),
+      message: (lane, bytes) => this.#message(lane, bytes),
+      video: (stream) => (this.stream.value = stream),
+      pictureHashed: (rtpTimestamp, hash) => this.#report(this.displayed.hashed(rtpTimestamp, hash)),
+    });
+    this.scribe = new Scribe({
+      session,
+      signer,
+      commands: chainStore(link, "commands"),
+      display: chainStore(link, "display"),
+      lastWords: lastWords(localStorage, link),
+      send: (bytes) => this.station.connector.send("statements", bytes),
+      now: () => performance.now(),
+    });
+  }
+
+  start(): void {
+    this.station.start();
+    setInterval(() => this.#tick(), TICK_MS);
+    window.addEventListener("pagehide", () => this.scribe.leave());
+  }
+
+  /** One input to the machine; what follows from it is on its way when this returns. */
+  give(input: Input): void {
+    this.#obey(this.control.step(performance.now(), input));
+    this.#look();
+  }
+
+  stop(): void {
+    this.give({ is: "e-stop", press: random(16) });
+  }
+
+  async takeControl(): Promise<void> {
+    const notice = this.station.notice.value?.said;
+    if (notice === undefined) return;
+    this.asking.value = true;
+    this.#askedMs = performance.now();
+    await this.station.say(await this.#lease.request(notice.challenge));
+  }
+
+  /**
+   * The operation is over: nothing more is sent, all that was sent is signed, then the kit is told to disarm for good. So the
+   * record that is sealed next holds no command that no list names.
+   */
+  async close(): Promise<void> {
+    this.#silentUntilMs = performance.now() + CLOSE_ANSWER_MS_MAX;
+    await this.scribe.flush();
+    await this.station.say({ is: "close" });
+  }
+
+  /** How far the record lags: the age of the oldest command of ours that is not durable. 0: all are. */
+  recordLagMs(nowMs: number): number | undefined {
+    const newest = this.durable.value?.said;
+    if (newest === undefined || newest.token > this.#token) return undefined;
+    const durable = newest.token === this.#token ? newest.newest : 0n;
+    for (const [sequence, sentMs] of this.#sentAtMs) if (sequence > durable) return nowMs - sentMs;
+    return 0;
+  }
+
+  presented(frame: Presented): void {
+    this.#shown(this.frames.shown(frame));
+  }
+
+  /** How old the newest shown picture is now. */
+  pictureAgeMs(nowMs: number): number | undefined {
+    const [newest, clock] = [this.frames.newest, this.clock.at(nowMs)];
+    return newest && clock && glassToGlassMs({ ...newest, shownMs: nowMs }, clock);
+  }
+
+  // ---- out
+
+  #obey(outputs: readonly Output[]): void {
+    for (const output of outputs) {
+      if (output.is === "press") void this.station.sendPress(output.press);
+      else if (this.#keys !== undefined) {
+        const { command } = output;
+        const frame = sealCommand(command, this.#keys.consoleToKit);
+        this.scribe.sent(command.token, command.sequence, frame);
+        if (performance.now() >= this.#silentUntilMs) this.station.connector.send("control", frame);
+        this.#remember(command.sequence);
+      }
+    }
+  }
+
+  #remember(sequence: bigint): void {
+    if (this.#sentAtMs.size >= SENT_MAX) this.#sentAtMs.delete(this.#sentAtMs.keys().next().value as bigint);
+    this.#sentAtMs.set(sequence, performance.now());
+  }
+
+  #tick(): void {
+    const now = performance.now();
+    this.give({ is: "tick" });
+    this.scribe.tick();
+    if (this.asking.value && now - this.#askedMs > LEASE_ANSWER_MS_MAX) this.#stopAsking();
+    if (now - this.#pingedMs >= PING_MS) {
+      this.#pingedMs = now;
+      this.station.connector.send("control", clockPing(microseconds(now)));
+    }
+  }
+
+  /** Tells the page, where something changed. */
+  #look(): void {
+    const [before, after] = [this.view.peek(), this.control.view(performance.now())];
+    const changed = (Object.keys(after) as (keyof ControlView)[]).some(
+      (field) => field !== "sent" && field !== "unacknowledgedStopMs" && before[field] !== after[field],
+    );
+    const waits = (before.unacknowledgedStopMs === undefined) !== (after.unacknowledgedStopMs === undefined);
+    if (changed || waits) this.view.value = after;
+  }
+
+  // ---- in
+
+  #connected(): void {
+    this.clock.reset();
+    this.frames.reset();
+    this.displayed.reset();
+    this.#pingedMs = 0;
+    this.scribe.connected();
+    this.give({ is: "connected" });
+  }
+
+  #disconnected(): void {
+    this.give({ is: "disconnected" });
+    this.scribe.disconnected(this.station.heardMs);
+  }
+
+  #message(lane: Lane, bytes: Bytes): void {
+    try {
+      const kind = kindOf(bytes);
+      if (lane === "control" && kind === Kind.KitState) this.#kitState(bytes);
+      else if (lane === "control" && kind === Kind.ClockPong) this.#pong(bytes);
+      else if (lane === "control" && kind === Kind.Watermark) this.#watermark(readWatermark(bytes));
+      else if (lane === "frames" && kind === Kind.FrameRecord) this.#shown(this.frames.record(readFrameRecord(bytes)));
+    } catch {
+      this.unauthentic += 1;
+    }
+  }
+
+  #kitState(bytes: Bytes): void {
+    if (this.#keys === undefined) return;
+    const state = openKitState(bytes, this.#keys.kitToConsole);
+    if (state.token !== this.#token || !equal(state.session, this.station.proven.opening.session)) return;
+    const before = this.state.peek();
+    if (before !== undefined && before.said.token === state.token && state.tickUs <= before.said.tickUs) return;
+    // Until the kit adopts the lease its states are under another key.
+    if (before === undefined) this.unauthentic = 0;
+    const now = performance.now();
+    const sent = this.#sentAtMs.get(state.newest);
+    if (sent !== undefined && state.newest !== before?.said.newest) {
+      this.loopMs = now - sent;
+      this.loopWorst.take(this.loopMs);
+    }
+    this.state.value = { said: state, atMs: now };
+    this.give({ is: "kit-state", state });
+  }
+
+  #pong(bytes: Bytes): void {
+    const { sentUs, edgeUs } = readClockPong(bytes);
+    this.clock.pong(sentUs, microseconds(performance.now()), edgeUs);
+  }
+
+  #watermark(watermark: Watermark): void {
+    const before = this.durable.peek()?.said;
+    const older = before !== undefined && (watermark.token < before.token || (watermark.token === before.token && watermark.newest < before.newest));
+    this.scribe.watermark(watermark);
+    if (!older) this.durable.value = { said: watermark, atMs: performance.now() };
+  }
+
+  #report(shown: Shown | undefined): void {
+    if (shown !== undefined) this.scribe.shown(shown);
+  }
+
+  #shown(frame: ShownFrame | undefined): void {
+    if (frame === undefined) return;
+    const clock = this.clock.at(performance.now());
+    if (clock !== undefined) this.#sample(frame, glassToGlassMs(frame, clock), stampMs(frame, clock), clock.uncertaintyMs);
+    if (frame !== this.frames.newest) return;
+    const capturedMs = clock && Number(frame.capturedUs) / 1000 - clock.offsetMs;
+    this.give({ is: "frame-shown", frame: frame.frame, capturedMs });
+  }
+
+  #sample(frame: ShownFrame, age: number, stamp: number | undefined, uncertaintyMs: number): void {
+    this.#report(this.displayed.shown(frame, age));
+    this.newestSample = { frame: Number(frame.frame), glassToGlassMs: age, stampMs: stamp, uncertaintyMs };
+    this.glassWorst.take(age);
+    if (this.samples.length >= SAMPLES_MAX) this.samples.splice(0, SAMPLES_MAX / 4);
+    this.samples.push(this.newestSample);
+  }
+
+  // ---- the lease
+
+  #notice(notice: KitNotice): void {
+    if (notice.presses.length > 0) this.give({ is: "acknowledged", presses: notice.presses });
+    const holds = this.#taken;
+    if (holds === undefined) return;
+    // A notice with an older token was on its way when control was granted.
+    const given = notice.token > holds.token || (notice.token === holds.token && !this.station.isOurs(notice.holder));
+    const gone = given || notice.closed;
+    if (!gone && equal(notice.boot, holds.boot)) return;
+    this.#taken = undefined;
+    this.#keys = undefined;
+    this.state.value = undefined;
+    this.give({ is: "lease-lost" });
+    void this.scribe.flush();
+  }
+
+  async #granted(transcript: LeaseTranscript): Promise<void> {
+    const boot = this.station.notice.value?.said.boot;
+    if (boot === undefined || !this.#lease.isAsking || !this.station.isOurs(transcript.holder)) return;
+    try {
+      const { token, keys, confirm } = await this.#lease.granted(transcript, boot);
+      this.#taken = transcript;
+      this.#token = token;
+      this.#keys = keys;
+      this.unauthentic = 0;
+      this.#sentAtMs.clear();
+      this.state.value = undefined;
+      this.give({ is: "leased", token });
+      await this.station.say(confirm);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.station.refusal.value = { said: why, atMs: performance.now() };
+    }
+    this.#stopAsking();
+  }
+
+  #stopAsking(): void {
+    this.asking.value = false;
+    this.#lease.giveUp();
+  }
+}
+
+function microseconds(ms: number): bigint {
+  return BigInt(Math.round(ms * 1000));
+}
+

@@ -1,0 +1,102 @@
+/** *Operate*: the surgeon's page. One screen; the picture fills it and nothing covers its middle. */
+import "../styles/operate.css";
+import { useComputed, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import { Surgeon } from "../control/surgeon";
+import { listen } from "../control/hands";
+import { Boot, type Proven } from "../link/boot";
+import { type Place } from "../link/rolelink";
+import { expose } from "../testsurface";
+import { nowMs } from "../ui/now";
+import { watch } from "../video/viewer";
+import { type Status, statusOf } from "../words/status";
+import { factsOf } from "./operate/facts";
+import { KeysDialog } from "./operate/keys";
+import { Left, Right, Top } from "./operate/panels";
+import { Line } from "./operate/strip";
+import { Gate } from "./gate";
+
+/** `?test=1`: figures for a test, and the in-pixel stamp, which costs a look at every frame's pixels. */
+const testing = new URLSearchParams(location.search).get("test") === "1";
+
+export function operate(place: Place) {
+  const boot = new Boot(place, "surgeon");
+  void boot.run();
+  return <Operate boot={boot} />;
+}
+
+function Operate({ boot }: { readonly boot: Boot }) {
+  const state = boot.state.value;
+  return state.is === "ready" ? <Theatre proven={state.proven} /> : <Gate state={state} title="Operate" />;
+}
+
+function Theatre({ proven }: { readonly proven: Proven }) {
+  const surgeon = useMemo(() => started(proven), [proven]);
+  const help = useSignal(false);
+  const picture = useRef<HTMLDivElement>(null);
+  const status = useComputed(() => statusOf(factsOf(surgeon, nowMs.value)));
+  useEffect(() => (testing ? expose(surgeon, () => status.peek()) : undefined), [surgeon, status]);
+  useEffect(
+    () =>
+      picture.current === null
+        ? undefined
+        : listen(picture.current, {
+            give: (input) => surgeon.give(input),
+            stop: () => surgeon.stop(),
+            help: () => (help.value = !help.value),
+          }),
+    [surgeon, help],
+  );
+  return (
+    <div class="operate" data-look={status.value.look}>
+      <Top surgeon={surgeon} help={help} />
+      <State status={status.value} />
+      <Left surgeon={surgeon} />
+      <main class="picture" ref={picture} aria-label="Picture">
+        <Video surgeon={surgeon} />
+      </main>
+      <Right surgeon={surgeon} />
+      <Line surgeon={surgeon} />
+      <KeysDialog open={help} />
+    </div>
+  );
+}
+
+function started(proven: Proven): Surgeon {
+  const surgeon = new Surgeon(proven);
+  surgeon.start();
+  return surgeon;
+}
+
+/** Word and reason are shown as they change; a screen reader is told of the word alone, or it would never fall silent. */
+function State({ status }: { readonly status: Status }) {
+  return (
+    <div class="state">
+      <span class="word" aria-hidden="true">
+        {status.word}
+      </span>
+      <span class="why">{status.why}</span>
+      <span class="hidden-but-read" role="status" aria-live="assertive">
+        {status.word}
+      </span>
+    </div>
+  );
+}
+
+function Video({ surgeon }: { readonly surgeon: Surgeon }) {
+  const video = useRef<HTMLVideoElement>(null);
+  const stream = surgeon.stream.value;
+  useEffect(() => {
+    const element = video.current;
+    if (element === null || stream === undefined) return;
+    element.srcObject = stream;
+    return watch(element, testing, (frame) => surgeon.presented(frame));
+  }, [surgeon, stream]);
+  const shown = nowMs.value > 0 && surgeon.frames.newest !== undefined;
+  return (
+    <>
+      <video ref={video} autoplay muted playsInline disablePictureInPicture aria-label="Endoscope" />
+      {!shown && <p class="no-picture">No picture yet</p>}
+    </>
+  );
+}

@@ -1,0 +1,51 @@
+/** All keys, on `?`. Escape still stops the arm: it closes this as well. */
+import { type Signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+const ROWS: readonly (readonly [readonly string[], string])[] = [
+  [["Space"], "dead-man: hold it to move, let go to stop"],
+  [["Esc"], "stop the arm (e-stop)"],
+  [["drag"], "move in the plane of the picture"],
+  [["wheel"], "move into the picture and out of it"],
+  [["Shift"], "with drag or wheel: turn the wrist"],
+  [["right button"], "clutch: the hand is free, the tool stays"],
+  [["D", "F"], "open, close the jaw"],
+  [["Q", "W"], "finer, coarser scale"],
+  [["A", "S"], "slower, faster"],
+  [["Tab", "Enter"], "go to a button, press it"],
+  [["?"], "this list"],
+];
+
+export function KeysDialog({ open }: { readonly open: Signal<boolean> }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const wanted = open.value;
+  useEffect(() => {
+    if (wanted) dialog.current?.showModal();
+    else dialog.current?.close();
+  }, [wanted]);
+  return (
+    <dialog ref={dialog} class="keys" aria-labelledby="keys-title" onClose={() => (open.value = false)}>
+      <h1 id="keys-title">Keys</h1>
+      <dl>
+        {ROWS.map(([keys, what]) => (
+          <>
+            <dt>
+              {keys.map((key) => (
+                <>
+                  <kbd>{key}</kbd>{" "}
+                </>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </>
+        ))}
+      </dl>
+      <p class="quiet">Gamepad: right trigger is the dead-man, left stick moves, right stick is depth, shoulders are the jaw.</p>
+      <p>
+        <button type="button" onClick={() => (open.value = false)}>
+          Close
+        </button>
+      </p>
+    </dialog>
+  );
+}

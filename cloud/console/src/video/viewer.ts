@@ -1,0 +1,41 @@
+/** The `<video>` that shows the picture, and what it says of each frame. */
+import { blockPx, readStamp, stampSize } from "./stamp";
+
+/** An expected display time farther ahead than this is not one. */
+const AHEAD_MS_MAX = 50;
+
+export interface Presented {
+  readonly rtpTimestamp: number;
+  /** When it is on the screen, as far as the browser knows. */
+  readonly shownMs: number;
+  readonly stampUs: bigint | undefined;
+}
+
+/** Calls `presented` for every frame until the returned function is called. */
+export function watch(video: HTMLVideoElement, withStamp: boolean, presented: (frame: Presented) => void): () => void {
+  const stamps = withStamp ? new StampReader() : undefined;
+  let handle = 0;
+  const callback: VideoFrameRequestCallback = (now, metadata) => {
+    handle = video.requestVideoFrameCallback(callback);
+    if (metadata.rtpTimestamp === undefined) return;
+    const ahead = metadata.expectedDisplayTime - now;
+    const shownMs = ahead > 0 && ahead <= AHEAD_MS_MAX ? metadata.expectedDisplayTime : now;
+    presented({ rtpTimestamp: metadata.rtpTimestamp, shownMs, stampUs: stamps?.read(video) });
+  };
+  handle = video.requestVideoFrameCallback(callback);
+  return () => video.cancelVideoFrameCallback(handle);
+}
+
+class StampReader {
+  readonly #canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+  read(video: HTMLVideoElement): bigint | undefined {
+    const size = stampSize(video.videoWidth, video.videoHeight);
+    if (this.#canvas === null || size === undefined) return undefined;
+    const { width, height } = size;
+    const { canvas } = this.#canvas;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    this.#canvas.drawImage(video, 0, 0, width, height, 0, 0, width, height);
+    return readStamp(this.#canvas.getImageData(0, 0, width, height).data, width, blockPx(video.videoWidth));
+  }
+}

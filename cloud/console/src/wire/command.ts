@@ -1,0 +1,58 @@
+/** The command, 152 bytes: where the surgeon wants the tool, and everything that decides whether it may go there. */
+import { type Bytes } from "./bytes";
+import { Kind, VERSION } from "./kind";
+import { type MacKey } from "./mac";
+import { type Pose, writePose } from "./pose";
+
+export const COMMAND_BYTES = 152;
+const DEAD_MAN = 1;
+const CLUTCH = 2;
+const FRAME_AGE_UNKNOWN = 0xffff_ffff;
+const AT = { flags: 2, arm: 3, age: 4, session: 8, token: 24, sequence: 32, echo: 40, engagement: 48, hold: 56 } as const;
+const TARGET_AT = 64;
+const JAW_AT = 120;
+const FRAME_AT = 128;
+
+export interface Command {
+  readonly session: Uint8Array;
+  readonly token: bigint;
+  readonly sequence: bigint;
+  /** The newest kit tick seen, µs on the kit's clock: the command's age is measured from it. */
+  readonly kitTickEchoUs: bigint;
+  readonly arm: number;
+  readonly deadMan: boolean;
+  /** Frees the hand while the dead-man is held: ends the engagement, and is no release. */
+  readonly clutch: boolean;
+  readonly engagement: bigint;
+  /** The held setpoint that the engagement started from. */
+  readonly hold: bigint;
+  /** Absolute and already scaled, in the arm's base frame. */
+  readonly target: Pose;
+  readonly jawRad: number;
+  /** The last frame that the surgeon was shown; zero: none. */
+  readonly frameSeen: bigint;
+  /** That frame's age by this console's reckoning: evidence only, it permits nothing. */
+  readonly frameAgeUs: number | undefined;
+}
+
+/** The frame as it travels, sealed under the console's key of the lease. */
+export function sealCommand(command: Command, key: MacKey): Bytes {
+  const bytes = new Uint8Array(COMMAND_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = Kind.Command;
+  bytes[1] = VERSION;
+  bytes[AT.flags] = (command.deadMan ? DEAD_MAN : 0) | (command.clutch ? CLUTCH : 0);
+  bytes[AT.arm] = command.arm;
+  view.setUint32(AT.age, command.frameAgeUs ?? FRAME_AGE_UNKNOWN, true);
+  bytes.set(command.session, AT.session);
+  view.setBigUint64(AT.token, command.token, true);
+  view.setBigUint64(AT.sequence, command.sequence, true);
+  view.setBigUint64(AT.echo, command.kitTickEchoUs, true);
+  view.setBigUint64(AT.engagement, command.engagement, true);
+  view.setBigUint64(AT.hold, command.hold, true);
+  writePose(view, TARGET_AT, command.target);
+  view.setFloat64(JAW_AT, command.jawRad, true);
+  view.setBigUint64(FRAME_AT, command.frameSeen, true);
+  key.seal(bytes);
+  return bytes;
+}

@@ -1,0 +1,63 @@
+/** About pictures: what the edge box says of each frame, and how console and edge box compare clocks. */
+import { type Bytes } from "./bytes";
+import { Kind, VERSION, bytesAt, flags, layout } from "./kind";
+
+export const FRAME_RECORD_BYTES = 88;
+const KEY_FRAME = 1;
+
+/** Beside each frame: which frame carries this RTP timestamp, when it was captured, and its hashes. */
+export interface FrameRecord {
+  readonly frame: bigint;
+  /** 90 kHz, wraps at 2^32. */
+  readonly rtpTimestamp: number;
+  /** µs since the edge box started. */
+  readonly capturedUs: bigint;
+  readonly keyFrame: boolean;
+  readonly auHash: Bytes;
+  readonly pictureHash: Bytes;
+}
+
+export function readFrameRecord(bytes: Uint8Array): FrameRecord {
+  const view = layout(Kind.FrameRecord, bytes, FRAME_RECORD_BYTES);
+  flags("reserved byte", view.getUint8(3), 0);
+  return {
+    keyFrame: flags("frame flags", view.getUint8(2), KEY_FRAME) === KEY_FRAME,
+    rtpTimestamp: view.getUint32(4, true),
+    frame: view.getBigUint64(8, true),
+    capturedUs: view.getBigUint64(16, true),
+    auHash: bytesAt(view, 24, 32),
+    pictureHash: bytesAt(view, 56, 32),
+  };
+}
+
+/** Console to edge: what time is it? The console's own clock comes back as it is. */
+export function clockPing(sentUs: bigint): Bytes {
+  const bytes = new Uint8Array(10);
+  bytes.set([Kind.ClockPing, VERSION]);
+  new DataView(bytes.buffer).setBigUint64(2, sentUs, true);
+  return bytes;
+}
+
+export interface ClockPong {
+  readonly sentUs: bigint;
+  readonly edgeUs: bigint;
+}
+
+export function readClockPong(bytes: Uint8Array): ClockPong {
+  const view = layout(Kind.ClockPong, bytes, 18);
+  return { sentUs: view.getBigUint64(2, true), edgeUs: view.getBigUint64(10, true) };
+}
+
+/** What is durable on the edge box's record. */
+export interface Watermark {
+  readonly token: bigint;
+  /** Every command under that token that the edge box relayed, up to this one, is durable. */
+  readonly newest: bigint;
+  /** Number of the newest durable segment of the surgeon's; 0 before the first. */
+  readonly segments: bigint;
+}
+
+export function readWatermark(bytes: Uint8Array): Watermark {
+  const view = layout(Kind.Watermark, bytes, 26);
+  return { token: view.getBigUint64(2, true), newest: view.getBigUint64(10, true), segments: view.getBigUint64(18, true) };
+}

@@ -50,6 +50,8 @@ pub struct FlightEvent {
     pub at_us: u64,
     pub phase: Phase,
     pub position: Option<Place>,
+    /// Off the ground, as the aircraft says.
+    pub in_air: bool,
     /// Metres above home.
     pub altitude_m: Option<f64>,
     pub battery_percent: Option<f64>,

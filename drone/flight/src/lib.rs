@@ -10,6 +10,9 @@
 //!
 //! [`fly`] runs the machine over UDP on the calling thread. Any PX4 or ArduPilot will
 //! do; the simulated aircraft is in `sim/world`.
+//!
+//! [`serve`] is the companion in service: it waits on the site's mesh for an order, which is a plan and the ledger's proof
+//! that a sealed kit was loaded, flies it, and signs *airborne* and *landed* into the kit's custody.
 
 mod companion;
 mod drive;
@@ -18,6 +21,7 @@ mod event;
 mod frames;
 mod limits;
 mod link;
+mod service;
 
 pub use companion::{Companion, Outbox, Peer, Received};
 pub use drive::fly;
@@ -26,3 +30,8 @@ pub use event::{FlightEvent, Phase};
 pub use frames::Frames;
 pub use limits::FlightLimits;
 pub use link::{LinkAddress, LinkAddressError, UdpLink};
+pub use service::{
+    Accepted, Clock, Flown, Input, Journal, JournalError, LastFlight, Ledger, News, OrderRefusal, OrderRules,
+    Output, PROOFS_MAX, Routes, Running, ServeConfig, ServeConfigError, ServeError, Service, SystemClock,
+    Validators, serve, serve_with,
+};

@@ -61,3 +61,11 @@ impl Default for FlightLimits {
         }
     }
 }
+
+impl FlightLimits {
+    /// For a flight that others follow: an event at least twice a second, whatever is lost or late.
+    #[must_use]
+    pub fn in_service() -> Self {
+        Self { event_every_ms: 400, ..Self::default() }
+    }
+}

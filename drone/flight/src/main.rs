@@ -1,4 +1,4 @@
-//! `farhand-flight`: flies one delivery and says how it went.
+//! `farhand-flight`: flies one delivery and says how it went; or serves a site, and flies what is ordered.
 
 mod show;
 
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Parser;
-use farhand_flight::{FlightLimits, LinkAddress, UdpLink, fly};
+use clap::{Parser, Subcommand};
+use farhand_flight::{FlightLimits, LinkAddress, ServeConfig, UdpLink, fly, serve};
 use farhand_mission::{Mission, Plan};
 
 use show::Show;
@@ -21,8 +21,10 @@ use show::Show;
 ///
 /// Exit status: 0 delivered, 1 not delivered, 2 the plan, key or address can't be used.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    #[command(subcommand)]
+    work: Option<Work>,
     /// The link: udp:ADDRESS:PORT waits for the aircraft to call, udpout:ADDRESS:PORT calls it.
     #[arg(long, value_name = "LINK", default_value = "udp:127.0.0.1:14540")]
     connect: LinkAddress,
@@ -43,6 +45,23 @@ struct Arguments {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Waits on the site's mesh for orders and flies them, one after the other.
+    ///
+    /// An order is a plan and the ledger's proofs that a kit was sealed and loaded. What happens to
+    /// the kit is signed with this device's key and put on the ledger; events go out on the mesh. A
+    /// flight that has begun goes on without mesh and ledger. Ends on SIGINT or SIGTERM; an aircraft
+    /// that is in the air then follows its own failsafe.
+    ///
+    /// Exit status: 0 ended when told to, 2 the configuration can't be used.
+    Serve {
+        /// The configuration, TOML: key, genesis, kits, routes, journal, [autopilot], [mesh], [[validators]].
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
@@ -50,6 +69,15 @@ fn main() -> ExitCode {
         .init();
     let arguments = Arguments::parse();
     let mut show = Show::new(arguments.json);
+    if let Some(Work::Serve { config }) = &arguments.work {
+        return match serve_until_told(config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                show.unusable(&error);
+                ExitCode::from(2)
+            }
+        };
+    }
     let (mission, key) = match prepare(&arguments) {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -61,6 +89,26 @@ fn main() -> ExitCode {
         .and_then(|link| fly(link, mission, FlightLimits::default(), |event| show.event(event)));
     show.end(&flown);
     ExitCode::from(u8::from(flown.is_err()))
+}
+
+fn serve_until_told(config: &Path) -> anyhow::Result<()> {
+    let config = ServeConfig::load(config).context("the configuration can't be used")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let running = serve(config)?;
+        told_to_end().await?;
+        running.stop().await;
+        anyhow::Ok(())
+    })
+}
+
+async fn told_to_end() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        told = tokio::signal::ctrl_c() => told,
+        _ = terminate.recv() => Ok(()),
+    }
 }
 
 fn prepare(arguments: &Arguments) -> anyhow::Result<(Mission, Option<[u8; 32]>)> {

@@ -42,6 +42,17 @@ fn a_delivery_ends_released_on_the_delivery_point() {
     assert!(sky.events.is_sorted_by_key(|event| event.at_us));
 }
 
+/// Goal: in service, a flight is told of at least twice a second from its first moment to its last, by the companion's clock.
+#[test]
+fn in_service_a_flight_is_told_of_twice_a_second() {
+    let mut sky = Sky::new(fast(), FlightLimits::in_service(), LinkFaults::default());
+    sky.run(|_, _| {}).unwrap();
+    let times_us: Vec<u64> = sky.events.iter().map(|event| event.at_us).collect();
+    let longest_us = times_us.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest_us < Some(500_000), "{longest_us:?}");
+    assert!(sky.events.iter().any(|event| event.in_air), "and says that it is in the air");
+}
+
 /// Goal: with one message in five lost and the rest late and out of order, it still delivers, on every seed.
 #[test]
 fn it_delivers_though_a_fifth_of_all_messages_is_lost() {

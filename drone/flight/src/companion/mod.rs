@@ -231,6 +231,7 @@ impl Companion {
             at_us: now_us,
             phase,
             position: self.seen.place(),
+            in_air: self.seen.in_air(),
             altitude_m: self.seen.altitude_m,
             battery_percent: self.seen.battery_percent,
             eta_s: self.eta_s(),

@@ -1,0 +1,271 @@
+//! `farhand-audit`: verifies a session's bundle offline, trusting nobody.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people run in a terminal")]
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions},
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Parser, Subcommand};
+use farhand_audit::{Line, Report, audit_and, lines, plain, words};
+use farhand_bundle::{Reader, Redaction, redact_and};
+use farhand_ledger::TrustRoot;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Verifies the sealed record of a Farhand session, offline, trusting nobody.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit code: 0 it holds, 1 it does not, 2 it could not be read, 3 self-consistent but not trusted."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Checks everything there is to check: leaves, signatures, proofs, pictures, every byte.
+    Verify {
+        /// The bundle (an MCAP file).
+        file: PathBuf,
+        /// The ledger's genesis, from somebody other than whoever sent the bundle. Without it the best answer is "not
+        /// trusted" (exit code 3).
+        #[arg(long, value_name = "GENESIS")]
+        trust: Option<PathBuf>,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Shows what a bundle says, leaf by leaf, without checking it.
+    Show {
+        file: PathBuf,
+        /// Commands, frames and all else that comes many times a second, too.
+        #[arg(long)]
+        all: bool,
+        /// The first leaf to show.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// The last leaf to show.
+        #[arg(long)]
+        to: Option<u64>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Takes leaves or pictures out. What is left can still be verified, and the report lists what was taken out.
+    Redact {
+        file: PathBuf,
+        /// Numbers of leaves, such as 12,40-45. A frame goes with its picture.
+        #[arg(long, value_name = "LEAVES", required_unless_present = "pictures")]
+        leaves: Option<String>,
+        /// All pictures; their hashes stay.
+        #[arg(long)]
+        pictures: bool,
+        /// Where the redacted bundle goes. Nothing is overwritten.
+        #[arg(long)]
+        out: PathBuf,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Exit code for what could not be read or written.
+const UNREADABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().what {
+        Task::Verify { file, trust, json } => verify(&file, trust.as_deref(), json),
+        Task::Show { file, all, from, to, json } => show(&file, Shown { all, from, to, json }),
+        Task::Redact { file, leaves, pictures, out, json } => {
+            take_out(&file, leaves.as_deref(), pictures, &out, json)
+        }
+    };
+    done.map(ExitCode::from).unwrap_or_else(|error| {
+        eprintln!("farhand-audit: {error:#}");
+        ExitCode::from(UNREADABLE)
+    })
+}
+
+fn verify(file: &Path, trust: Option<&Path>, json: bool) -> anyhow::Result<u8> {
+    let report = match trust.map(read_trust).transpose() {
+        Ok(trust) => {
+            let mut progress = Progress::new();
+            let report = audit_and(file, trust.as_ref(), |at, of| progress.show(at, of));
+            progress.clear();
+            report
+        }
+        Err(error) => Report::of_unreadable(format!("{error:#}"), true),
+    };
+    if json {
+        say(&serde_json::to_string(&report)?)?;
+    } else {
+        say(&format!("{}\n\n{}", file.display(), words(&report).trim_end()))?;
+    }
+    Ok(report.exit)
+}
+
+fn read_trust(path: &Path) -> anyhow::Result<TrustRoot> {
+    let bytes = fs::read(path).with_context(|| format!("the trust root {} can't be read", path.display()))?;
+    TrustRoot::read(&bytes).with_context(|| format!("{} is no trust root", path.display()))
+}
+
+#[derive(Clone, Copy)]
+struct Shown {
+    all: bool,
+    from: u64,
+    to: Option<u64>,
+    json: bool,
+}
+
+fn show(file: &Path, shown: Shown) -> anyhow::Result<u8> {
+    let mut out = io::stdout().lock();
+    let mut failed = None;
+    if !shown.json {
+        writeln!(
+            out,
+            "What the bundle says. Nothing of it is checked here: `farhand-audit verify` does that.\n"
+        )?;
+    }
+    lines(file, |line| {
+        let wanted = line.leaf >= shown.from && (shown.all || !line.stream);
+        if shown.to.is_some_and(|to| line.leaf > to) {
+            return false;
+        }
+        failed = wanted.then(|| show_line(&mut out, &line, shown.json)).and_then(Result::err);
+        failed.is_none()
+    })
+    .with_context(|| file.display().to_string())?;
+    match failed {
+        // Whoever reads has enough.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        Some(error) => Err(error.into()),
+        None => Ok(0),
+    }
+}
+
+fn show_line(out: &mut impl Write, line: &Line, json: bool) -> io::Result<()> {
+    if json {
+        return writeln!(out, "{}", serde_json::to_string(line).map_err(io::Error::from)?);
+    }
+    let by = line.by.as_deref().map(|key| format!("{}: ", &key[..8.min(key.len())])).unwrap_or_default();
+    writeln!(out, "{:>9}  {}  {:<14} {by}{}", line.leaf, line.utc, line.kind, plain(&line.what))
+}
+
+fn take_out(file: &Path, leaves: Option<&str>, pictures: bool, out: &Path, json: bool) -> anyhow::Result<u8> {
+    let leaves = leaves.map(numbers).transpose()?.unwrap_or_default();
+    let source = File::open(file).with_context(|| format!("{} can't be read", file.display()))?;
+    let reader = Reader::open(source).with_context(|| file.display().to_string())?;
+    let to = OpenOptions::new().write(true).create_new(true).open(out);
+    let to = to.with_context(|| format!("{} can't be made", out.display()))?;
+    let mut progress = Progress::new();
+    let redaction = Redaction { leaves, pictures };
+    let written = redact_and(&reader, &redaction, to, |at, of| progress.show(at, of));
+    progress.clear();
+    let (to, redacted) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            // It is ours, and it is no bundle.
+            let _ = fs::remove_file(out);
+            return Err(error).with_context(|| format!("{} was not redacted", file.display()));
+        }
+    };
+    to.sync_all().with_context(|| format!("{} can't be written", out.display()))?;
+    if json {
+        say(&serde_json::json!({ "leaves": redacted.leaves, "pictures": redacted.pictures }).to_string())?;
+    } else {
+        let name = out.display();
+        say(&format!("{name}: {} leaves and {} pictures taken out", redacted.leaves, redacted.pictures))?;
+    }
+    Ok(0)
+}
+
+/// No redaction names more leaves: a day at 1000 a second.
+const LEAVES_MAX: u64 = 86_400_000;
+
+/// Numbers such as `12,40-45`.
+fn numbers(list: &str) -> anyhow::Result<BTreeSet<u64>> {
+    let mut numbers = BTreeSet::new();
+    for part in list.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let parse = |text: &str| {
+            text.trim().parse::<u64>().with_context(|| format!("\"{part}\" is no leaf, nor leaves from-to"))
+        };
+        let (first, last) = (parse(first)?, parse(last)?);
+        if last < first {
+            bail!("\"{part}\" ends before it begins");
+        }
+        ensure!(last - first < LEAVES_MAX, "\"{part}\" has more than {LEAVES_MAX} leaves");
+        numbers.extend(first..=last);
+    }
+    Ok(numbers)
+}
+
+/// A line on standard output. That nobody reads it any more is no error.
+fn say(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
+/// A bar on a terminal, once it has taken a while.
+struct Progress {
+    began: Instant,
+    bar: Option<ProgressBar>,
+    is_terminal: bool,
+    shown: Instant,
+}
+
+/// What is done sooner needs no bar.
+const QUIET: Duration = Duration::from_secs(2);
+const BETWEEN: Duration = Duration::from_millis(100);
+
+impl Progress {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { began: now, bar: None, is_terminal: io::stderr().is_terminal(), shown: now }
+    }
+
+    fn show(&mut self, at: u64, of: u64) {
+        if !self.is_terminal || self.shown.elapsed() < BETWEEN || self.began.elapsed() < QUIET {
+            return;
+        }
+        self.shown = Instant::now();
+        self.bar.get_or_insert_with(|| bar(of)).set_position(at);
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar(of: u64) -> ProgressBar {
+    let bar = ProgressBar::new(of);
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}, {eta} left");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may fail")]
+mod tests {
+    use super::*;
+
+    /// Goal: a list of leaves means what it says, and nonsense is refused.
+    #[test]
+    fn lists_of_leaves() {
+        let list: Vec<u64> = numbers("12, 40-42,7").unwrap().into_iter().collect();
+        assert_eq!(list, [7, 12, 40, 41, 42]);
+        for bad in ["", "a", "5-3", "-", "1-", "0-18446744073709551615"] {
+            assert!(numbers(bad).is_err(), "{bad}");
+        }
+    }
+}

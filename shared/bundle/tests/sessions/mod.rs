@@ -1,0 +1,125 @@
+//! Whole sessions as bundles, with pictures, on the theatre of the ledger's own tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    dead_code,
+    reason = "helpers of several test binaries"
+)]
+
+#[path = "../../../ledger/tests/theatre/mod.rs"]
+pub mod theatre;
+
+use farhand_bundle::{Reader, Verified, Writer, proof_record, verify};
+use farhand_ledger::{
+    Entry, FrameEntry, Hash, TrustRoot, What, picture,
+    verify::{Leaf, Verdict},
+};
+use theatre::{Session, Theatre, frame};
+
+/// An access unit as an encoder makes it, of a few hundred bytes: delimiter, parameter sets in the first, two slices.
+pub fn unit(number: u64) -> Vec<u8> {
+    // Neither start codes nor emulation of them, and in no unit what is in another.
+    let body = |salt: u8, bytes: usize| -> Vec<u8> {
+        let piece = |at: u64| Hash::of(&[&number.to_le_bytes()[..], &at.to_le_bytes(), &[salt]].concat()).0;
+        (0..).flat_map(piece).map(|byte| byte | 1).take(bytes).collect()
+    };
+    let slice = if number == 1 { 0x65 } else { 0x41 };
+    let parameters: &[&[u8]] =
+        if number == 1 { &[&[0, 0, 0, 1, 0x67, 66, 192, 30], &[0, 0, 0, 1, 0x68, 206, 60]] } else { &[] };
+    let mut unit = vec![0, 0, 0, 1, 9, 0xf0];
+    unit.extend(parameters.concat());
+    unit.extend([0, 0, 0, 1, slice]);
+    unit.extend(body(1, 90));
+    unit.extend([0, 0, 1, slice]);
+    unit.extend(body(2, 40));
+    unit
+}
+
+/// The leaf's content of that frame.
+pub fn frame_of(number: u64) -> FrameEntry {
+    let (unit, hashes) = (unit(number), picture::hashes(&unit(number)));
+    FrameEntry {
+        au_hash: hashes.au_hash,
+        picture_hash: hashes.picture_hash,
+        au_bytes: unit.len() as u64,
+        ..frame(number)
+    }
+}
+
+pub fn record_frame(theatre: &mut Theatre, number: u64) {
+    theatre.counts.frames += 1;
+    theatre.record(What::Frame(frame_of(number)));
+}
+
+/// A tenth of a second of work, as [`Theatre::work`], with pictures that there are.
+pub fn work(theatre: &mut Theatre, tenth: u64) {
+    let frames = tenth * 3 + 1..tenth * 3 + 4;
+    frames.clone().for_each(|number| record_frame(theatre, number));
+    let commands: Vec<(u64, u64)> = (tenth * 5 + 1..tenth * 5 + 6).map(|s| (s, frames.end - 1)).collect();
+    let arrived: Vec<(u64, u64)> = commands.iter().copied().filter(|(s, _)| s % 5 != 0).collect();
+    arrived.iter().for_each(|&(sequence, frame)| theatre.command(sequence, frame));
+    theatre.surgeon_lists(&commands);
+    theatre.kit_judges(&arrived.iter().map(|(s, _)| *s).collect::<Vec<_>>());
+    let shown: Vec<(u64, Hash)> = frames.map(|number| (number, frame_of(number).picture_hash)).collect();
+    theatre.display_reports(&shown);
+    theatre.checkpoint();
+}
+
+/// A good session of four tenths of a second.
+pub fn good() -> Session {
+    let mut theatre = Theatre::open();
+    (0..4).for_each(|tenth| work(&mut theatre, tenth));
+    theatre.close()
+}
+
+/// The smallest session with one of each: a frame, a command, the segments, a checkpoint.
+pub fn small() -> Session {
+    let mut theatre = Theatre::open();
+    record_frame(&mut theatre, 1);
+    theatre.command(1, 1);
+    theatre.surgeon_lists(&[(1, 1)]);
+    theatre.kit_judges(&[1]);
+    theatre.display_reports(&[(1, frame_of(1).picture_hash)]);
+    theatre.checkpoint();
+    theatre.close()
+}
+
+/// The session as a bundle.
+pub fn bundle(session: &Session) -> Vec<u8> {
+    bundle_with(session, |number| Some(unit(number)))
+}
+
+/// The same, with other access units.
+pub fn bundle_with(session: &Session, unit: impl Fn(u64) -> Option<Vec<u8>>) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new()).unwrap();
+    for leaf in &session.leaves {
+        match leaf {
+            Leaf::Redacted(hash) => writer.redacted(*hash).unwrap(),
+            Leaf::Whole(bytes) => {
+                let unit = match Entry::read(bytes).unwrap().what {
+                    What::Frame(frame) => unit(frame.frame.0),
+                    _ => None,
+                };
+                writer.leaf(bytes, unit.as_deref()).unwrap();
+            }
+        }
+    }
+    finish(writer, session)
+}
+
+pub fn finish(writer: Writer<Vec<u8>>, session: &Session) -> Vec<u8> {
+    let proofs = session.checkpoints.iter().map(|proof| proof_record(proof)).collect::<Vec<_>>().concat();
+    writer.finish(&session.manifest, &session.seal, &mut &proofs[..], proofs.len() as u64).unwrap()
+}
+
+pub fn check(bundle: &[u8], trust: Option<&TrustRoot>) -> Verified {
+    verify(&Reader::open(bundle.to_vec()).unwrap(), trust).unwrap()
+}
+
+/// What it comes to; a file that can't be read is unreadable.
+pub fn verdict(bundle: &[u8], trust: Option<&TrustRoot>) -> Verdict {
+    Reader::open(bundle.to_vec())
+        .and_then(|reader| verify(&reader, trust))
+        .map_or(Verdict::Unreadable, |verified| verified.verdict())
+}

@@ -16,13 +16,14 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use farhand_wire::{PublicKey, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
     COOKIE_MS_MAX, ClaimError, Grant, LinkId, PeerId, Token,
     app::{App, now_ms, random},
-    channel, role_name,
+    channel, claims, role_name,
 };
 
 /// No request's body and no WebSocket frame is longer.
@@ -51,14 +52,30 @@ struct SessionView {
     pseudonym: String,
     trust_root: String,
     opening: Option<String>,
+    /// The text whose SHA-256 the opening names as the kit's limits.
+    limits: Option<String>,
     custody: Vec<String>,
     edge_online: bool,
+    /// Name of the bundle, once the record is sealed.
+    sealed: Option<String>,
 }
 
 /// Which of several links that one browser has claimed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Which {
     link: Option<String>,
+}
+
+/// What a link is for, before it is claimed: the session whose key the browser is to endorse. Nothing secret: the link's
+/// name is 16 random bytes, and a wrong answer is found out at the opening.
+pub(crate) async fn link(
+    State(app): State<Arc<App>>,
+    Path(link): Path<String>,
+) -> Result<Response, ApiError> {
+    let links = app.links();
+    let known = LinkId::read(&link).filter(|id| links.is_known(*id)).ok_or(ClaimError::Unknown)?;
+    let view = json!({ "link": known.to_string(), "session": links.session().to_string() });
+    Ok(([(CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
 
 pub(crate) async fn claim(
@@ -75,6 +92,9 @@ pub(crate) async fn claim(
         let grant = links.claim(id, &statement, &token, now_ms())?;
         Claimed { role: role_of(grant), pseudonym: grant.pseudonym.clone(), session }
     };
+    if let Some(folder) = &app.claims {
+        claims::store(folder, id, &statement).await?;
+    }
     tracing::info!(link = %id, role = claimed.role, pseudonym = claimed.pseudonym, "a link was claimed");
     let headers = AppendHeaders([(SET_COOKIE, cookie(id, &token)), (CACHE_CONTROL, "no-store".to_owned())]);
     Ok((headers, Json(claimed)).into_response())
@@ -93,8 +113,10 @@ pub(crate) async fn session(
         pseudonym: grant.pseudonym,
         trust_root: URL_SAFE_NO_PAD.encode(&app.trust_root),
         opening: evidence.opening.as_ref().map(|bytes| URL_SAFE_NO_PAD.encode(bytes)),
+        limits: app.limits.as_ref().map(|text| URL_SAFE_NO_PAD.encode(text)),
         custody: evidence.custody.iter().map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).collect(),
         edge_online: *app.edge_online.borrow(),
+        sealed: app.sealed.borrow().clone(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
@@ -127,12 +149,41 @@ pub(crate) async fn wrong_method() -> ApiError {
 
 /// Whose cookie the request brings: of the link it names, or else of the one that was claimed last.
 fn holder(app: &App, headers: &HeaderMap, which: &Which) -> Result<(LinkId, Grant), ApiError> {
+    claimed(app, headers, which, |_| true).map(|(id, grant, _)| (id, grant))
+}
+
+/// The session key of whoever asks, if that is somebody in this role.
+pub(crate) fn holder_of(
+    app: &App,
+    headers: &HeaderMap,
+    which: &Which,
+    role: Role,
+) -> Result<PublicKey, ApiError> {
+    let (_, grant, session_key) = claimed(app, headers, which, |grant| grant.role == role)
+        .or_else(|_| claimed(app, headers, which, |_| true))?;
+    if grant.role == role {
+        return Ok(session_key);
+    }
+    let message =
+        format!("Your link is for another page: this is for the role {}.", role_name(role).unwrap_or("none"));
+    Err(ApiError::new(StatusCode::FORBIDDEN, "other-role", message))
+}
+
+fn claimed(
+    app: &App,
+    headers: &HeaderMap,
+    which: &Which,
+    wanted: impl Fn(&Grant) -> bool,
+) -> Result<(LinkId, Grant, PublicKey), ApiError> {
     let links = app.links();
     cookies(headers)
         .filter(|(id, _)| which.link.as_ref().is_none_or(|wanted| *wanted == id.to_string()))
-        .filter_map(|(id, token)| links.holder(id, &token, now_ms()).map(|(grant, at_ms)| (at_ms, id, grant)))
+        .filter_map(|(id, token)| {
+            links.claimed(id, &token, now_ms()).map(|(grant, key, at_ms)| (at_ms, id, grant, key))
+        })
+        .filter(|(_, _, grant, _)| wanted(grant))
         .max_by_key(|(at_ms, ..)| *at_ms)
-        .map(|(_, id, grant)| (id, grant.clone()))
+        .map(|(_, id, grant, key)| (id, grant.clone(), key))
         .ok_or_else(|| {
             ApiError::new(
                 StatusCode::UNAUTHORIZED,
@@ -140,6 +191,10 @@ fn holder(app: &App, headers: &HeaderMap, which: &Which) -> Result<(LinkId, Gran
                 "This browser has not claimed a link. Open yours again.",
             )
         })
+}
+
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// One cookie a link, so that one browser can hold several roles.
@@ -167,7 +222,7 @@ impl ApiError {
         Self { status, code, message: message.into() }
     }
 
-    fn body(rejection: &BytesRejection) -> Self {
+    pub(crate) fn body(rejection: &BytesRejection) -> Self {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let message = format!("The request is longer than {BODY_BYTES_MAX} bytes.");

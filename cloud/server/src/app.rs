@@ -1,24 +1,35 @@
 //! What all requests share.
 
 use std::{
+    path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{mpsc, watch};
 
-use crate::{Links, switchboard::Event};
+use crate::{Links, field::Desk, switchboard::Event};
 
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) links: Mutex<Links>,
     pub(crate) evidence: RwLock<Evidence>,
+    /// The kit's limits as text, for whoever draws them.
+    pub(crate) limits: Option<Vec<u8>>,
     /// The genesis file.
     pub(crate) trust_root: Vec<u8>,
     /// What a browser may call this server (`Host`): any other name is another site's, made to point here.
     pub(crate) hosts: Vec<String>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) edge_online: watch::Receiver<bool>,
+    /// Name of the sealed record's bundle.
+    pub(crate) sealed: watch::Receiver<Option<String>>,
+    /// The delivery that this server follows, if any.
+    pub(crate) field: Option<Desk>,
+    /// Signed endorsements go here, for the hospital's desk.
+    pub(crate) claims: Option<PathBuf>,
+    /// Sealed bundles lie here.
+    pub(crate) bundles: Option<PathBuf>,
 }
 
 /// What the ledger has proven of the session so far; browsers and edge box check it themselves.

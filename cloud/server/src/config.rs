@@ -34,9 +34,58 @@ pub struct Config {
     pub opening: Option<PathBuf>,
     /// The console as built: a folder with an `index.html`.
     pub console: PathBuf,
+    /// The kit's limits, as the text whose SHA-256 the opening names: for pages that draw them.
+    pub limits: Option<PathBuf>,
+    /// Where sealed bundles lie, for auditors.
+    pub bundles: Option<PathBuf>,
+    /// Where the endorsements of claimed links are kept, for the hospital's desk.
+    pub claims: Option<PathBuf>,
+    /// The delivery that the field team follows on its page.
+    pub field: Option<FieldConfig>,
     /// Role links.
     #[serde(default)]
     pub links: Vec<LinkEntry>,
+}
+
+/// A delivery. Keys are hex.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldConfig {
+    /// The kit's device key.
+    #[serde(with = "hex")]
+    pub kit: [u8; 32],
+    /// The aircraft's device key.
+    #[serde(with = "hex")]
+    pub aircraft: [u8; 32],
+    /// What it flies: a QGroundControl plan.
+    pub plan: PathBuf,
+    /// Where the custody steps' proofs are kept.
+    pub custody: PathBuf,
+    /// The validators that this server may submit to.
+    pub validators: Vec<ValidatorEntry>,
+    /// The site's mesh, on which the aircraft listens.
+    pub mesh: MeshEntry,
+}
+
+/// The way onto the site's mesh.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeshEntry {
+    pub router: SocketAddr,
+    /// This server's certificate by the site's authority (PEM).
+    pub certificate: PathBuf,
+    /// The authority's own (PEM).
+    pub anchor: PathBuf,
+}
+
+/// A validator of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidatorEntry {
+    #[serde(with = "hex")]
+    pub key: [u8; 32],
+    /// Where it listens for clients.
+    pub addr: SocketAddr,
 }
 
 /// One role link.
@@ -91,7 +140,15 @@ impl Config {
         for path in [&mut self.device_key, &mut self.trust_root, &mut self.console] {
             *path = folder.join(&path);
         }
-        self.opening = self.opening.map(|path| folder.join(path));
+        for path in [&mut self.opening, &mut self.limits, &mut self.bundles, &mut self.claims].into_iter().flatten() {
+            *path = folder.join(&path);
+        }
+        if let Some(field) = &mut self.field {
+            field.plan = folder.join(&field.plan);
+            field.custody = folder.join(&field.custody);
+            field.mesh.certificate = folder.join(&field.mesh.certificate);
+            field.mesh.anchor = folder.join(&field.mesh.anchor);
+        }
         self
     }
 }

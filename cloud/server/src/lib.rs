@@ -6,16 +6,19 @@
 
 mod api;
 mod app;
+mod audit;
 mod channel;
+mod claims;
 mod config;
 mod edge_link;
+pub mod field;
 mod links;
 mod rooms;
 mod server;
 mod site;
 mod switchboard;
 
-pub use config::{Config, ConfigError, LinkEntry, LinkRole};
+pub use config::{Config, ConfigError, FieldConfig, LinkEntry, LinkRole, MeshEntry, ValidatorEntry};
 pub use edge_link::SIGNAL_PROTOCOL;
 pub use links::{
     COOKIE_MS_MAX, ClaimError, Grant, IssueError, LINKS_MAX, LinkId, Links, PSEUDONYM_BYTES_MAX, Token,

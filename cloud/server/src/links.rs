@@ -117,6 +117,12 @@ impl Links {
         Ok(())
     }
 
+    /// Whether the link was issued.
+    #[must_use]
+    pub fn is_known(&self, id: LinkId) -> bool {
+        self.issued.contains_key(&id)
+    }
+
     /// Gives the link to the session key that `statement` endorses; from then on `token` opens it. The key that has it
     /// may claim again at any time and gets the same, under the new token.
     ///
@@ -146,11 +152,17 @@ impl Links {
     /// ms of Unix time.
     #[must_use]
     pub fn holder(&self, id: LinkId, token: &Token, now_ms: u64) -> Option<(&Grant, u64)> {
+        self.claimed(id, token, now_ms).map(|(grant, _, at_ms)| (grant, at_ms))
+    }
+
+    /// The same, with the session key that has the link.
+    #[must_use]
+    pub fn claimed(&self, id: LinkId, token: &Token, now_ms: u64) -> Option<(&Grant, PublicKey, u64)> {
         let link = self.issued.get(&id)?;
         let claim = link.claim.as_ref()?;
         let good = claim.cookie_sha256 == token.digest(); // of hashes, so that timing tells nothing of the token
         let fresh = now_ms.saturating_sub(claim.at_ms) < COOKIE_MS_MAX;
-        (good && fresh).then_some((&link.grant, claim.at_ms))
+        (good && fresh).then_some((&link.grant, claim.session_key, claim.at_ms))
     }
 }
 

@@ -63,6 +63,10 @@ pub enum Input {
     EdgeLeft {
         edge: EdgeNumber,
     },
+    /// A question to the kit about its custody, at most [`OPENING_BYTES_MAX`] bytes. Lost while the edge box is away.
+    CustodyAsked {
+        request: Vec<u8>,
+    },
     /// The session's opening evidence is there, at most [`OPENING_BYTES_MAX`] bytes.
     Opened {
         evidence: Vec<u8>,
@@ -72,10 +76,30 @@ pub enum Input {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    ToPeer { peer: PeerId, text: String },
-    ToEdge { edge: EdgeNumber, message: String },
-    DropPeer { peer: PeerId, why: DropPeer },
-    DropEdge { edge: EdgeNumber, why: DropEdge },
+    ToPeer {
+        peer: PeerId,
+        text: String,
+    },
+    ToEdge {
+        edge: EdgeNumber,
+        message: String,
+    },
+    DropPeer {
+        peer: PeerId,
+        why: DropPeer,
+    },
+    DropEdge {
+        edge: EdgeNumber,
+        why: DropEdge,
+    },
+    /// The kit's answer about its custody, for the field desk.
+    Custody {
+        answer: Vec<u8>,
+    },
+    /// The record is sealed, and its bundle has this name.
+    Sealed {
+        bundle: String,
+    },
 }
 
 /// Why a browser's channel is closed.
@@ -108,12 +132,21 @@ pub struct Rooms {
     outputs: VecDeque<Output>,
 }
 
+/// A signal for a peer, or the kit's answer, or that the record is sealed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FromEdge<'a> {
-    peer: &'a str,
+    peer: Option<&'a str>,
     #[serde(borrow)]
-    signal: &'a RawValue,
+    signal: Option<&'a RawValue>,
+    custody_answer: Option<&'a str>,
+    sealed: Option<SealedBundle>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SealedBundle {
+    bundle: String,
 }
 
 impl Rooms {
@@ -131,6 +164,7 @@ impl Rooms {
             Input::EdgeCame { edge } => self.edge_came(edge),
             Input::EdgeSaid { edge, message } => self.edge_said(edge, &message),
             Input::EdgeLeft { edge } => self.edge_left(edge),
+            Input::CustodyAsked { request } => self.custody_asked(&request),
             Input::Opened { evidence } => self.opened(&evidence),
         }
     }
@@ -200,14 +234,23 @@ impl Rooms {
         if self.edge != Some(edge) {
             return; // an older connection
         }
-        let Some((peer, signal)) = addressed(message) else {
-            self.outputs.push_back(Output::DropEdge { edge, why: DropEdge::Malformed });
-            return self.edge_left(edge);
-        };
-        if self.peers.contains_key(&peer) {
-            self.tell_peer(peer, signal);
-        } else {
-            self.tell_gone(peer);
+        match said(message) {
+            Some(Said::Signal(peer, signal)) if self.peers.contains_key(&peer) => {
+                self.tell_peer(peer, signal)
+            }
+            Some(Said::Signal(peer, _)) => self.tell_gone(peer),
+            Some(Said::Custody(answer)) => self.outputs.push_back(Output::Custody { answer }),
+            Some(Said::Sealed(bundle)) => self.outputs.push_back(Output::Sealed { bundle }),
+            None => {
+                self.outputs.push_back(Output::DropEdge { edge, why: DropEdge::Malformed });
+                self.edge_left(edge);
+            }
+        }
+    }
+
+    fn custody_asked(&mut self, request: &[u8]) {
+        if let Some(edge) = self.edge {
+            self.tell_edge(edge, format!(r#"{{"custody_ask":"{}"}}"#, URL_SAFE_NO_PAD.encode(request)));
         }
     }
 
@@ -252,9 +295,26 @@ fn object(text: &str) -> Option<&str> {
     value.get().starts_with('{').then_some(value.get())
 }
 
-fn addressed(message: &[u8]) -> Option<(PeerId, &str)> {
-    let FromEdge { peer, signal } = serde_json::from_slice(message).ok()?;
-    Some((PeerId::read(peer)?, object(signal.get())?))
+/// What the edge box said, read once.
+enum Said<'a> {
+    Signal(PeerId, &'a str),
+    Custody(Vec<u8>),
+    Sealed(String),
+}
+
+fn said(message: &[u8]) -> Option<Said<'_>> {
+    match serde_json::from_slice(message).ok()? {
+        FromEdge { peer: Some(peer), signal: Some(signal), custody_answer: None, sealed: None } => {
+            Some(Said::Signal(PeerId::read(peer)?, object(signal.get())?))
+        }
+        FromEdge { peer: None, signal: None, custody_answer: Some(answer), sealed: None } => {
+            URL_SAFE_NO_PAD.decode(answer).ok().map(Said::Custody)
+        }
+        FromEdge { peer: None, signal: None, custody_answer: None, sealed: Some(sealed) } => {
+            Some(Said::Sealed(sealed.bundle))
+        }
+        _ => None,
+    }
 }
 
 impl PeerId {

@@ -25,8 +25,9 @@ use crate::{
     Config, Grant, Input, IssueError, LinkEntry, LinkId, Links, OPENING_BYTES_MAX, SIGNAL_PROTOCOL,
     app::{App, Evidence, now_ms},
     edge_link,
+    field::{self, Around, FieldError},
     site::site,
-    switchboard::{EVENTS_QUEUED_MAX, Event, Switchboard},
+    switchboard::{EVENTS_QUEUED_MAX, Event, Said, Switchboard},
 };
 
 /// How often the opening's file is looked for.
@@ -56,10 +57,14 @@ pub enum StartError {
     Peers(#[from] PeersError),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error("could not read the kit's limits {}: {source}", path.display())]
+    Limits { path: PathBuf, source: io::Error },
     #[error("could not read the trust root {}: {source}", path.display())]
     TrustFile { path: PathBuf, source: io::Error },
     #[error("the trust root {} is none: {source}", path.display())]
     Trust { path: PathBuf, source: BadTrust },
+    #[error("the delivery: {0}")]
+    Field(#[from] FieldError),
     #[error("link {link}: {source}")]
     Link { link: LinkId, source: IssueError },
 }
@@ -102,18 +107,45 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
 
     let (events, queue) = mpsc::channel(EVENTS_QUEUED_MAX);
     let (online, edge_online) = watch::channel(false);
+    let (answered, answers) = mpsc::channel(EVENTS_QUEUED_MAX);
+    let (sealing, sealed) = watch::channel(None);
+    let trust = trust_root(&config.trust_root)?;
+    let (proven, custody) = watch::channel(Vec::new());
+    let field = match &config.field {
+        Some(field) => Some(field::start(Around {
+            key: key.clone(),
+            trust: trust.clone(),
+            config: field.clone(),
+            edge: PublicKey(config.edge),
+            events: events.clone(),
+            answers,
+            proven,
+        })?),
+        None => None,
+    };
+    let (field, delivery) = field.unzip();
     let app = Arc::new(App {
         links: Mutex::new(links(&config)?),
         evidence: RwLock::new(Evidence::default()),
-        trust_root: trust_root(&config.trust_root)?,
+        trust_root: trust.to_bytes(),
+        limits: config.limits.as_deref().map(limits).transpose()?,
         hosts: hosts(http_addr),
         events: events.clone(),
         edge_online,
+        sealed,
+        field,
+        claims: config.claims,
+        bundles: config.bundles,
     });
 
-    let switchboard = tokio::spawn(Switchboard::new(online).run(queue));
+    let said = Said { custody: answered, sealed: sealing };
+    let switchboard = tokio::spawn(Switchboard::new(online, said).run(queue));
     let edges = tokio::spawn(edge_link::accept_edges(endpoint.clone(), events));
     let mut tasks = vec![switchboard.abort_handle(), edges.abort_handle()];
+    if let Some(delivery) = delivery {
+        tasks.push(tokio::spawn(delivery).abort_handle());
+        tasks.push(tokio::spawn(show_custody(app.clone(), custody)).abort_handle());
+    }
     if let Some(path) = config.opening {
         tasks.push(tokio::spawn(look_for_opening(app.clone(), path)).abort_handle());
     }
@@ -241,14 +273,33 @@ impl From<&LinkEntry> for Grant {
     }
 }
 
-fn trust_root(path: &Path) -> Result<Vec<u8>, StartError> {
+fn trust_root(path: &Path) -> Result<TrustRoot, StartError> {
     let bytes = fs::read(path).map_err(|source| StartError::TrustFile { path: path.to_owned(), source })?;
-    TrustRoot::read(&bytes).map_err(|source| StartError::Trust { path: path.to_owned(), source })?;
-    Ok(bytes)
+    TrustRoot::read(&bytes).map_err(|source| StartError::Trust { path: path.to_owned(), source })
+}
+
+fn limits(path: &Path) -> Result<Vec<u8>, StartError> {
+    fs::read(path).map_err(|source| StartError::Limits { path: path.to_owned(), source })
 }
 
 fn hosts(addr: SocketAddr) -> Vec<String> {
     vec![addr.to_string(), format!("localhost:{}", addr.port())]
+}
+
+/// Browsers see custody grow; an opening brings its own.
+async fn show_custody(app: Arc<App>, mut proven: watch::Receiver<Vec<TransactionProof>>) {
+    loop {
+        let custody = proven.borrow_and_update().iter().map(Cbor::to_bytes).collect();
+        {
+            let mut evidence = app.evidence_mut();
+            if evidence.opening.is_none() {
+                evidence.custody = custody;
+            }
+        }
+        if proven.changed().await.is_err() {
+            return; // the delivery is no longer followed
+        }
+    }
 }
 
 /// The file is written by another program at a moment of its own, and may be half there.

@@ -24,6 +24,8 @@ use tower_http::{
 use crate::{
     api::{self, ApiError, BODY_BYTES_MAX},
     app::App,
+    audit,
+    field::calls as field,
 };
 
 /// Pages that the console draws itself, whatever comes after in the path.
@@ -35,9 +37,19 @@ const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title
 pub(crate) fn site(app: Arc<App>, console: &Path) -> Router {
     let policy = content_policy(&app.hosts);
     let router = Router::new()
+        .route("/api/links/{link}", get(api::link))
         .route("/api/links/{link}/claim", post(api::claim))
         .route("/api/session", get(api::session))
         .route("/api/signal", get(api::signal))
+        .route("/api/field", get(field::view))
+        .route("/api/field/events", get(field::events))
+        .route("/api/field/dispatch", post(field::dispatch))
+        .route("/api/field/bring-up", post(field::bring_up))
+        .route("/api/field/pair", post(field::pair))
+        .route("/api/audit/trust", get(audit::trust))
+        .route("/api/audit/bundles", get(audit::list))
+        .route("/api/audit/bundles/{name}", get(audit::download))
+        .route("/api/audit/bundles/{name}/verify", post(audit::verify))
         .route("/api/{*rest}", any(api::unknown_call))
         .method_not_allowed_fallback(api::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))

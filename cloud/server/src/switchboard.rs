@@ -36,11 +36,19 @@ pub(crate) struct Switchboard {
     peers: BTreeMap<PeerId, mpsc::Sender<ToPeer>>,
     edges: BTreeMap<EdgeNumber, (Connection, mpsc::Sender<String>)>,
     edge_online: watch::Sender<bool>,
+    said: Said,
+}
+
+/// Where goes what the edge box says to the server itself.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) custody: mpsc::Sender<Vec<u8>>,
+    pub(crate) sealed: watch::Sender<Option<String>>,
 }
 
 impl Switchboard {
-    pub(crate) fn new(edge_online: watch::Sender<bool>) -> Self {
-        Self { rooms: Rooms::new(), peers: BTreeMap::new(), edges: BTreeMap::new(), edge_online }
+    pub(crate) fn new(edge_online: watch::Sender<bool>, said: Said) -> Self {
+        Self { rooms: Rooms::new(), peers: BTreeMap::new(), edges: BTreeMap::new(), edge_online, said }
     }
 
     /// **Takes events one after the other, and does what [`Rooms`] says, until nobody is left to bring any.**
@@ -92,6 +100,12 @@ impl Switchboard {
                 }
             }
             Output::DropEdge { edge, why } => self.drop_edge(edge, why),
+            Output::Custody { answer } => {
+                let _ = self.said.custody.try_send(answer); // full, or nobody follows: it is asked for again
+            }
+            Output::Sealed { bundle } => {
+                self.said.sealed.send_replace(Some(bundle));
+            }
         }
     }
 

@@ -59,6 +59,10 @@ pub(crate) fn config(folder: &TempDir, edge: &DeviceKey) -> Config {
         trust_root: trust,
         opening: None,
         console: folder.path().join("console"),
+        limits: None,
+        bundles: None,
+        claims: None,
+        field: None,
         links: Vec::new(),
     }
 }

@@ -1,0 +1,92 @@
+//! The same over the ledger's real protocol: mutual TLS over QUIC, submissions, proofs, connections that are lost.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use farhand_ledger::{Cbor, Hash, TransactionProof};
+use farhand_link::{CloseReason, Connection, DeviceKey, DeviceRole, Endpoint, Peers, Protocol};
+use farhand_record::{Ledger, LedgerAccess, Record};
+use farhand_submit::{
+    frames::{Answer, Ask, Parts, send},
+    link_config,
+};
+use tokio::sync::Notify;
+
+use crate::{
+    five_ledger::FiveLedger,
+    sealing::verified,
+    theatre::{EDGE, SESSION, Theatre, config, opened},
+};
+
+/// A validator's door, behind which five keys are in one hand. Closes each connection when it is told to.
+async fn serve(endpoint: Endpoint, ledger: Arc<FiveLedger>, hang_up: Arc<Notify>) {
+    while let Some(connection) = endpoint.accept().await {
+        let (ledger, hang_up) = (Arc::clone(&ledger), Arc::clone(&hang_up));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = answer(&connection, &ledger) => {}
+                () = hang_up.notified() => connection.close(CloseReason::Done),
+            }
+        });
+    }
+}
+
+async fn answer(connection: &Connection, ledger: &FiveLedger) {
+    let (mut parts, mut taken) = (Parts::default(), Vec::<(Hash, Bytes)>::new());
+    while let Ok(Some(part)) = connection.recv_message().await {
+        let Some(frame) = parts.take(&part).unwrap() else { continue };
+        let (number, ask) = Ask::read(&frame).unwrap();
+        let answer = match ask {
+            Ask::Submit(transaction) => {
+                let hash = Hash::of(&transaction);
+                let _ = ledger.commit(&transaction, Duration::ZERO).await; // or when it is asked for
+                taken.push((hash, transaction));
+                Answer::Taken(hash)
+            }
+            Ask::Proof { hash, .. } => prove(ledger, &taken, hash).await,
+            Ask::Height | Ask::Watch => Answer::Height(None),
+        };
+        if send(connection, &answer.to_bytes(number)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn prove(ledger: &FiveLedger, taken: &[(Hash, Bytes)], hash: Hash) -> Answer {
+    let Some((_, transaction)) = taken.iter().find(|(one, _)| *one == hash) else {
+        return Answer::NotYet("this validator does not know it".to_owned());
+    };
+    match ledger.commit(transaction, Duration::ZERO).await {
+        Ok(proof) => Answer::Proof(TransactionProof::to_bytes(&proof).into()),
+        Err(error) => Answer::NotYet(error.to_string()),
+    }
+}
+
+/// Goal: checkpoints and the seal get onto a ledger behind the real protocol, also when the
+/// connection is lost in between.
+#[tokio::test]
+async fn checkpoints_travel_over_quic_and_survive_a_lost_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = opened();
+    let (validator, edge) = (DeviceKey::generate().unwrap(), DeviceKey::from_seed(&[EDGE; 32]));
+    let peers = Peers::new();
+    peers.allow(edge.id(), DeviceRole::Edge).unwrap();
+    let here = SocketAddr::from(([127, 0, 0, 1], 0));
+    let endpoint = Endpoint::bind(here, &validator, peers, Protocol::LEDGER, link_config()).unwrap();
+    let addr = endpoint.local_addr().unwrap();
+    let hang_up = Arc::new(Notify::new());
+    let door = tokio::spawn(serve(endpoint, Arc::clone(&opened.ledger), Arc::clone(&hang_up)));
+
+    let mut config = config(folder.path(), opened.ledger.trust());
+    config.ledger = Some(LedgerAccess { key: edge, validators: vec![(validator.id(), addr)] });
+    let mut theatre = Theatre::over(Record::open(config, SESSION).unwrap(), &opened);
+    theatre.begin();
+    theatre.work(0);
+    theatre.healthy(|health| health.leaves > 10 && health.unanchored() == 0).await;
+    hang_up.notify_waiters();
+    theatre.work(1);
+    theatre.healthy(|health| health.leaves > 25 && health.unanchored() == 0).await;
+    let bundle = theatre.record.seal("done").await.unwrap();
+    assert_eq!(verified(&bundle, &opened.ledger.trust()).report.findings, []);
+    door.abort();
+}

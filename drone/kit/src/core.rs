@@ -6,9 +6,12 @@ use farhand_guard::{
 };
 use farhand_motion::{ArmLimits, ArmModel, Joints, LimitExceeded, Motion, Setpoint, Target};
 use farhand_wire::{
-    ArmState, Command, FrameMark, KitTick, LeaseToken, Pose, PressId, VERDICTS_MAX, Verdict, state_flags,
+    ArmState, Command, FrameMark, KitTick, LeaseToken, Pose, PressId, Verdict, Watermark, arm_flags,
+    state_flags,
 };
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
+
+use crate::{Measured, SELF_TEST_ITEMS_MAX, SelfTest, TestItem};
 
 /// States go out once in so many ticks: 100 a second.
 const STATE_TICKS: u64 = 10;
@@ -21,15 +24,27 @@ pub enum ToCore {
     Command(Authentic<Command>),
     Order(Authentic<Order>),
     Frame(FrameMark),
+    Watermark(Watermark),
     TokenStored(LeaseToken),
+    Closed,
+    SelfTest,
 }
 
-/// From the loop to the gate.
+/// From the loop to the gate. Fixed in size too: a box would be an allocation in the loop.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box would be an allocation in the loop")]
 pub enum FromCore {
     Response(Response),
+    Judged(Judged),
     Snapshot(Snapshot),
+    SelfTest(SelfTest),
+}
+
+/// What became of one command, when, and under which token it came. None may be lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judged {
+    pub tick: KitTick,
+    pub token: LeaseToken,
+    pub verdict: Verdict,
 }
 
 /// How things stand, a hundred times a second.
@@ -41,8 +56,16 @@ pub struct Snapshot {
     pub measured: Pose,
     pub jaw_rad: f64,
     pub clamped: bool,
-    pub verdicts: ArrayVec<Verdict, VERDICTS_MAX>,
     pub presses: ArrayVec<PressId, PRESSES_MAX>,
+}
+
+/// What a self-test compares with.
+#[derive(Debug)]
+struct SelfTestLimits {
+    arm: ArmLimits,
+    arm_silence_ms_max: f64,
+    limits_digest: [u8; 32],
+    arm_digest: [u8; 32],
 }
 
 /// Guard and motion, joined. Makes exactly one permit a step.
@@ -51,8 +74,10 @@ pub struct Core {
     guard: Guard,
     motion: Motion,
     measured: ArmState,
-    measured_pose: Pose,
-    verdicts: ArrayVec<Verdict, VERDICTS_MAX>,
+    heard: Option<KitTick>,
+    /// Number of the newest setpoint permitted.
+    permitted: u64,
+    limits: SelfTestLimits,
     steps: u64,
 }
 
@@ -67,6 +92,12 @@ impl Core {
     ) -> Result<Self, LimitExceeded> {
         let motion = Motion::new(model, Joints(measured.joints), measured.jaw_rad)?;
         let start = proposal(motion.setpoint(), true);
+        let tested = SelfTestLimits {
+            arm: *model.limits(),
+            arm_silence_ms_max: limits.arm_silence_ms_max,
+            limits_digest: limits.digest(),
+            arm_digest: model.digest(),
+        };
         let guard = Guard::new(
             limits,
             setpoint_limits(model.limits()),
@@ -75,8 +106,8 @@ impl Core {
             highest_token,
             seed,
         );
-        let measured_pose = pose(&motion.setpoint().base_from_tip);
-        Ok(Self { guard, motion, measured, measured_pose, verdicts: ArrayVec::new(), steps: 0 })
+        let permitted = measured.setpoint;
+        Ok(Self { guard, motion, measured, heard: None, permitted, limits: tested, steps: 0 })
     }
 
     /// One tick. **Call it once a millisecond, on a thread that nothing else can hold up**: takes in what came from the
@@ -91,6 +122,7 @@ impl Core {
     ) {
         if let Some(state) = arm {
             self.measured = state;
+            self.heard = Some(now);
             self.guard.take(now, Input::Arm(state));
         }
         for input in inbox {
@@ -98,6 +130,7 @@ impl Core {
         }
         let setpoint = self.follow_intent(now);
         let permit = self.guard.permit(now, &proposal(&setpoint, self.motion.is_at_rest()));
+        self.permitted = permit.setpoint().number;
         actuator.actuate(permit);
         if self.steps.is_multiple_of(STATE_TICKS) {
             out(FromCore::Snapshot(self.snapshot(now, &setpoint)));
@@ -107,26 +140,51 @@ impl Core {
 
     fn take(&mut self, now: KitTick, input: ToCore, out: &mut impl FnMut(FromCore)) {
         let input = match input {
-            ToCore::Command(command) => {
-                let lag = self.lag(command.get());
-                Input::Command(command, lag)
-            }
+            ToCore::Command(command) => return self.judge(now, command, out),
+            ToCore::SelfTest => return out(FromCore::SelfTest(self.self_test(now))),
             ToCore::Order(order) => Input::Order(order),
             ToCore::Frame(mark) => Input::Frame(mark),
+            ToCore::Watermark(mark) => Input::Watermark(mark),
             ToCore::TokenStored(token) => Input::TokenStored(token),
+            ToCore::Closed => Input::Closed,
         };
         match self.guard.take(now, input) {
             Response::Nothing => {}
-            Response::Verdict(verdict) => self.note(verdict, out),
             response => out(FromCore::Response(response)),
         }
     }
 
-    /// Verdicts travel with the next state; when more come than fit, they go out at once.
-    fn note(&mut self, verdict: Verdict, out: &mut impl FnMut(FromCore)) {
-        if let Err(full) = self.verdicts.try_push(verdict) {
-            out(FromCore::Response(Response::Verdict(full.element())));
+    fn judge(&mut self, now: KitTick, command: Authentic<Command>, out: &mut impl FnMut(FromCore)) {
+        let (token, lag) = (command.get().token, self.lag(command.get()));
+        if let Response::Verdict(verdict) = self.guard.take(now, Input::Command(command, lag)) {
+            out(FromCore::Judged(Judged { tick: now, token, verdict }));
         }
+    }
+
+    fn self_test(&self, now: KitTick) -> SelfTest {
+        let SelfTestLimits { arm, arm_silence_ms_max, limits_digest, arm_digest } = &self.limits;
+        let flag = |flag: u8| f64::from(u8::from(self.measured.flags & flag != 0));
+        let silent_ms = self.heard.map_or(f64::INFINITY, |heard| now.ms_since(heard));
+        let behind = self.permitted.abs_diff(self.measured.setpoint) as f64;
+        let homed = if self.heard.is_some() { flag(arm_flags::HOMED) } else { f64::NAN };
+        let mut measured: ArrayVec<_, SELF_TEST_ITEMS_MAX> = ArrayVec::new();
+        measured.extend([
+            Measured { item: TestItem::ArmSilence, value: silent_ms, min: 0.0, max: *arm_silence_ms_max },
+            Measured { item: TestItem::ArmBehind, value: behind, min: 0.0, max: *arm_silence_ms_max },
+            Measured { item: TestItem::ArmWatchdog, value: flag(arm_flags::WATCHDOG), min: 0.0, max: 0.0 },
+            Measured { item: TestItem::ArmFault, value: flag(arm_flags::FAULT), min: 0.0, max: 0.0 },
+            Measured { item: TestItem::ArmButton, value: flag(arm_flags::BUTTON), min: 0.0, max: 0.0 },
+            Measured { item: TestItem::Homed, value: homed, min: 0.0, max: 1.0 },
+        ]);
+        measured.extend((0..6).map(|joint| Measured {
+            item: TestItem::Joint(joint as u8),
+            value: self.measured.joints[joint],
+            min: arm.position_rad_m_min[joint],
+            max: arm.position_rad_m_max[joint],
+        }));
+        let (min, max) = (arm.jaw_position_rad_min, arm.jaw_position_rad_max);
+        measured.push(Measured { item: TestItem::Jaw, value: self.measured.jaw_rad, min, max });
+        SelfTest { tick: now, measured, limits_digest: *limits_digest, arm_digest: *arm_digest }
     }
 
     fn lag(&self, command: &Command) -> Lag {
@@ -154,9 +212,8 @@ impl Core {
         setpoint
     }
 
-    fn snapshot(&mut self, now: KitTick, setpoint: &Setpoint) -> Snapshot {
+    fn snapshot(&self, now: KitTick, setpoint: &Setpoint) -> Snapshot {
         let measured = self.motion.model().forward(&Joints(self.measured.joints));
-        self.measured_pose = pose(&measured);
         let mut report = self.guard.report(now);
         if setpoint.clamps.any() {
             report.flags |= state_flags::CLAMPED;
@@ -165,10 +222,9 @@ impl Core {
             tick: now,
             report,
             setpoint: pose(&setpoint.base_from_tip),
-            measured: self.measured_pose,
+            measured: pose(&measured),
             jaw_rad: setpoint.jaw_rad,
             clamped: setpoint.clamps.any(),
-            verdicts: std::mem::take(&mut self.verdicts),
             presses: newest(self.guard.presses()),
         }
     }

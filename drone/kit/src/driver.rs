@@ -14,7 +14,7 @@ use farhand_link::{
     LinkConfig, Peers, PeersError, Protocol,
 };
 use farhand_motion::{ArmModel, LimitExceeded};
-use farhand_wire::{ArmState, KitBootId, KitTick, LeaseToken};
+use farhand_wire::{ArmState, KitBootId, KitTick, LeaseToken, PublicKey, SessionId};
 use rtrb::{Consumer, Producer, RingBuffer};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -22,12 +22,19 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::{
-    Cable, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, Lateness, StoreError, ToCore,
-    TokenStore, pace::pace,
+    Cable, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, JournalError,
+    JournalFile, Lateness, Past, StoreError, ToCore, TokenStore, pace::pace,
 };
 
 const TO_CORE_MAX: usize = 256;
 const FROM_CORE_MAX: usize = 1024;
+/// Room in the loop's outbox that only verdicts take: one for each input that the loop may still have to judge. So none is
+/// ever lost for want of room.
+const JUDGED_MAX: usize = 512;
+/// Messages to the edge box that wait for it. An edge box that takes none is cut off: it comes again, and gets all.
+const RELIABLE_MAX: usize = 4096;
+/// Segments that wait for the kit's own disk.
+const JOURNAL_WAITING_MAX: usize = 256;
 /// Inputs that the loop takes in one tick; what is left waits for the next.
 const INPUTS_A_TICK_MAX: usize = 32;
 /// How often the gate looks for what the loop says: states are 10 ms apart.
@@ -43,6 +50,8 @@ pub enum RunError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     #[error("the paired edge box: {0}")]
     Edge(#[from] DeviceIdError),
     #[error("the paired edge box: {0}")]
@@ -98,15 +107,19 @@ impl Drop for Running {
 pub fn run(config: &Config) -> Result<Running, RunError> {
     let model = ArmModel::psm_large_needle_driver();
     let key = DeviceKey::load_or_create(&config.key)?;
-    let store = TokenStore::open(&config.data)?;
-    let identity = identity(config, &key, &model)?;
+    let tokens = TokenStore::open(&config.data)?;
+    let closed = ClosedStore::open(&config.data)?;
+    let (journal, segments) = JournalFile::open(&config.data)?;
+    let past = Past { closed: closed.closed().to_vec(), segments };
+    let edge: DeviceId = config.edge.parse()?;
+    let identity = identity(config, &key, edge, &model, past)?;
     let mut cable = Cable::connect(config.arm.listen, config.arm.address, &config.arm.read_key()?)
         .map_err(|source| RunError::Cable { listen: config.arm.listen, source })?;
     let measured = await_arm(&mut cable).ok_or(RunError::NoArm { arm: config.arm.address })?;
-    let core = Core::new(config.limits.clone(), &model, measured, store.highest(), identity.seed)?;
+    let core = Core::new(config.limits.clone(), &model, measured, tokens.highest(), identity.seed)?;
 
     let peers = Peers::new();
-    peers.allow(config.edge.parse()?, DeviceRole::Edge)?;
+    peers.allow(edge, DeviceRole::Edge)?;
     let endpoint = Endpoint::bind(config.listen, &key, peers, Protocol::KIT, LinkConfig::default())?;
     let address =
         endpoint.local_addr().map_err(|source| RunError::Cable { listen: config.listen, source })?;
@@ -116,14 +129,27 @@ pub fn run(config: &Config) -> Result<Running, RunError> {
     let (lateness, stop) = (Arc::new(Lateness::default()), Arc::new(AtomicBool::new(false)));
     let thread = CoreThread { core, cable, inbox: core_inbox, outbox: core_outbox, stop: stop.clone() };
     let core = thread.start(lateness.clone())?;
-    let gate =
-        GateTask { gate: Gate::new(identity), store: Store::start(store), to_core, from_core, edge: None };
+    let gate = GateTask {
+        gate: Gate::new(identity),
+        store: Store::start(tokens, closed),
+        journal: keep_journal(journal),
+        to_core,
+        from_core,
+        unjudged: 0,
+        edge: None,
+    };
     let gate = tokio::spawn(gate.run(endpoint));
     info!(%address, kit = %key.id().short(), "kit is up");
     Ok(Running { address, device: key.id(), lateness, stop, core: Some(core), gate })
 }
 
-fn identity(config: &Config, key: &DeviceKey, model: &ArmModel) -> Result<Identity, RunError> {
+fn identity(
+    config: &Config,
+    key: &DeviceKey,
+    edge: DeviceId,
+    model: &ArmModel,
+    past: Past,
+) -> Result<Identity, RunError> {
     let path = config.trust.display().to_string();
     let failed = |why: String| RunError::Trust { path: path.clone(), why };
     let bytes = std::fs::read(&config.trust).map_err(|error| failed(error.to_string()))?;
@@ -131,10 +157,12 @@ fn identity(config: &Config, key: &DeviceKey, model: &ArmModel) -> Result<Identi
     Ok(Identity {
         key: key.signing_key().clone(),
         boot: KitBootId(random()?),
+        edge: PublicKey(*edge.as_bytes()),
         trust,
         limits_digest: config.limits.digest(),
         arm_digest: model.digest(),
         seed: random()?,
+        past,
     })
 }
 
@@ -177,28 +205,46 @@ impl CoreThread {
         let now = KitTick(began.elapsed().as_micros() as u64);
         let arm = self.cable.newest();
         let inbox = iter::from_fn(|| self.inbox.pop().ok()).take(INPUTS_A_TICK_MAX);
-        // A gate that does not listen loses states, never the loop its time.
-        self.core.step(now, arm, inbox, &mut self.cable, |said| drop(self.outbox.push(said)));
+        // A gate that does not listen loses states, never a verdict, and never the loop its time.
+        self.core.step(now, arm, inbox, &mut self.cable, |said| {
+            let room = if matches!(said, FromCore::Judged(_)) { 0 } else { JUDGED_MAX };
+            if self.outbox.slots() > room {
+                let _ = self.outbox.push(said);
+            }
+        });
         !self.stop.load(Relaxed)
     }
 }
 
-/// Writes tokens where a slow disk holds nobody up.
+/// What must outlive this run.
+enum Wanted {
+    Token(LeaseToken),
+    Closed(SessionId),
+}
+
+/// Writes where a slow disk holds nobody up.
 struct Store {
-    wanted: mpsc::Sender<LeaseToken>,
+    wanted: mpsc::Sender<Wanted>,
     stored: mpsc::Receiver<LeaseToken>,
 }
 
 impl Store {
-    fn start(mut store: TokenStore) -> Self {
+    fn start(mut tokens: TokenStore, mut closed: ClosedStore) -> Self {
         let (wanted, mut requests) = mpsc::channel(4);
         let (done, stored) = mpsc::channel(4);
         tokio::task::spawn_blocking(move || {
-            while let Some(token) = requests.blocking_recv() {
-                match store.raise(token) {
-                    Ok(()) => drop(done.blocking_send(token)),
-                    // Not stored is not granted; whoever asked may ask again.
-                    Err(error) => warn!(%error, "no control is granted"),
+            while let Some(wanted) = requests.blocking_recv() {
+                match wanted {
+                    Wanted::Token(token) => match tokens.raise(token) {
+                        Ok(()) => drop(done.blocking_send(token)),
+                        // Not stored is not granted; whoever asked may ask again.
+                        Err(error) => warn!(%error, "no control is granted"),
+                    },
+                    Wanted::Closed(session) => {
+                        if let Err(error) = closed.close(session) {
+                            warn!(%error, "a restart would forget that the operation is over");
+                        }
+                    }
                 }
             }
         });
@@ -206,13 +252,35 @@ impl Store {
     }
 }
 
+/// Writes segments where a slow disk holds nobody up.
+fn keep_journal(mut journal: JournalFile) -> mpsc::Sender<Vec<u8>> {
+    let (segments, mut waiting) = mpsc::channel::<Vec<u8>>(JOURNAL_WAITING_MAX);
+    tokio::task::spawn_blocking(move || {
+        while let Some(segment) = waiting.blocking_recv() {
+            if let Err(error) = journal.append(&segment) {
+                warn!(%error, "a segment is on the edge box's disk alone");
+            }
+        }
+    });
+    segments
+}
+
 /// The gate beside its sockets.
 struct GateTask {
     gate: Gate,
     store: Store,
+    journal: mpsc::Sender<Vec<u8>>,
     to_core: Producer<ToCore>,
     from_core: Consumer<FromCore>,
-    edge: Option<Connection>,
+    /// Commands that the loop has, or its verdicts on them, which are on their way back.
+    unjudged: usize,
+    edge: Option<Edge>,
+}
+
+/// The edge box, and what waits to be sent to it, in order.
+struct Edge {
+    connection: Connection,
+    reliable: mpsc::Sender<Vec<u8>>,
 }
 
 impl GateTask {
@@ -220,7 +288,7 @@ impl GateTask {
         let mut listen = interval(Duration::from_millis(LISTEN_MS));
         listen.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let edge = self.edge.clone();
+            let edge = self.edge.as_ref().map(|edge| edge.connection.clone());
             tokio::select! {
                 accepted = endpoint.accept() => match accepted {
                     Some(connection) => self.meet(connection),
@@ -236,9 +304,10 @@ impl GateTask {
     /// The paired edge box is back, or comes over a better path: the newest connection counts.
     fn meet(&mut self, connection: Connection) {
         info!(edge = %connection.peer().short(), "edge box connected");
-        if let Some(old) = self.edge.replace(connection) {
-            old.close(CloseReason::Replaced);
+        if let Some(old) = self.edge.replace(Edge::new(connection)) {
+            old.connection.close(CloseReason::Replaced);
         }
+        self.gate.edge_connected();
     }
 
     fn received(&mut self, received: Option<Bytes>) {
@@ -265,6 +334,7 @@ impl GateTask {
 
     async fn listen(&mut self) {
         while let Ok(said) = self.from_core.pop() {
+            self.unjudged -= usize::from(matches!(said, FromCore::Judged(_)));
             let mut passed = Vec::new();
             self.gate.from_core(said, |out| passed.push(out));
             self.deliver(passed);
@@ -274,16 +344,23 @@ impl GateTask {
     fn deliver(&mut self, passed: Vec<FromGate>) {
         for out in passed {
             match out {
-                FromGate::Core(input) => {
-                    if self.to_core.push(input).is_err() {
-                        warn!(max = TO_CORE_MAX, "the loop's inbox is full");
+                FromGate::Core(input) => self.pass(input),
+                FromGate::Store(token) => drop(self.store.wanted.try_send(Wanted::Token(token))),
+                FromGate::StoreClosed(session) => {
+                    drop(self.store.wanted.try_send(Wanted::Closed(session)));
+                }
+                FromGate::Segment(bytes) => {
+                    if self.journal.try_send(bytes).is_err() {
+                        warn!(
+                            max = JOURNAL_WAITING_MAX,
+                            "the disk is slow: a segment is on the edge box's disk alone"
+                        );
                     }
                 }
-                FromGate::Store(token) => drop(self.store.wanted.try_send(token)),
                 FromGate::Datagram(bytes) => {
                     if let Some(edge) = &self.edge {
                         // Newest counts: one that does not get through is followed by the next.
-                        let _ = edge.send_datagram(bytes.into());
+                        let _ = edge.connection.send_datagram(bytes.into());
                     }
                 }
                 FromGate::Reliable(bytes) => self.send_reliably(bytes),
@@ -291,14 +368,41 @@ impl GateTask {
         }
     }
 
-    /// In order: the connection queues what is sent, in the order in which the futures are first polled.
-    fn send_reliably(&self, bytes: Vec<u8>) {
-        if let Some(edge) = self.edge.clone() {
-            tokio::spawn(async move {
-                if let Err(error) = edge.send_message(bytes.into()).await {
-                    warn!(%error, "a message did not reach the edge box");
-                }
-            });
+    /// To the loop, as long as it has room for the verdict too.
+    fn pass(&mut self, input: ToCore) {
+        let command = matches!(input, ToCore::Command(_));
+        if command && self.unjudged >= JUDGED_MAX {
+            return warn!(max = JUDGED_MAX, "the loop has too many commands to judge: one went no further");
+        }
+        match self.to_core.push(input) {
+            Ok(()) => self.unjudged += usize::from(command),
+            Err(_) => warn!(max = TO_CORE_MAX, "the loop's inbox is full"),
+        }
+    }
+
+    fn send_reliably(&mut self, bytes: Vec<u8>) {
+        let Some(edge) = &self.edge else { return };
+        if edge.reliable.try_send(bytes).is_err() {
+            warn!(max = RELIABLE_MAX, "the edge box takes no messages");
+            edge.connection.close(CloseReason::Busy);
+            self.edge = None;
+        }
+    }
+}
+
+impl Edge {
+    fn new(connection: Connection) -> Self {
+        let (reliable, queue) = mpsc::channel(RELIABLE_MAX);
+        tokio::spawn(send_in_order(connection.clone(), queue));
+        Self { connection, reliable }
+    }
+}
+
+/// Ends with the connection, or when another edge box has come.
+async fn send_in_order(connection: Connection, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(bytes) = queue.recv().await {
+        if let Err(error) = connection.send_message(bytes.into()).await {
+            return warn!(%error, "a message did not reach the edge box");
         }
     }
 }

@@ -3,23 +3,30 @@
 //! **Nothing passes that is not authentic.** Malformed, unauthentic and unauthorised messages are counted; what the
 //! loop gets is fixed in size and typed. The gate also keeps the secrets: the device key, and the keys of the lease.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use ed25519_dalek::SigningKey;
 use farhand_guard::{Response, Said, Verifier};
-use farhand_ledger::{Cbor, OpeningEvidence, TrustRoot, VerifiedOpening, verify_opening};
+use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, verify_opening};
 use farhand_wire::{
     FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey,
-    Malformed, PublicKey, SessionId, Statement,
+    Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use x25519_dalek::{PublicKey as Point, StaticSecret};
 
-use crate::{FromCore, Snapshot, ToCore};
+use crate::{
+    FromCore, NotSigned, Snapshot, ToCore,
+    custody::{Asked, Custodian, message},
+    journal::Journal,
+};
 
 /// A notice goes out when something changed, and at least once in so many µs.
 const NOTICE_US: u64 = 250_000;
+/// Verdicts that wait for a state with room; the journal has them all.
+const VERDICTS_WAITING_MAX: usize = 256;
 
 /// What the gate answers to an input.
 #[derive(Debug)]
@@ -30,20 +37,37 @@ pub enum FromGate {
     Datagram(Vec<u8>),
     /// To the edge box, reliably and in order.
     Reliable(Vec<u8>),
+    /// A new segment of the kit's log: onto the kit's own disk.
+    Segment(Vec<u8>),
     /// Store this token durably, then say so with [`Gate::token_stored`].
     Store(LeaseToken),
+    /// Store durably that this session is over: a kit that restarts must know.
+    StoreClosed(SessionId),
 }
 
 /// Who the kit is, and whom it trusts.
 pub struct Identity {
     pub key: SigningKey,
     pub boot: KitBootId,
+    /// The edge box that this kit is paired with: its device key.
+    pub edge: PublicKey,
     pub trust: TrustRoot,
     /// SHA-256 of the limits and of the arm's file, which an opening must name.
     pub limits_digest: [u8; 32],
     pub arm_digest: [u8; 32],
     /// Secret, new at each start: the lease's ephemeral keys come from it.
     pub seed: [u8; 32],
+    /// What earlier runs left behind.
+    pub past: Past,
+}
+
+/// What a kit remembers of earlier runs.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Sessions that were closed.
+    pub closed: Vec<SessionId>,
+    /// Messages with segments of its log, oldest first: an edge box may lack them.
+    pub segments: Vec<Vec<u8>>,
 }
 
 impl fmt::Debug for Identity {
@@ -71,8 +95,12 @@ pub enum GateError {
     OtherDigest { what: &'static str },
     #[error("the opening is for another kit, {kit}")]
     OtherKit { kit: PublicKey },
+    #[error("the opening is for another edge box, {edge}")]
+    OtherEdge { edge: PublicKey },
     #[error("the lease transcript is not the one that was granted")]
     OtherTranscript,
+    #[error(transparent)]
+    Custody(#[from] NotSigned),
 }
 
 /// A lease on its way: asked for, stored, granted.
@@ -93,6 +121,15 @@ pub struct Gate {
     ephemeral_count: u64,
     unauthentic: u64,
     noticed: Option<(KitTick, KitNotice)>,
+    verdicts: VecDeque<Verdict>,
+    /// The evidence that opened the session.
+    opened: Option<Hash>,
+    /// The edge box that is connected has shown the opening, and got what was kept.
+    caught_up: bool,
+    /// The operation is over, and everybody who must know was told.
+    closed: bool,
+    journal: Journal,
+    custodian: Custodian,
 }
 
 impl fmt::Debug for Gate {
@@ -107,7 +144,14 @@ impl fmt::Debug for Gate {
 impl Gate {
     #[must_use]
     pub fn new(identity: Identity) -> Self {
+        let kit = PublicKey(identity.key.verifying_key().to_bytes());
         Self {
+            journal: Journal::new(identity.key.clone(), identity.boot),
+            custodian: Custodian::new(kit, identity.edge),
+            verdicts: VecDeque::new(),
+            opened: None,
+            caught_up: false,
+            closed: false,
             identity,
             verifier: None,
             handshake: None,
@@ -120,9 +164,14 @@ impl Gate {
         }
     }
 
-    /// Opens a session for which opening, consent and custody are proven against the pinned trust root. Once a run.
+    /// Opens a session for which opening, consent and custody are proven against the pinned trust root. Once a run; the
+    /// same evidence again is no error.
     pub fn open(&mut self, evidence: &[u8]) -> Result<SessionId, GateError> {
+        let shown = Hash::of(evidence);
         if let Some(verifier) = &self.verifier {
+            if self.opened == Some(shown) {
+                return Ok(verifier.session());
+            }
             return Err(GateError::AlreadyOpen { open: verifier.session() });
         }
         let evidence =
@@ -131,6 +180,8 @@ impl Gate {
             .map_err(|why| GateError::Opening { why: why.to_string() })?;
         self.is_for_us(&opening)?;
         self.verifier = Some(Verifier::new(&opening, self.identity.boot));
+        self.journal.open(opening.session(), std::mem::take(&mut self.identity.past.segments));
+        self.opened = Some(shown);
         Ok(opening.session())
     }
 
@@ -138,6 +189,9 @@ impl Gate {
         let kit = PublicKey(self.identity.key.verifying_key().to_bytes());
         if opening.kit() != kit {
             return Err(GateError::OtherKit { kit: opening.kit() });
+        }
+        if opening.edge() != self.identity.edge {
+            return Err(GateError::OtherEdge { edge: opening.edge() });
         }
         if opening.limits_digest().0 != self.identity.limits_digest {
             return Err(GateError::OtherDigest { what: "limits" });
@@ -150,12 +204,22 @@ impl Gate {
 
     /// Takes one message from the edge box. An error is counted, and changes nothing.
     pub fn take(&mut self, bytes: &[u8], mut out: impl FnMut(FromGate)) -> Result<(), GateError> {
-        self.admit(bytes, &mut out).inspect_err(|_| self.unauthentic += 1)
+        self.admit(bytes, &mut out).inspect_err(|_| {
+            self.unauthentic += 1;
+            self.journal.unauthentic();
+        })
     }
 
     fn admit(&mut self, bytes: &[u8], out: &mut impl FnMut(FromGate)) -> Result<(), GateError> {
         match Kind::of(bytes)? {
-            Kind::Opening => self.open(Kind::Opening.content(bytes)?).map(|_| ()),
+            Kind::Opening => {
+                let session = self.open(Kind::Opening.content(bytes)?)?;
+                if self.identity.past.closed.contains(&session) {
+                    out(FromGate::Core(ToCore::Closed));
+                }
+                self.catch_up(out);
+                Ok(())
+            }
             Kind::Command => {
                 let verifier = self.verifier.as_ref().ok_or(GateError::NoSession)?;
                 out(FromGate::Core(ToCore::Command(verifier.command(bytes)?)));
@@ -165,9 +229,45 @@ impl Gate {
                 out(FromGate::Core(ToCore::Frame(FrameMark::read(bytes)?)));
                 Ok(())
             }
+            Kind::Watermark => {
+                out(FromGate::Core(ToCore::Watermark(Watermark::read(bytes)?)));
+                Ok(())
+            }
             Kind::Signed => self.statement(bytes, out),
+            Kind::CustodyAsk => self.custody(Kind::CustodyAsk.content(bytes)?, out),
             other => Err(Malformed::Kind { kind: other as u8 }.into()),
         }
+    }
+
+    fn custody(&mut self, content: &[u8], out: &mut impl FnMut(FromGate)) -> Result<(), GateError> {
+        let Identity { trust, key, .. } = &self.identity;
+        match self.custodian.ask(content, self.verifier.is_some(), trust, key)? {
+            Asked::Answer(answer) => out(FromGate::Reliable(message(&answer))),
+            Asked::SelfTest => out(FromGate::Core(ToCore::SelfTest)),
+            Asked::UnderWay => {}
+        }
+        Ok(())
+    }
+
+    /// The edge box has come, or come back: it gets a notice soon, and all that is kept once it has shown the opening.
+    pub fn edge_connected(&mut self) {
+        (self.noticed, self.caught_up) = (None, false);
+    }
+
+    /// An edge box that shows the opening can record: it gets every segment that is kept, those that it has among them.
+    fn catch_up(&mut self, out: &mut impl FnMut(FromGate)) {
+        if !std::mem::replace(&mut self.caught_up, true) {
+            self.journal.kept().for_each(|segment| out(FromGate::Reliable(segment.clone())));
+        }
+    }
+
+    /// A new segment goes onto the disk, and to an edge box that has all those before it.
+    fn log(&self, segment: Option<Vec<u8>>, out: &mut impl FnMut(FromGate)) {
+        let Some(segment) = segment else { return };
+        if self.caught_up {
+            out(FromGate::Reliable(segment.clone()));
+        }
+        out(FromGate::Segment(segment));
     }
 
     fn statement(&mut self, bytes: &[u8], out: &mut impl FnMut(FromGate)) -> Result<(), GateError> {
@@ -199,7 +299,20 @@ impl Gate {
     pub fn from_core(&mut self, said: FromCore, mut out: impl FnMut(FromGate)) {
         match said {
             FromCore::Response(response) => self.respond(response, &mut out),
+            FromCore::Judged(judged) => {
+                if self.verdicts.len() == VERDICTS_WAITING_MAX {
+                    self.verdicts.pop_front();
+                }
+                self.verdicts.push_back(judged.verdict);
+                let ended = self.journal.judged(&judged);
+                self.log(ended, &mut out);
+            }
             FromCore::Snapshot(snapshot) => self.tell(&snapshot, &mut out),
+            FromCore::SelfTest(test) => {
+                let Identity { trust, key, limits_digest, arm_digest, .. } = &self.identity;
+                let answer = self.custodian.tested(&test, (*limits_digest, *arm_digest), trust, key);
+                answer.into_iter().for_each(|answer| out(FromGate::Reliable(message(&answer))));
+            }
         }
     }
 
@@ -272,8 +385,18 @@ impl Gate {
     }
 
     fn tell(&mut self, snapshot: &Snapshot, out: &mut impl FnMut(FromGate)) {
-        out(FromGate::Datagram(self.state(snapshot).seal(&self.kit_to_console).to_vec()));
+        let state = self.state(snapshot);
+        out(FromGate::Datagram(state.seal(&self.kit_to_console).to_vec()));
         let notice = self.notice(snapshot);
+        let closes = notice.closed && !std::mem::replace(&mut self.closed, notice.closed);
+        // Whoever hears that the operation is over has heard every verdict.
+        let segment = if closes {
+            out(FromGate::StoreClosed(self.session()));
+            self.journal.end_now(snapshot.tick)
+        } else {
+            self.journal.tick(snapshot.tick, snapshot.report.token)
+        };
+        self.log(segment, out);
         let due = self
             .noticed
             .as_ref()
@@ -284,8 +407,10 @@ impl Gate {
         }
     }
 
-    fn state(&self, snapshot: &Snapshot) -> KitState {
+    fn state(&mut self, snapshot: &Snapshot) -> KitState {
         let report = &snapshot.report;
+        let waiting = self.verdicts.len().min(VERDICTS_MAX);
+        let verdicts = self.verdicts.drain(..waiting).collect();
         KitState {
             session: self.session(),
             token: report.token,
@@ -308,7 +433,7 @@ impl Gate {
             picture_age_ms: report.picture_age_ms as f32,
             lag_mm: report.lag_mm as f32,
             reason: report.reason,
-            verdicts: snapshot.verdicts.clone(),
+            verdicts,
         }
     }
 
@@ -338,6 +463,12 @@ impl Gate {
             reason: report.reason.map_or(String::new(), |reason| reason.to_string()),
             closed: report.closed,
         }
+    }
+
+    /// Segments that an edge box that comes back can't have any more.
+    #[must_use]
+    pub fn segments_forgotten(&self) -> u64 {
+        self.journal.forgotten()
     }
 
     /// Messages that went no further, since the start.

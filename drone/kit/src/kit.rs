@@ -2,7 +2,7 @@
 
 use farhand_guard::{Actuator, Limits};
 use farhand_motion::{ArmModel, LimitExceeded};
-use farhand_wire::{ArmState, KitTick, LeaseToken};
+use farhand_wire::{ArmState, KitTick, LeaseToken, SessionId};
 
 use crate::{Core, FromCore, FromGate, Gate, Identity, ToCore};
 
@@ -15,6 +15,8 @@ pub enum KitInput {
     Arm(ArmState),
     /// The store has the token for good.
     TokenStored(LeaseToken),
+    /// The edge box has come, or come back.
+    EdgeConnected,
 }
 
 /// What leaves the kit, besides the permit.
@@ -24,6 +26,8 @@ pub enum KitOutput {
     Reliable(Vec<u8>),
     /// Store this token durably, then say so.
     StoreToken(LeaseToken),
+    /// Store durably that this session is over.
+    StoreClosed(SessionId),
 }
 
 /// The kit as one pure machine.
@@ -63,6 +67,7 @@ impl Kit {
                 // What does not pass is counted by the gate.
                 KitInput::Message(bytes) => drop(gate.take(&bytes, pass)),
                 KitInput::TokenStored(token) => gate.token_stored(token, pass),
+                KitInput::EdgeConnected => gate.edge_connected(),
                 KitInput::Arm(state) => arm = Some(state),
             }
         }
@@ -84,6 +89,9 @@ fn deliver(passed: FromGate, to_core: &mut Vec<ToCore>, out: &mut impl FnMut(Kit
         FromGate::Core(input) => to_core.push(input),
         FromGate::Datagram(bytes) => out(KitOutput::Datagram(bytes)),
         FromGate::Reliable(bytes) => out(KitOutput::Reliable(bytes)),
+        // In virtual time there is no disk.
+        FromGate::Segment(_) => {}
         FromGate::Store(token) => out(KitOutput::StoreToken(token)),
+        FromGate::StoreClosed(session) => out(KitOutput::StoreClosed(session)),
     }
 }

@@ -10,17 +10,24 @@
 mod cable;
 mod config;
 mod core;
+mod custody;
 mod driver;
 mod gate;
+mod journal;
+mod journal_file;
 mod kit;
 mod pace;
+mod self_test;
 mod store;
 
-pub use crate::core::{Core, FromCore, Snapshot, ToCore};
+pub use crate::core::{Core, FromCore, Judged, Snapshot, ToCore};
 pub use cable::Cable;
 pub use config::{ArmCable, Config, ConfigError};
+pub use custody::NotSigned;
 pub use driver::{RunError, Running, run};
-pub use gate::{FromGate, Gate, GateError, Identity};
+pub use gate::{FromGate, Gate, GateError, Identity, Past};
+pub use journal_file::{JournalError, JournalFile};
 pub use kit::{Kit, KitInput, KitOutput};
 pub use pace::{Lateness, TICK};
-pub use store::{StoreError, TokenStore};
+pub use self_test::{Measured, SELF_TEST_ITEMS_MAX, SelfTest, TestItem};
+pub use store::{ClosedStore, StoreError, TokenStore};

@@ -1,7 +1,8 @@
 //! Who held the kit, from the seal to the pairing.
 //!
 //! Invariants (local):
-//! 1. Steps follow each other in one order without a gap, for one kit, and time never runs back.
+//! 1. Steps follow each other in one order without a gap, for one kit, and time never runs back. A kit may be tested again,
+//!    and must then be paired again.
 //! 2. A refused step changes nothing: a wrong message can't break a good chain.
 //! 3. A breach is final: a broken chain is never complete again; the kit starts anew, sealed.
 //!
@@ -79,11 +80,16 @@ pub enum CustodyRefusal {
     Nobody,
     #[error("the chain is complete: the kit is paired")]
     Complete,
+    #[error("the chain has {steps} steps, at most {max} are allowed; seal the kit again and start anew")]
+    TooLong { steps: usize, max: usize },
     #[error("the chain is broken since step {since_sequence}; seal the kit again and start anew")]
     Broken { since_sequence: u32 },
 }
 
-/// The chain of one kit's journey. At most seven steps and one breach.
+/// Steps in one chain, with a kit that was tested again and again.
+pub const CUSTODY_STEPS_MAX: usize = 64;
+
+/// The chain of one kit's journey.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Custody {
     kit: KitKey,
@@ -99,9 +105,9 @@ impl Custody {
 
     /// Takes the next step in, or says why it may not follow and changes nothing.
     pub fn admit(&mut self, step: CustodyStep) -> Result<(), CustodyRefusal> {
-        let expected = self.check_open()?;
+        let expected = self.check_open(step.stage)?;
         self.check_origin(step.kit, step.who, step.utc_us, step.sequence)?;
-        if step.stage != expected {
+        if step.stage != expected && !self.is_tested_again(step.stage) {
             return Err(CustodyRefusal::Stage { expected, seen: step.stage });
         }
         self.steps.push(step);
@@ -116,17 +122,18 @@ impl Custody {
         Ok(())
     }
 
-    /// The stage that may follow; none when paired or broken.
+    /// The stage that follows in the order; none when paired or broken. A self-test may also come again.
     pub fn next(&self) -> Option<CustodyStage> {
         if self.breach.is_some() {
             return None;
         }
-        CustodyStage::ALL.get(self.steps.len()).copied()
+        let taken = self.steps.last().map_or(0, |last| last.stage as usize + 1);
+        CustodyStage::ALL.get(taken).copied()
     }
 
     /// Whether the kit may arm: every stage taken, nothing broken.
     pub fn is_complete(&self) -> bool {
-        self.breach.is_none() && self.steps.len() == CustodyStage::ALL.len()
+        self.breach.is_none() && self.steps.last().is_some_and(|last| last.stage == CustodyStage::Paired)
     }
 
     pub fn kit(&self) -> KitKey {
@@ -141,9 +148,20 @@ impl Custody {
         self.breach
     }
 
-    fn check_open(&self) -> Result<CustodyStage, CustodyRefusal> {
+    /// What follows in the order; `wanted` itself where a kit is tested again.
+    fn check_open(&self, wanted: CustodyStage) -> Result<CustodyStage, CustodyRefusal> {
         self.check_unbroken()?;
-        self.next().ok_or(CustodyRefusal::Complete)
+        let (steps, max) = (self.steps.len(), CUSTODY_STEPS_MAX);
+        if steps >= max {
+            return Err(CustodyRefusal::TooLong { steps, max });
+        }
+        let again = self.is_tested_again(wanted).then_some(wanted);
+        self.next().or(again).ok_or(CustodyRefusal::Complete)
+    }
+
+    fn is_tested_again(&self, stage: CustodyStage) -> bool {
+        let tested = self.steps.last().is_some_and(|last| last.stage >= CustodyStage::SelfTested);
+        tested && stage == CustodyStage::SelfTested
     }
 
     fn check_unbroken(&self) -> Result<(), CustodyRefusal> {
@@ -166,7 +184,7 @@ impl Custody {
         if who.0 == [0; 32] {
             return Err(CustodyRefusal::Nobody);
         }
-        let expected = self.steps.len() as u32; // at most seven steps
+        let expected = self.steps.len() as u32; // at most CUSTODY_STEPS_MAX
         if sequence != expected {
             return Err(CustodyRefusal::Sequence { expected, seen: sequence });
         }
@@ -214,6 +232,25 @@ mod tests {
         assert_eq!(complete.admit(step(7)), Err(CustodyRefusal::Complete));
     }
 
+    /// Goal: a kit that was paired may be tested again, and is complete only when it was paired again; the chain stays
+    /// bounded.
+    #[test]
+    fn a_kit_tested_again_must_be_paired_again() {
+        let mut custody = chain(7);
+        let again = |sequence, stage| CustodyStep { stage, ..step(sequence) };
+        custody.admit(again(7, CustodyStage::SelfTested)).unwrap();
+        assert!(!custody.is_complete());
+        assert_eq!(custody.next(), Some(CustodyStage::Paired));
+        custody.admit(again(8, CustodyStage::SelfTested)).unwrap();
+        custody.admit(again(9, CustodyStage::Paired)).unwrap();
+        assert!(custody.is_complete());
+        let refusal = CustodyRefusal::Complete;
+        assert_eq!(custody.admit(again(10, CustodyStage::Paired)), Err(refusal));
+        (10..64).for_each(|n| custody.admit(again(n, CustodyStage::SelfTested)).unwrap());
+        let refusal = CustodyRefusal::TooLong { steps: 64, max: 64 };
+        assert_eq!(custody.admit(again(64, CustodyStage::SelfTested)), Err(refusal));
+    }
+
     /// Goal: each kind of wrong step has its own refusal, with both values.
     #[test]
     fn each_wrong_step_is_refused_by_name() {
@@ -254,7 +291,8 @@ mod tests {
     }
 
     proptest! {
-        /// Goal: whatever arrives in whatever order, an admitted chain is a prefix of the one order.
+        /// Goal: whatever arrives in whatever order, an admitted chain is a prefix of the one order, with tests and pairings
+        /// after it.
         #[test]
         fn any_arrivals_leave_a_prefix_of_the_one_order(
             arrivals in proptest::collection::vec((0u32..9, 0usize..7, 0u64..2_000, any::<bool>()), 0..200),
@@ -266,7 +304,12 @@ mod tests {
                 let _ = custody.admit(CustodyStep { stage, kit, who: NURSE, utc_us, sequence });
             }
             let stages: Vec<_> = custody.steps().iter().map(|step| step.stage).collect();
-            prop_assert_eq!(&stages[..], &CustodyStage::ALL[..stages.len()]);
+            let first = stages.len().min(6);
+            prop_assert_eq!(&stages[..first], &CustodyStage::ALL[..first]);
+            let follows = |pair: &[CustodyStage]| {
+                pair[1] == CustodyStage::SelfTested || pair == [CustodyStage::SelfTested, CustodyStage::Paired]
+            };
+            prop_assert!(stages.get(5..).unwrap_or_default().windows(2).all(follows));
             prop_assert!(custody.steps().is_sorted_by_key(|step| step.utc_us));
         }
     }

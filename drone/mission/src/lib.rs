@@ -19,7 +19,9 @@ mod mission;
 mod place;
 mod plan;
 
-pub use custody::{Breach, Custody, CustodyRefusal, CustodyStage, CustodyStep, KitKey, PersonKey};
+pub use custody::{
+    Breach, CUSTODY_STEPS_MAX, Custody, CustodyRefusal, CustodyStage, CustodyStep, KitKey, PersonKey,
+};
 pub use failsafe::{Condition, Failsafe, Ladder};
 pub use geofence::{FENCE_VERTICES_MAX, FenceError, Geofence};
 pub use mission::{Altitude, Home, Mission, MissionError, MissionLimits, Waypoint};

@@ -2,7 +2,7 @@
 
 use farhand_wire::{
     Action, ArmState, Command, FrameMark, KitTick, LeaseToken, Mode, Pose, PublicKey, Rejection, Sequence,
-    Verdict, arm_flags,
+    Verdict, Watermark, arm_flags,
 };
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     lease::Leases,
     orders::Errand,
     permit::LastSetpoint,
+    record::RecordLead,
     ritual::{PEOPLE_NEEDED, Rituals},
 };
 
@@ -27,10 +28,14 @@ pub enum Input {
     Order(Authentic<Order>),
     /// By the paired edge box.
     Frame(FrameMark),
+    /// By the paired edge box: what is durable on record.
+    Watermark(Watermark),
     /// By the arm, over its authenticated cable.
     Arm(ArmState),
     /// The token is durable.
     TokenStored(LeaseToken),
+    /// The session was closed in an earlier run of the kit: nothing arms it again.
+    Closed,
 }
 
 /// From the setpoint to a target.
@@ -106,6 +111,7 @@ pub struct Guard {
     pub(crate) arm_heard: KitTick,
     pub(crate) arm_flags: u8,
     pub(crate) newest: Sequence,
+    pub(crate) record: RecordLead,
     pub(crate) applied: Option<Applied>,
     /// Refused since the last one applied.
     pub(crate) refused: Option<Rejection>,
@@ -148,6 +154,7 @@ impl Guard {
             arm_heard: KitTick(0),
             arm_flags: 0,
             newest: Sequence(0),
+            record: RecordLead::new(),
             applied: None,
             refused: None,
             last: LastSetpoint::at(start),
@@ -171,8 +178,16 @@ impl Guard {
                 self.frames.take(now, mark);
                 Response::Nothing
             }
+            Input::Watermark(mark) => {
+                self.recorded_so_far(&mark);
+                Response::Nothing
+            }
             Input::Arm(state) => {
                 self.arm_state(now, &state);
+                Response::Nothing
+            }
+            Input::Closed => {
+                self.closed = true;
                 Response::Nothing
             }
             Input::TokenStored(token) => {
@@ -185,6 +200,7 @@ impl Guard {
     pub fn decide(&mut self, now: KitTick) -> Intent {
         self.watch_arm(now);
         self.watch_silence(now);
+        self.watch_record(now);
         (self.mode, self.reason) = self.most_severe(now);
         self.intent = match (self.errand, self.applied) {
             _ if self.mode == Mode::Stopped => Intent::Stop,
@@ -282,9 +298,11 @@ impl Guard {
         self.ready()?;
         let (age_max, picture_max) = (self.limits.command_age_ms_max, self.limits.picture_age_ms_max);
         self.ages_ms = fresh(now, command, &self.frames, age_max, picture_max)?;
+        self.recorded(now, self.limits.record_lead_hold_ms_max)?;
         self.released(now)?;
         self.engagements.admit(command, self.speed_mm_s)?;
         self.within_reach(lag)?;
+        self.record.applied(now, command.sequence);
         self.applied = Some(Applied { at: now, target: command.target, jaw_rad: command.jaw_rad });
         self.refused = None;
         Ok(())
@@ -314,6 +332,12 @@ impl Guard {
             }),
             Some(Cause::Interruption) => Err(Rejection::NotReleased { releases: 0.0, needed: 1.0 }),
         }
+    }
+
+    /// What was applied must soon be durable on record.
+    fn recorded(&self, now: KitTick, max_ms: f64) -> Result<(), Rejection> {
+        let lead_ms = self.record.ms(now);
+        if lead_ms <= max_ms { Ok(()) } else { Err(Rejection::Unrecorded { lead_ms, max_ms }) }
     }
 
     /// A target out of reach is not chased, and not waited for: the engagement is over.
@@ -363,14 +387,44 @@ impl Guard {
         }
     }
 
+    /// Only about the token in force: another one's sequences mean other commands.
+    fn recorded_so_far(&mut self, mark: &Watermark) {
+        let current = self.leases.token();
+        if current != LeaseToken(0) && mark.token == current {
+            self.record.take(mark, self.newest);
+        }
+    }
+
+    /// A record that lags holds the tool until something fresh is applied, and pauses it when it lags for long: the
+    /// watermark that catches up moves nothing by itself.
+    fn watch_record(&mut self, now: KitTick) {
+        if self.recorded(now, self.limits.record_lead_hold_ms_max).is_err() {
+            self.record.hold(self.record.ms(now));
+        }
+        let pauses = self.recorded(now, self.limits.record_lead_pause_ms_max).is_err();
+        if pauses && self.engagements.release_due().is_none() {
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
+    }
+
+    /// Why the lead holds the tool: it is too long, or was, and nothing fresh came since.
+    fn held_for_record(&self) -> Option<Rejection> {
+        let max_ms = self.limits.record_lead_hold_ms_max;
+        self.record.held_ms().map(|lead_ms| Rejection::Unrecorded { lead_ms, max_ms })
+    }
+
     /// Of all that keeps the tool from moving, the most severe; of equals, the first.
     fn most_severe(&self, now: KitTick) -> (Mode, Option<Rejection>) {
         let hindrances = [
             self.stopped().err().map(|why| (Mode::Stopped, Some(why))),
             self.ready().err().map(|why| (Mode::Paused, Some(why))),
             self.leases.in_force(now).err().map(|why| (Mode::Paused, Some(why))),
+            self.recorded(now, self.limits.record_lead_pause_ms_max)
+                .err()
+                .map(|why| (Mode::Paused, Some(why))),
             self.released(now).err().map(|why| (Mode::Paused, Some(why))),
             (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
+            self.held_for_record().map(|why| (Mode::Holding, Some(why))),
             self.silent(now).map(|why| (Mode::Holding, Some(why))),
         ];
         let severest = |worst: (Mode, _), next: (Mode, _)| if next.0 > worst.0 { next } else { worst };

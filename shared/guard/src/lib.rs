@@ -12,6 +12,7 @@
 //! 2. Of all commands under one lease token, only ever newer ones are taken in.
 //! 3. At most one lease token is honoured, and tokens only rise.
 //! 4. A stop latches; what clears it never resumes motion by itself.
+//! 5. Motion is never ahead of its record by more than the limit, and a record that catches up moves nothing.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ mod lease;
 mod limits;
 mod orders;
 mod permit;
+mod record;
 mod report;
 mod ritual;
 mod verify;

@@ -28,12 +28,16 @@ macro_rules! limits {
                 Ok(self)
             }
 
-            /// SHA-256 over one `name=value` line each: what a session's opening names.
+            /// One `name=value` line each.
+            #[must_use]
+            pub fn text(&self) -> String {
+                [$(format!("{}={}\n", stringify!($name), self.$name)),*].concat()
+            }
+
+            /// SHA-256 over [`Limits::text`]: what a session's opening names.
             #[must_use]
             pub fn digest(&self) -> [u8; 32] {
-                let mut hash = Sha256::new();
-                $(hash.update(format!("{}={}\n", stringify!($name), self.$name));)*
-                hash.finalize().into()
+                Sha256::digest(self.text()).into()
             }
         }
     };
@@ -52,6 +56,10 @@ limits! {
     silence_hold_ms_max: 50.0 in 10.0 to 100.0;
     /// Without one for so long, it pauses: motion needs release, press and a new engagement.
     silence_pause_ms_max: 500.0 in 100.0 to 2000.0;
+    /// How far motion may be ahead of its record: from the oldest applied command that is not durable, to now. Beyond it, hold.
+    record_lead_hold_ms_max: 100.0 in 20.0 to 500.0;
+    /// The same; beyond it, pause.
+    record_lead_pause_ms_max: 500.0 in 100.0 to 2000.0;
     /// Without an authentic command for so long, the control lease lapses.
     lease_ms: 10000.0 in 1000.0 to 60000.0;
     /// Without word from the arm for so long, its cable counts as broken.

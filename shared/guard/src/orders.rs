@@ -179,6 +179,7 @@ impl Guard {
     fn lease_confirm(&mut self, now: KitTick, token: LeaseToken, by: PublicKey) -> Result<Response, Refusal> {
         self.leases.confirm(now, token, by)?;
         self.newest = Sequence(0);
+        self.record.restart();
         self.applied = None;
         self.engagements.restart(now);
         Ok(Response::Leased { token })

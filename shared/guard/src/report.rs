@@ -27,6 +27,12 @@ pub struct Report {
     pub hold: HoldNumber,
     pub newest: Sequence,
     pub newest_frame: FrameId,
+    /// Newest command that is durable on record, as the edge box says.
+    pub durable: Sequence,
+    /// The surgeon's newest segment that is.
+    pub durable_segments: u64,
+    /// Age of the oldest applied command that is not.
+    pub record_lead_ms: f64,
     pub applied: u64,
     pub rejected: u64,
     pub command_age_ms: f64,
@@ -53,6 +59,9 @@ impl Guard {
             hold: self.engagements.hold(),
             newest: self.newest,
             newest_frame: self.frames.newest(),
+            durable: self.record.durable(),
+            durable_segments: self.record.segments(),
+            record_lead_ms: self.record.ms(now),
             applied: self.counts.0,
             rejected: self.counts.1,
             command_age_ms: self.ages_ms.0,

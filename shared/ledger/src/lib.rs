@@ -13,6 +13,7 @@
 mod batch;
 mod block;
 mod cbor;
+mod custody_request;
 mod entry;
 pub mod five_keys;
 mod hash;
@@ -30,6 +31,7 @@ pub mod verify;
 pub use batch::{BATCH_BYTES_MAX, Batch, BatchHeader, TRANSACTIONS_MAX};
 pub use block::{BadCertificate, Certificate, Header, VOTE_BYTES, vote_payload};
 pub use cbor::{Cbor, Malformed};
+pub use custody_request::{CustodyAnswer, CustodyRequest, KitStep};
 pub use entry::{
     Closing, ENTRY_BYTES_MAX, Entry, FrameEntry, Gap, Numbered, REASON_BYTES_MAX, REGION_BYTES_MAX, What,
 };

@@ -4,7 +4,10 @@
 mod theatre;
 
 use cddl_cat::validate_cbor_bytes;
-use farhand_ledger::{Batch, Cbor, Entry, LedgerId, OpeningEvidence, TransactionProof, What};
+use farhand_ledger::{
+    Batch, Cbor, CustodyAnswer, CustodyRequest, Entry, KitStep, LedgerId, OpeningEvidence, TransactionProof,
+    What,
+};
 use farhand_wire::Signed;
 use theatre::{Session, at};
 
@@ -48,6 +51,34 @@ fn a_whole_session_is_what_the_contract_says() {
             _ => {}
         }
     }
+}
+
+/// Goal: what an edge box asks a kit about its custody, and both answers, are what the contract says, and are read back
+/// as they were.
+#[test]
+fn a_custody_request_and_its_answers_are_what_the_contract_says() {
+    let session = Session::good();
+    let What::Opened { evidence } = Entry::read(session.bytes(0)).unwrap().what else {
+        panic!("the first leaf is the opening");
+    };
+    let proofs = OpeningEvidence::read(&evidence).unwrap().custody;
+    let signed = CustodyAnswer::Signed(proofs[6].transaction.clone());
+    let request = CustodyRequest {
+        ledger: session.keys.trust().ledger(),
+        at: at(5),
+        step: KitStep::Paired,
+        edge: theatre::public(theatre::EDGE),
+        proofs: proofs[..6].to_vec(),
+    };
+    conforms("custody-request", &request.to_bytes());
+    assert_eq!(CustodyRequest::read(&request.to_bytes()).unwrap(), request);
+    let refused = CustodyAnswer::Refused { step: KitStep::SelfTested, why: "arm silent".into() };
+    for answer in [signed, refused] {
+        conforms("custody-answer", &answer.to_bytes());
+        assert_eq!(CustodyAnswer::read(&answer.to_bytes()).unwrap(), answer);
+    }
+    let long = CustodyAnswer::Refused { step: KitStep::Paired, why: "x".repeat(513) };
+    assert!(CustodyAnswer::read(&long.to_bytes()).is_err());
 }
 
 /// Goal: the contract is not so wide that anything conforms.

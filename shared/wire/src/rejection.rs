@@ -83,4 +83,6 @@ rejections! {
     19 Silent { silent_ms, max_ms }, "no fresh command for {silent_ms:.0} ms, limit {max_ms:.0}";
     /// The arm or its cable failed: FAULT until it is cleared.
     20 Faulted { faults, max }, "arm reports {faults:.0} faults, {max:.0} allowed";
+    /// What was applied is not durable on record yet, or was not when the tool came to hold.
+    21 Unrecorded { lead_ms, max_ms }, "motion is {lead_ms:.0} ms ahead of its record, limit {max_ms:.0}";
 }

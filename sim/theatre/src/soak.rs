@@ -40,6 +40,10 @@ struct Report {
     applied: u64,
     unauthentic: u64,
     tasks_done: u64,
+    /// Segments of the kit's own log that the edge box has, verdicts in them, and segments that came again.
+    segments: u64,
+    verdicts: u64,
+    resent: u64,
     refused: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
 }
@@ -90,6 +94,9 @@ fn tell(arguments: &Arguments, sum: &Outcome, seconds: f64) -> anyhow::Result<()
         applied: sum.applied,
         unauthentic: sum.unauthentic,
         tasks_done: sum.tasks_done,
+        segments: sum.segments,
+        verdicts: sum.verdicts,
+        resent: sum.resent,
         refused: sum.refused.clone(),
         faults: sum.faults.clone(),
     };
@@ -107,6 +114,10 @@ fn tell(arguments: &Arguments, sum: &Outcome, seconds: f64) -> anyhow::Result<()
     println!(
         "{} commands sent, {} applied, {} objects grasped, {} promises broken",
         report.commands, report.applied, report.tasks_done, report.violations
+    );
+    println!(
+        "{} segments of the kit's log with {} verdicts, {} sent again",
+        report.segments, report.verdicts, report.resent
     );
     print_counts("refused", &report.refused);
     print_counts("faults", &report.faults);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use farhand_motion::{ArmLimits, ArmModel, Joints};
 use farhand_wire::{
     Action, ArmSetpoint, Challenge, Command, FrameMark, Kind, LeaseToken, PressId, PublicKey, Role, Said,
-    Statement,
+    Statement, Watermark,
 };
 
 const TICK_S: f64 = 1e-3;
@@ -14,6 +14,8 @@ const COMMAND_AGE_US_MAX: u64 = 300_000;
 const PICTURE_AGE_US_MAX: u64 = 400_000;
 const SILENCE_US_MAX: u64 = 50_000;
 const LAG_MM_MAX: f64 = 10.0;
+const LEAD_HOLD_US_MAX: u64 = 100_000;
+const LEAD_PAUSE_US_MAX: u64 = 500_000;
 /// Rounding, relative.
 const ROUNDING: f64 = 1e-6;
 
@@ -30,6 +32,7 @@ pub struct Violation {
 struct Basis {
     at_us: u64,
     token: LeaseToken,
+    sequence: u64,
     target_mm: [f64; 3],
 }
 
@@ -45,6 +48,13 @@ pub struct Checker {
     arming: BTreeMap<Challenge, BTreeSet<PublicKey>>,
     clearing: BTreeMap<Challenge, BTreeSet<PublicKey>>,
     armed: bool,
+    /// Nothing arms it again, whoever restarts.
+    closed: bool,
+    /// Who has confirmed a lease.
+    holders: BTreeSet<PublicKey>,
+    /// Commands under which the tool moved, and when they came, that are not known to be durable; and what is.
+    unrecorded: BTreeMap<u64, u64>,
+    durable: u64,
     latched: BTreeSet<PressId>,
     cleared: BTreeSet<PressId>,
     /// The tool may not move until the dead-man was seen up by someone who knew of this tick.
@@ -74,6 +84,10 @@ impl Checker {
             arming: BTreeMap::new(),
             clearing: BTreeMap::new(),
             armed: false,
+            closed: false,
+            holders: BTreeSet::new(),
+            unrecorded: BTreeMap::new(),
+            durable: 0,
             latched: BTreeSet::new(),
             cleared: BTreeSet::new(),
             release_after_us: Some(0),
@@ -100,6 +114,9 @@ impl Checker {
         self.newest.clear();
         (self.basis, self.armed, self.last) = (None, false, None);
         (self.velocity, self.stopping) = ([0.0; 6], false);
+        self.durable = 0;
+        self.holders.clear();
+        self.unrecorded.clear();
         self.latched.clear();
         self.cleared.clear();
         self.arming.clear();
@@ -123,6 +140,11 @@ impl Checker {
                     self.frames.insert(mark.frame.0, mark.kit_tick_at_capture.0);
                 }
             }
+            Ok(Kind::Watermark) => {
+                if let Ok(mark) = Watermark::read(bytes) {
+                    self.watermark(mark);
+                }
+            }
             Ok(Kind::Signed) => {
                 if let Ok((author, statement)) = Statement::open(bytes) {
                     self.statement(now_us, author, statement.said);
@@ -136,7 +158,9 @@ impl Checker {
         if command.token < self.highest {
             return;
         }
-        self.highest = command.token;
+        if command.token > self.highest {
+            self.new_lease(command.token);
+        }
         let newest = self.newest.entry(command.token).or_default();
         if command.sequence.0 <= *newest {
             return;
@@ -158,7 +182,25 @@ impl Checker {
             .is_some_and(|captured_us| now_us.saturating_sub(*captured_us) <= PICTURE_AGE_US_MAX);
         if command_fresh && picture_fresh {
             let target_mm = command.target.position_m.map(|m| m * 1e3);
-            self.basis = Some(Basis { at_us: now_us, token: command.token, target_mm });
+            let sequence = command.sequence.0;
+            self.basis = Some(Basis { at_us: now_us, token: command.token, sequence, target_mm });
+        }
+    }
+
+    /// What moved under the lease before is on record no sooner than the new one's first command.
+    fn new_lease(&mut self, token: LeaseToken) {
+        self.highest = token;
+        self.durable = 0;
+        let oldest = self.unrecorded.values().min().copied();
+        self.unrecorded = oldest.map(|at_us| (1, at_us)).into_iter().collect();
+    }
+
+    fn watermark(&mut self, mark: Watermark) {
+        if mark.token == self.highest {
+            // Nobody can vouch for a command that has not come.
+            let newest = self.newest.get(&mark.token).copied().unwrap_or_default();
+            self.durable = self.durable.max(mark.newest.0.min(newest));
+            self.unrecorded = self.unrecorded.split_off(&self.durable.saturating_add(1));
         }
     }
 
@@ -187,6 +229,11 @@ impl Checker {
                 self.arming.entry(challenge).or_default().insert(member);
                 self.armed |= self.enough(&self.arming[&challenge]);
             }
+            Said::LeaseConfirm { .. } => drop(self.holders.insert(author)),
+            Said::Close {} if role == Role::Bedside || self.holders.contains(&author) => {
+                self.closed = true;
+                self.stop();
+            }
             Said::Disarm {} if role == Role::Bedside => {
                 self.armed = false;
                 self.stop();
@@ -211,6 +258,7 @@ impl Checker {
             self.moves += 1;
             self.check_move(now_us, setpoint);
         }
+        self.check_record(now_us);
         if let Some(last) = self.last {
             self.check_step(now_us, &last, setpoint);
         }
@@ -231,6 +279,9 @@ impl Checker {
         if !self.armed {
             self.broken("P1", now_us, "moves though two people have not armed it".into());
         }
+        if self.closed {
+            self.broken("P1", now_us, "moves though the operation was closed".into());
+        }
         if !self.latched.is_empty() {
             self.broken("P4", now_us, "moves under a latched e-stop".into());
         }
@@ -241,10 +292,38 @@ impl Checker {
             self.broken("P8", now_us, format!("follows token {} after {}", basis.token, self.token));
         }
         self.token = self.token.max(basis.token);
+        if basis.sequence > self.durable {
+            self.unrecorded.entry(basis.sequence).or_insert(basis.at_us);
+        }
+        let lead_us = self.lead_us(now_us);
+        if lead_us > LEAD_HOLD_US_MAX {
+            self.broken("P11", now_us, format!("moves {} ms ahead of its record", lead_us / 1000));
+        }
         let lag_mm = distance(self.tip_mm(setpoint), basis.target_mm);
         if lag_mm > LAG_MM_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target {lag_mm:.1} mm away"));
         }
+    }
+
+    /// From the oldest command that moved the tool and is not durable.
+    fn lead_us(&self, now_us: u64) -> u64 {
+        self.unrecorded.values().min().map_or(0, |at_us| now_us - at_us)
+    }
+
+    /// A record that lags needs a fresh command, and one that lagged for long a release too, before the tool moves again.
+    fn check_record(&mut self, now_us: u64) {
+        let lead_us = self.lead_us(now_us);
+        if lead_us > LEAD_HOLD_US_MAX {
+            self.basis = None;
+        }
+        if lead_us > LEAD_PAUSE_US_MAX && self.release_after_us.is_none() {
+            self.release_after_us = Some(now_us);
+        }
+    }
+
+    /// The kit's own log has a hole, or lacks a verdict.
+    pub fn log_broken(&mut self, now_us: u64, words: String) {
+        self.broken("P11", now_us, words);
     }
 
     fn check_step(&mut self, now_us: u64, last: &ArmSetpoint, next: &ArmSetpoint) {

@@ -1,12 +1,14 @@
 //! One session in virtual time: the real kit between simulated people, lines and arm, a millisecond a step.
 
+mod faults;
+
 use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
 use farhand_guard::{Actuator, Limits, Permit};
-use farhand_kit::{Identity, Kit, KitInput, KitOutput};
+use farhand_kit::{Identity, Kit, KitInput, KitOutput, Past};
 use farhand_ledger::{
-    Cbor, Hash, Member, TrustRoot, Utc,
+    Cbor, Hash, KitSegment, Member, Segment, TrustRoot, Utc,
     five_keys::{FiveKeys, Plan},
 };
 use farhand_motion::ArmModel;
@@ -18,8 +20,10 @@ use fastrand::Rng;
 use thiserror::Error;
 
 use crate::{
-    Arm, Checker, Console, Impairment, Keys, Line, Person, Task, Violation, people::public, surgeon::Sent,
+    Arm, Checker, Console, Impairment, Keys, Line, Logbook, Person, Recorder, Task, Violation,
+    people::public, surgeon::Sent,
 };
+use faults::Fault;
 
 const TICK_US: u64 = 1_000;
 const FRAME_US: u64 = 33_000;
@@ -50,6 +54,11 @@ pub struct Outcome {
     pub stops: u64,
     pub restarts: u64,
     pub moves: u64,
+    /// Segments of the kit's log that the edge box has, and verdicts in them.
+    pub segments: u64,
+    pub verdicts: u64,
+    /// Segments that came again, after a reconnect.
+    pub resent: u64,
     /// Faults that happened, by kind.
     pub faults: BTreeMap<&'static str, u64>,
     pub violations: Vec<Violation>,
@@ -80,54 +89,6 @@ impl Actuator for VirtualCable<'_> {
     }
 }
 
-/// A fault that is going on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Lossy,
-    Slow,
-    Partition,
-    Camera,
-    PedalStuck,
-    EStop,
-    Restart,
-    ArmButton,
-    CloggedEdge,
-    Forger,
-    Disarmed,
-}
-
-impl Fault {
-    const ALL: [Fault; 11] = [
-        Fault::Lossy,
-        Fault::Slow,
-        Fault::Partition,
-        Fault::Camera,
-        Fault::PedalStuck,
-        Fault::EStop,
-        Fault::Restart,
-        Fault::ArmButton,
-        Fault::CloggedEdge,
-        Fault::Forger,
-        Fault::Disarmed,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Fault::Lossy => "lossy line",
-            Fault::Slow => "slow line",
-            Fault::Partition => "partition",
-            Fault::Camera => "camera stalls",
-            Fault::PedalStuck => "dead-man stuck",
-            Fault::EStop => "e-stop",
-            Fault::Restart => "kit restarts",
-            Fault::ArmButton => "arm's button",
-            Fault::CloggedEdge => "edge stalls",
-            Fault::Forger => "forger and replayer",
-            Fault::Disarmed => "disarmed at the bedside",
-        }
-    }
-}
-
 /// The lines between console, edge box and kit; the wide area is console to edge.
 struct Lines {
     console_to_edge: Line,
@@ -148,6 +109,7 @@ pub struct Session {
     trust: TrustRoot,
     kit_key: SigningKey,
     stored_token: LeaseToken,
+    closed: Vec<SessionId>,
     token_due: Option<(u64, LeaseToken)>,
     model: ArmModel,
     arm: Arm,
@@ -161,6 +123,14 @@ pub struct Session {
     fault: Option<(Fault, u64)>,
     next_fault_us: u64,
     overheard: Vec<Vec<u8>>,
+    recorder: Recorder,
+    logbook: Logbook,
+    /// The edge box has connected anew, and the kit does not know yet.
+    edge_came: bool,
+    /// Verdicts that left this run of the kit in segments, and those that it counted when its last state left.
+    logged: u64,
+    logged_to: KitTick,
+    counted: (KitTick, u64),
     checker: Checker,
     outcome: Outcome,
 }
@@ -190,7 +160,7 @@ impl Session {
         let arm = Arm::new(model.clone(), &CABLE_KEY, joints);
         let home_mm = model.forward(&model.home().joints).translation.vector * 1e3;
         let task = Task::near([home_mm.x, home_mm.y, home_mm.z], &mut rng);
-        let kit = kit(&kit_key, 1, &trust, &model, arm.state(), LeaseToken(0))?;
+        let kit = kit(&kit_key, 1, &trust, &model, arm.state(), LeaseToken(0), Past::default())?;
         let surgeon = Person::new(surgeon, Role::Surgeon, SESSION);
         let wide = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::default() };
         let near = Impairment { delay_ms: 0.3, ..Impairment::default() };
@@ -208,7 +178,6 @@ impl Session {
             console: Console::new(surgeon, SESSION, public(&kit_key), 1),
             bedside: Person::new(bedside, Role::Bedside, SESSION),
             options,
-            rng,
             now_us: TICK_US,
             kit_began_us: 0,
             boot: 1,
@@ -217,6 +186,7 @@ impl Session {
             trust,
             kit_key,
             stored_token: LeaseToken(0),
+            closed: Vec::new(),
             token_due: None,
             model,
             arm,
@@ -227,8 +197,15 @@ impl Session {
             frame: 0,
             fault: None,
             overheard: Vec::new(),
+            recorder: Recorder::new(rng.u64(..)),
+            logbook: Logbook::new(SESSION),
+            edge_came: true,
+            logged: 0,
+            logged_to: KitTick(0),
+            counted: (KitTick(0), 0),
             checker,
             outcome,
+            rng,
         })
     }
 
@@ -241,6 +218,8 @@ impl Session {
         self.finish_kit();
         self.outcome.ticks = self.now_us / TICK_US;
         self.outcome.moves = self.checker.moves;
+        (self.outcome.segments, self.outcome.verdicts) = (self.logbook.segments, self.logbook.verdicts);
+        self.outcome.resent = self.logbook.again;
         self.outcome.violations = self.checker.violations().to_vec();
         Ok(self.outcome)
     }
@@ -304,7 +283,7 @@ impl Session {
     // ---- edge box
 
     fn edge(&mut self) {
-        if self.has(Fault::CloggedEdge) {
+        if self.has(Fault::CloggedEdge) || self.has(Fault::EdgeRestart) {
             return;
         }
         for delivery in self.lines.console_to_edge.receive(self.now_us) {
@@ -313,6 +292,9 @@ impl Session {
         }
         for delivery in self.lines.kit_to_edge.receive(self.now_us) {
             self.kit_said(delivery.bytes);
+        }
+        if let Some(mark) = self.recorder.step(self.now_us) {
+            self.lines.edge_to_kit.send(self.now_us, &mark.to_bytes());
         }
         if self.now_us.is_multiple_of(FRAME_US) && !self.has(Fault::Camera) {
             self.film();
@@ -323,6 +305,10 @@ impl Session {
         if Kind::of(&bytes) == Ok(Kind::Signed) {
             self.lines.edge_to_kit.send_reliably(self.now_us, bytes);
         } else {
+            // A console's DTLS lets nothing through that was damaged: the kit must not mind, the recorder never sees it.
+            if intact {
+                self.recorder.relayed(self.now_us, &bytes);
+            }
             self.lines.edge_to_kit.pass_on(self.now_us, &bytes, intact);
         }
     }
@@ -335,6 +321,11 @@ impl Session {
                     self.count(&state);
                 }
                 self.lines.edge_to_console.send(self.now_us, &bytes);
+            }
+            Ok(Kind::KitSegment) => {
+                if let Err(words) = self.logbook.take(&bytes) {
+                    self.checker.log_broken(self.now_us, words);
+                }
             }
             _ => self.lines.edge_to_console.send_reliably(self.now_us, bytes),
         }
@@ -370,6 +361,9 @@ impl Session {
     fn kit_step(&mut self) {
         let kit_now = KitTick(self.now_us - self.kit_began_us);
         let mut inbox = vec![KitInput::Arm(self.arm.state())];
+        if std::mem::take(&mut self.edge_came) {
+            inbox.push(KitInput::EdgeConnected);
+        }
         if let Some((_, token)) = self.token_due.take_if(|(due_us, _)| *due_us <= self.now_us) {
             self.stored_token = token;
             inbox.push(KitInput::TokenStored(token));
@@ -387,11 +381,40 @@ impl Session {
         };
         self.kit.step(kit_now, inbox, &mut cable, |out| outbox.push(out));
         for out in outbox {
+            self.compare_log(&out);
             match out {
                 KitOutput::Datagram(bytes) => self.lines.kit_to_edge.send(self.now_us, &bytes),
                 KitOutput::Reliable(bytes) => self.lines.kit_to_edge.send_reliably(self.now_us, bytes),
                 KitOutput::StoreToken(token) => self.token_due = Some((self.now_us + 3_000, token)),
+                KitOutput::StoreClosed(session) => self.closed.push(session),
             }
+        }
+    }
+
+    /// As it leaves the kit, its log has every verdict that its states count.
+    fn compare_log(&mut self, out: &KitOutput) {
+        match out {
+            KitOutput::Datagram(bytes) => {
+                if let Ok(state) = KitState::read(bytes) {
+                    self.counted = (state.tick, state.applied + state.rejected);
+                }
+            }
+            KitOutput::Reliable(bytes) => {
+                let Ok(signed) = Kind::KitSegment.content(bytes) else { return };
+                let Ok((_, segment)) = KitSegment::open(signed) else { return };
+                let again = segment.to <= self.logged_to;
+                if again {
+                    return;
+                }
+                self.logged_to = segment.to;
+                self.logged += segment.verdicts.len() as u64;
+                let (tick, counted) = self.counted;
+                if segment.to.0 == tick.0 + 1 && counted != self.logged {
+                    let words = format!("{counted} verdicts given, {} on the kit's log", self.logged);
+                    self.checker.log_broken(self.now_us, words);
+                }
+            }
+            KitOutput::StoreToken(_) | KitOutput::StoreClosed(_) => {}
         }
     }
 
@@ -407,21 +430,6 @@ impl Session {
         self.outcome.unauthentic += self.kit.unauthentic();
     }
 
-    fn restart_kit(&mut self) -> Result<(), CannotBegin> {
-        self.finish_kit();
-        self.boot += 1;
-        self.outcome.restarts += 1;
-        self.kit =
-            kit(&self.kit_key, self.boot, &self.trust, &self.model, self.arm.state(), self.stored_token)?;
-        self.kit_began_us = self.now_us - TICK_US;
-        (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
-        self.lines.kit_to_edge.cut();
-        self.lines.edge_to_kit.cut();
-        self.checker.kit_restarted();
-        self.greet_kit();
-        Ok(())
-    }
-
     // ---- task
 
     fn task_step(&mut self) {
@@ -435,102 +443,6 @@ impl Session {
             self.task_since_us = self.now_us;
         }
     }
-
-    // ---- faults
-
-    fn has(&self, fault: Fault) -> bool {
-        self.fault.is_some_and(|(now, _)| now == fault)
-    }
-
-    fn faults(&mut self) -> Result<(), CannotBegin> {
-        if !self.options.faults {
-            return Ok(());
-        }
-        if let Some((fault, until_us)) = self.fault {
-            if self.now_us >= until_us {
-                self.end_fault();
-            } else if fault == Fault::Forger && self.now_us.is_multiple_of(20_000) {
-                self.forge();
-            }
-        } else if self.now_us >= self.next_fault_us {
-            let fault = Fault::ALL[self.rng.usize(0..Fault::ALL.len())];
-            self.begin_fault(fault)?;
-        }
-        Ok(())
-    }
-
-    fn begin_fault(&mut self, fault: Fault) -> Result<(), CannotBegin> {
-        *self.outcome.faults.entry(fault.name()).or_default() += 1;
-        self.fault = Some((fault, self.now_us + self.rng.u64(100_000..4_000_000)));
-        let (delay_ms, jitter_ms) = (100.0 + 400.0 * self.rng.f64(), 150.0 * self.rng.f64());
-        let partition = self.rng.bool();
-        for line in [&mut self.lines.console_to_edge, &mut self.lines.edge_to_console] {
-            match fault {
-                Fault::Lossy => {
-                    line.impairment.loss = 0.3;
-                    line.impairment.duplication = 0.2;
-                    line.impairment.corruption = 0.1;
-                    line.impairment.jitter_ms = 40.0;
-                }
-                Fault::Slow => (line.impairment.delay_ms, line.impairment.jitter_ms) = (delay_ms, jitter_ms),
-                Fault::Partition => line.impairment.partition = true,
-                _ => {}
-            }
-        }
-        match fault {
-            Fault::Partition if partition => self.lines.edge_to_kit.impairment.partition = true,
-            Fault::PedalStuck => self.console.stuck = true,
-            Fault::EStop => {
-                self.outcome.stops += 1;
-                self.bedside.press();
-                let press = self.bedside.repeat_press(None);
-                press.into_iter().for_each(|bytes| self.lines.edge_to_kit.send_reliably(self.now_us, bytes));
-            }
-            Fault::ArmButton => self.arm.button = true,
-            Fault::Disarmed => {
-                let disarm = self.bedside.say(Said::Disarm {});
-                self.lines.edge_to_kit.send_reliably(self.now_us, disarm);
-            }
-            Fault::Restart => self.restart_kit()?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn end_fault(&mut self) {
-        let wide = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::default() };
-        self.lines.console_to_edge.impairment = wide;
-        self.lines.edge_to_console.impairment = wide;
-        self.lines.edge_to_kit.impairment.partition = false;
-        self.console.stuck = false;
-        self.arm.button = false;
-        self.fault = None;
-        self.next_fault_us = self.now_us + self.rng.u64(2_000_000..9_000_000);
-    }
-
-    /// Whoever sits on the line keeps what passes.
-    fn overhear(&mut self, bytes: &[u8]) {
-        if self.overheard.len() < 64 {
-            self.overheard.push(bytes.to_vec());
-        } else {
-            let at = self.rng.usize(0..64);
-            self.overheard[at] = bytes.to_vec();
-        }
-    }
-
-    /// And plays it back, as it was or with a bit turned.
-    fn forge(&mut self) {
-        if self.overheard.is_empty() {
-            return;
-        }
-        let mut bytes = self.overheard[self.rng.usize(0..self.overheard.len())].clone();
-        let forged = self.rng.bool();
-        if forged {
-            let at = self.rng.usize(0..bytes.len());
-            bytes[at] ^= 1 << self.rng.u8(0..8);
-        }
-        self.lines.edge_to_kit.pass_on(self.now_us, &bytes, !forged);
-    }
 }
 
 fn kit(
@@ -540,15 +452,18 @@ fn kit(
     model: &ArmModel,
     measured: ArmState,
     highest: LeaseToken,
+    past: Past,
 ) -> Result<Kit, farhand_motion::LimitExceeded> {
     let limits = Limits::default();
     let identity = Identity {
         key: key.clone(),
         boot: KitBootId([boot; 16]),
+        edge: public(&SigningKey::from_bytes(&[22; 32])),
         trust: trust.clone(),
         limits_digest: limits.digest(),
         arm_digest: model.digest(),
         seed: [boot ^ 0x55; 32],
+        past,
     };
     Kit::new(identity, limits, model, measured, highest)
 }
@@ -609,6 +524,9 @@ impl Outcome {
         self.stops += other.stops;
         self.restarts += other.restarts;
         self.moves += other.moves;
+        self.segments += other.segments;
+        self.verdicts += other.verdicts;
+        self.resent += other.resent;
         other.refused.into_iter().for_each(|(name, count)| *self.refused.entry(name).or_default() += count);
         other.faults.into_iter().for_each(|(name, count)| *self.faults.entry(name).or_default() += count);
         self.violations.extend(other.violations);

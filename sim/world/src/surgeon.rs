@@ -113,6 +113,12 @@ impl Console {
         (self.goal_mm, self.done) = (goal_mm, done);
     }
 
+    /// The operation is over, if this surgeon holds control and so may say it.
+    #[must_use]
+    pub fn close(&self) -> Option<Vec<u8>> {
+        self.control.as_ref().map(|_| self.person.say(Said::Close {}))
+    }
+
     #[must_use]
     pub fn notice(&self) -> Option<&KitNotice> {
         self.notice.as_ref()

@@ -20,7 +20,12 @@ impl Task {
     /// Somewhere within ±20 mm of `centre_mm`.
     #[must_use]
     pub fn near(centre_mm: [f64; 3], rng: &mut Rng) -> Self {
-        let target_mm = centre_mm.map(|mm| mm + 40.0 * (rng.f64() - 0.5));
+        Self::at(centre_mm.map(|mm| mm + 40.0 * (rng.f64() - 0.5)))
+    }
+
+    /// Here.
+    #[must_use]
+    pub fn at(target_mm: [f64; 3]) -> Self {
         Self { target_mm, ready: false, grasped: false }
     }
 

@@ -1,0 +1,220 @@
+//! Whatever goes wrong, at random but from the seed.
+
+use farhand_kit::Past;
+use farhand_wire::{KitTick, Said};
+
+use super::{CannotBegin, Session, TICK_US, kit};
+use crate::{Impairment, RecordFault};
+
+/// The operation is closed this long before the session's end, in every other session with faults.
+const CLOSED_US: u64 = 6_000_000;
+
+/// A fault that is going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Lossy,
+    Slow,
+    Partition,
+    Camera,
+    PedalStuck,
+    EStop,
+    Restart,
+    ArmButton,
+    CloggedEdge,
+    Forger,
+    Disarmed,
+    RecordStalls,
+    RecordLags,
+    RecordVanishes,
+    RecordLies,
+    EdgeRestart,
+}
+
+impl Fault {
+    const ALL: [Fault; 16] = [
+        Fault::Lossy,
+        Fault::Slow,
+        Fault::Partition,
+        Fault::Camera,
+        Fault::PedalStuck,
+        Fault::EStop,
+        Fault::Restart,
+        Fault::ArmButton,
+        Fault::CloggedEdge,
+        Fault::Forger,
+        Fault::Disarmed,
+        Fault::RecordStalls,
+        Fault::RecordLags,
+        Fault::RecordVanishes,
+        Fault::RecordLies,
+        Fault::EdgeRestart,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Fault::Lossy => "lossy line",
+            Fault::Slow => "slow line",
+            Fault::Partition => "partition",
+            Fault::Camera => "camera stalls",
+            Fault::PedalStuck => "dead-man stuck",
+            Fault::EStop => "e-stop",
+            Fault::Restart => "kit restarts",
+            Fault::ArmButton => "arm's button",
+            Fault::CloggedEdge => "edge stalls",
+            Fault::Forger => "forger and replayer",
+            Fault::Disarmed => "disarmed at the bedside",
+            Fault::RecordStalls => "record stalls",
+            Fault::RecordLags => "record lags",
+            Fault::RecordVanishes => "watermark vanishes",
+            Fault::RecordLies => "watermark lies",
+            Fault::EdgeRestart => "edge restarts",
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn has(&self, fault: Fault) -> bool {
+        self.fault.is_some_and(|(now, _)| now == fault)
+    }
+
+    pub(super) fn faults(&mut self) -> Result<(), CannotBegin> {
+        if !self.options.faults {
+            return Ok(());
+        }
+        self.close_near_the_end();
+        if let Some((fault, until_us)) = self.fault {
+            if self.now_us >= until_us {
+                self.end_fault();
+            } else if fault == Fault::Forger && self.now_us.is_multiple_of(20_000) {
+                self.forge();
+            }
+        } else if self.now_us >= self.next_fault_us {
+            let fault = Fault::ALL[self.rng.usize(0..Fault::ALL.len())];
+            self.begin_fault(fault)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody who may closes the operation, and everybody else goes on as if nothing had been said.
+    fn close_near_the_end(&mut self) {
+        let at_us = (self.options.seconds * 1_000_000).saturating_sub(CLOSED_US);
+        let odd = self.options.seed % 2 == 1;
+        if !odd || self.now_us < at_us || !self.now_us.is_multiple_of(500_000) {
+            return;
+        }
+        let by_surgeon = if self.options.seed % 4 == 1 { self.console.close() } else { None };
+        let close = by_surgeon.unwrap_or_else(|| self.bedside.say(Said::Close {}));
+        self.lines.edge_to_kit.send_reliably(self.now_us, close);
+        *self.outcome.faults.entry("closed").or_default() += u64::from(self.now_us == at_us);
+    }
+
+    fn begin_fault(&mut self, fault: Fault) -> Result<(), CannotBegin> {
+        *self.outcome.faults.entry(fault.name()).or_default() += 1;
+        self.fault = Some((fault, self.now_us + self.rng.u64(100_000..4_000_000)));
+        let (delay_ms, jitter_ms) = (100.0 + 400.0 * self.rng.f64(), 150.0 * self.rng.f64());
+        let partition = self.rng.bool();
+        for line in [&mut self.lines.console_to_edge, &mut self.lines.edge_to_console] {
+            match fault {
+                Fault::Lossy => {
+                    line.impairment.loss = 0.3;
+                    line.impairment.duplication = 0.2;
+                    line.impairment.corruption = 0.1;
+                    line.impairment.jitter_ms = 40.0;
+                }
+                Fault::Slow => (line.impairment.delay_ms, line.impairment.jitter_ms) = (delay_ms, jitter_ms),
+                Fault::Partition => line.impairment.partition = true,
+                _ => {}
+            }
+        }
+        match fault {
+            Fault::Partition if partition => self.lines.edge_to_kit.impairment.partition = true,
+            Fault::PedalStuck => self.console.stuck = true,
+            Fault::EStop => {
+                self.outcome.stops += 1;
+                self.bedside.press();
+                let press = self.bedside.repeat_press(None);
+                press.into_iter().for_each(|bytes| self.lines.edge_to_kit.send_reliably(self.now_us, bytes));
+            }
+            Fault::ArmButton => self.arm.button = true,
+            Fault::Disarmed => {
+                let disarm = self.bedside.say(Said::Disarm {});
+                self.lines.edge_to_kit.send_reliably(self.now_us, disarm);
+            }
+            Fault::Restart => self.restart_kit()?,
+            Fault::RecordStalls => self.recorder.fault = Some(RecordFault::Stalls),
+            Fault::RecordLags => {
+                let us = self.rng.u64(50_000..700_000);
+                self.recorder.fault = Some(RecordFault::Lags { us });
+            }
+            Fault::RecordVanishes => self.recorder.fault = Some(RecordFault::Vanishes),
+            Fault::RecordLies => self.recorder.fault = Some(RecordFault::Lies),
+            Fault::EdgeRestart => {
+                self.lines.kit_to_edge.impairment.partition = true;
+                self.lines.edge_to_kit.impairment.partition = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn end_fault(&mut self) {
+        let wide = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::default() };
+        self.lines.console_to_edge.impairment = wide;
+        self.lines.edge_to_console.impairment = wide;
+        self.lines.edge_to_kit.impairment.partition = false;
+        self.lines.kit_to_edge.impairment.partition = false;
+        if self.has(Fault::EdgeRestart) {
+            self.lines.kit_to_edge.cut();
+            self.lines.edge_to_kit.cut();
+            self.edge_came = true;
+            self.greet_kit();
+        }
+        self.recorder.fault = None;
+        self.console.stuck = false;
+        self.arm.button = false;
+        self.fault = None;
+        self.next_fault_us = self.now_us + self.rng.u64(2_000_000..9_000_000);
+    }
+
+    /// Whoever sits on the line keeps what passes.
+    pub(super) fn overhear(&mut self, bytes: &[u8]) {
+        if self.overheard.len() < 64 {
+            self.overheard.push(bytes.to_vec());
+        } else {
+            let at = self.rng.usize(0..64);
+            self.overheard[at] = bytes.to_vec();
+        }
+    }
+
+    /// And plays it back, as it was or with a bit turned.
+    fn forge(&mut self) {
+        if self.overheard.is_empty() {
+            return;
+        }
+        let mut bytes = self.overheard[self.rng.usize(0..self.overheard.len())].clone();
+        let forged = self.rng.bool();
+        if forged {
+            let at = self.rng.usize(0..bytes.len());
+            bytes[at] ^= 1 << self.rng.u8(0..8);
+        }
+        self.lines.edge_to_kit.pass_on(self.now_us, &bytes, !forged);
+    }
+
+    fn restart_kit(&mut self) -> Result<(), CannotBegin> {
+        self.finish_kit();
+        self.boot += 1;
+        self.outcome.restarts += 1;
+        let past = Past { closed: self.closed.clone(), segments: Vec::new() };
+        let (key, token, arm) = (&self.kit_key, self.stored_token, self.arm.state());
+        self.kit = kit(key, self.boot, &self.trust, &self.model, arm, token, past)?;
+        self.kit_began_us = self.now_us - TICK_US;
+        (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
+        self.lines.kit_to_edge.cut();
+        self.lines.edge_to_kit.cut();
+        self.checker.kit_restarted();
+        (self.logged, self.logged_to, self.counted) = (0, KitTick(0), (KitTick(0), 0));
+        self.edge_came = true;
+        self.greet_kit();
+        Ok(())
+    }
+}

@@ -1,0 +1,239 @@
+//! What an edge box is told before it starts: one TOML file, every path relative to it.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use farhand_video::{Settings, Source, SourceParseError};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The file's content. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The device key's file; made if absent, readable by its owner alone.
+    pub device_key: PathBuf,
+    /// The trust root that openings are checked against.
+    pub trust_root: PathBuf,
+    /// Folder for sessions' records and bundles.
+    pub record: PathBuf,
+    /// Local address that WebRTC uses, and no other; the port is the system's choice.
+    #[serde(default = "loopback")]
+    pub ice_address: IpAddr,
+    /// Local address (UDP) from which cloud and kit are reached; port 0 takes a free one.
+    #[serde(default = "any_port")]
+    pub bind: SocketAddr,
+    pub cloud: Far,
+    pub kit: Far,
+    /// Where checkpoints go. Without it nothing is anchored, which the record says.
+    #[serde(default)]
+    pub ledger: Option<LedgerConfig>,
+    pub video: VideoConfig,
+    /// What else runs for this session, for the record's manifest: the console's pages, a model.
+    #[serde(default)]
+    pub software: Vec<SoftwareConfig>,
+}
+
+/// A program or its files, by their digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoftwareConfig {
+    pub name: String,
+    /// 32 bytes, hex.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+}
+
+/// A device that this one connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Far {
+    pub address: SocketAddr,
+    /// Its device key's public half: 32 bytes, hex.
+    #[serde(with = "hex")]
+    pub device: [u8; 32],
+}
+
+/// The ledger's validators, tried in turn. They must let this edge box's device key in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LedgerConfig {
+    pub validators: Vec<Far>,
+}
+
+/// Pictures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VideoConfig {
+    /// As [`farhand_video::source::FORMS`] lists them. A file's path is taken as it is, not relative to this one.
+    pub source: String,
+    /// The source starts when the kit is armed, not when the first surgeon looks: for a file that is played once.
+    #[serde(default)]
+    pub on_arming: bool,
+    /// No picture is dropped: the source waits for the consoles. For files.
+    #[serde(default)]
+    pub every_frame: bool,
+    /// A file is played at its own rate.
+    #[serde(default = "yes")]
+    pub paced: bool,
+    #[serde(default = "bitrate")]
+    pub bitrate_kbit_s: u32,
+    #[serde(default = "key_interval")]
+    pub key_interval_frames: u32,
+    #[serde(default = "threads")]
+    pub encoder_threads: u32,
+    /// Width and height that pictures are made to fit.
+    #[serde(default)]
+    pub size_max: Option<(u32, u32)>,
+    /// Draw each picture's capture tick into it. For tests: it covers a corner.
+    #[serde(default)]
+    pub stamp: bool,
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("could not read the configuration {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the configuration {} is not right: {source}", path.display())]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    #[error("video.source: {0}")]
+    Source(#[from] SourceParseError),
+    #[error(
+        "ice_address is {seen}, which is no address of one network card; name one, such as 127.0.0.1: with a \
+         wildcard the consoles would be told of every card but the loopback"
+    )]
+    Wildcard { seen: IpAddr },
+}
+
+impl Config {
+    /// The configuration in `path`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the file can't be read, or holds something else, with the line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: source.into() })?;
+        Ok(config.below(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    fn below(mut self, folder: &Path) -> Self {
+        for path in [&mut self.device_key, &mut self.trust_root, &mut self.record] {
+            *path = folder.join(&*path);
+        }
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<Source, ConfigError> {
+        if self.ice_address.is_unspecified() {
+            return Err(ConfigError::Wildcard { seen: self.ice_address });
+        }
+        Ok(self.video.source.parse()?)
+    }
+}
+
+impl VideoConfig {
+    /// That source, and the defaults for everything else.
+    #[must_use]
+    pub fn new(source: impl Into<String>) -> Self {
+        Self {
+            source: source.into(),
+            on_arming: false,
+            every_frame: false,
+            paced: true,
+            bitrate_kbit_s: bitrate(),
+            key_interval_frames: key_interval(),
+            encoder_threads: threads(),
+            size_max: None,
+            stamp: false,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            every_frame: self.every_frame,
+            paced: self.paced,
+            bitrate_kbit_s: self.bitrate_kbit_s,
+            key_interval_frames: self.key_interval_frames,
+            encoder_threads: self.encoder_threads,
+            size_max: self.size_max,
+            stamp: self.stamp,
+            ..Settings::default()
+        }
+    }
+}
+
+fn loopback() -> IpAddr {
+    IpAddr::from([127, 0, 0, 1])
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn bitrate() -> u32 {
+    Settings::default().bitrate_kbit_s
+}
+
+fn key_interval() -> u32 {
+    Settings::default().key_interval_frames
+}
+
+fn threads() -> u32 {
+    Settings::default().encoder_threads
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let far = |port| Far { address: SocketAddr::from(([127, 0, 0, 1], port)), device: [port as u8; 32] };
+        Config {
+            device_key: "edge.key".into(),
+            trust_root: "genesis.trust".into(),
+            record: "record".into(),
+            ice_address: loopback(),
+            bind: any_port(),
+            cloud: far(1),
+            kit: far(2),
+            ledger: Some(LedgerConfig { validators: vec![far(3)] }),
+            video: VideoConfig::new("test"),
+            software: vec![SoftwareConfig { name: "console".into(), sha256: [9; 32] }],
+        }
+    }
+
+    /// Goal: a configuration written by a program is read back, its paths below the file's folder; a slip is named.
+    #[test]
+    fn a_configuration_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("edge.toml");
+        fs::write(&path, toml::to_string(&config()).unwrap()).unwrap();
+        assert_eq!(Config::load(&path).unwrap(), config().below(folder.path()));
+        fs::write(&path, format!("video_sauce = 1\n{}", toml::to_string(&config()).unwrap())).unwrap();
+        assert!(format!("{:#?}", Config::load(&path).unwrap_err()).contains("video_sauce"));
+    }
+
+    /// Goal: few lines are enough, and a wildcard or a source that is none is refused with what to write.
+    #[test]
+    fn what_cannot_work_is_refused_before_anything_starts() {
+        let text = "device_key = 'k'\ntrust_root = 't'\nrecord = 'r'\nvideo = { source = 'test' }\n\
+             cloud = { address = '127.0.0.1:1', device = 'DEVICE' }\nkit = { address = '127.0.0.1:2', device = 'DEVICE' }"
+            .replace("DEVICE", &"0a".repeat(32));
+        let config: Config = toml::from_str(&text).unwrap();
+        assert!(config.check().is_ok());
+        let everywhere = Config { ice_address: IpAddr::from([0, 0, 0, 0]), ..config.clone() };
+        assert!(everywhere.check().unwrap_err().to_string().contains("127.0.0.1"));
+        let nowhere = Config { video: VideoConfig::new(""), ..config };
+        assert!(matches!(nowhere.check(), Err(ConfigError::Source(SourceParseError::Empty))));
+    }
+}

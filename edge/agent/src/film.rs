@@ -1,0 +1,247 @@
+//! Pictures: from the source, through the record, to the consoles.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+
+use farhand_ledger::{FrameEntry, Hash};
+use farhand_video::{AccessUnit, Capture, Event, Output, Outputs, Settings, Source};
+use farhand_wire::{EdgeTick, FrameId, KitTick};
+use rtc::rtp::{codec::h264::H264Payloader, packetizer::Payloader};
+use tokio::sync::watch;
+
+use crate::{
+    desk::{Desk, Picture},
+    relay::Input,
+};
+
+/// RTP payload bytes: with all headers and SRTP's code, within 1280 bytes of IP.
+const PAYLOAD_BYTES_MAX: usize = 1188;
+/// Key frames cost several times an ordinary one: no more than four a second, however many receivers ask.
+const KEY_FRAME_PAUSE: Duration = Duration::from_millis(250);
+/// A source that is not there is tried again after this, doubling.
+const RETRY_MIN: Duration = Duration::from_millis(250);
+const RETRY_MAX: Duration = Duration::from_secs(4);
+/// Where no picture may be lost, a console that takes none for this long loses them after all.
+const TAKE: Duration = Duration::from_secs(5);
+
+/// What is captured, and when.
+#[derive(Debug)]
+pub(crate) struct Film {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) source: Source,
+    pub(crate) settings: Settings,
+    /// Only from arming on, or as soon as a surgeon looks.
+    pub(crate) on_arming: bool,
+    /// A recording has been played to its end.
+    pub(crate) ended: watch::Sender<bool>,
+    next_frame: u64,
+    payloader: H264Payloader,
+}
+
+/// Why a capture is over.
+enum End {
+    Played,
+    Broke,
+    SessionOver,
+}
+
+impl Film {
+    pub(crate) fn new(
+        desk: Arc<Desk>,
+        source: Source,
+        settings: Settings,
+        on_arming: bool,
+        ended: watch::Sender<bool>,
+    ) -> Self {
+        Self { desk, source, settings, on_arming, ended, next_frame: 1, payloader: H264Payloader::default() }
+    }
+
+    /// **Captures until the recording is played or the session over; a live source that breaks is started again and again.**
+    pub(crate) async fn run(mut self, mut over: watch::Receiver<bool>) {
+        self.wait_for_its_time().await;
+        self.next_frame = self.desk.first_frame.load(Relaxed);
+        let mut pause = RETRY_MIN;
+        loop {
+            let end = tokio::select! {
+                end = self.capture(&mut pause) => end,
+                _ = over.wait_for(|over| *over) => End::SessionOver,
+            };
+            match end {
+                End::Played => {
+                    self.ended.send_replace(true);
+                    return;
+                }
+                End::SessionOver => return,
+                End::Broke => tokio::time::sleep(pause).await,
+            }
+            pause = (2 * pause).min(RETRY_MAX);
+        }
+    }
+
+    async fn wait_for_its_time(&self) {
+        let signs = &self.desk.signs;
+        let mut time = if self.on_arming { signs.armed.subscribe() } else { signs.watched.subscribe() };
+        let _ = time.wait_for(|yes| *yes).await; // the desk has the sending end
+    }
+
+    async fn capture(&mut self, pause: &mut Duration) -> End {
+        let settings = Settings { first_frame_id: self.next_frame, ..self.settings.clone() };
+        let source = self.source.clone();
+        let started = tokio::task::spawn_blocking(move || Capture::start(&source, &settings)).await;
+        let (capture, outputs) = match started {
+            Ok(Ok(started)) => started,
+            Ok(Err(error)) => return self.broke(&error.to_string()),
+            Err(error) => return self.broke(&error.to_string()),
+        };
+        *pause = RETRY_MIN;
+        let capture = Stopping(Some(capture));
+        self.show(capture.running(), outputs).await
+    }
+
+    async fn show(&mut self, capture: Option<&Capture>, mut outputs: Outputs) -> End {
+        let mut keys = KeyFrames::default();
+        let desk = self.desk.clone();
+        loop {
+            let due = keys.due(Instant::now());
+            tokio::select! {
+                output = outputs.next() => match output {
+                    Some(Output::Unit(unit)) => self.send(unit).await,
+                    Some(Output::Event(Event::Started { width, height, encoder, .. })) => {
+                        self.switched(true, format!("{width} x {height} by {encoder}"));
+                    }
+                    Some(Output::Event(Event::Stalled { ms })) => self.switched(false, format!("silent for {ms} ms")),
+                    Some(Output::Event(Event::Resumed)) => self.switched(true, "back".into()),
+                    Some(Output::Event(Event::EndOfStream)) => {
+                        self.switched(false, "played to its end".into());
+                        return End::Played;
+                    }
+                    Some(Output::Event(Event::Stopped(error))) => return self.broke(&error.to_string()),
+                    None => return self.broke("the capture has ended"),
+                },
+                () = desk.signs.key_frame_wanted.notified() => keys.want(),
+                () = wait(due) => {
+                    keys.given(Instant::now());
+                    if let Some(capture) = capture {
+                        capture.force_key_unit();
+                    }
+                }
+            }
+        }
+    }
+
+    async fn send(&mut self, unit: AccessUnit) {
+        self.next_frame = unit.frame_id + 1;
+        let payloads = match self.payloader.payload(PAYLOAD_BYTES_MAX, &unit.data) {
+            Ok(payloads) => payloads,
+            Err(error) => return tracing::error!(%error, frame = unit.frame_id, "a picture can't be sent"),
+        };
+        let input = Input::Frame { entry: entry(&unit), unit: unit.data.clone() };
+        let (consoles, Some(beside)) = self.desk.picture(input) else { return };
+        let picture = Arc::new(Picture {
+            frame: unit.frame_id,
+            record: beside.to_bytes(),
+            rtp_timestamp: unit.pts_90khz,
+            key_frame: unit.key_frame,
+            payloads,
+        });
+        for console in consoles {
+            if self.settings.every_frame {
+                let _ = console.send_timeout(picture.clone(), TAKE).await; // gone, or it takes none
+            } else {
+                let _ = console.try_send(picture.clone()); // it will ask for a key frame
+            }
+        }
+    }
+
+    fn broke(&self, why: &str) -> End {
+        tracing::warn!(why, "no pictures");
+        self.switched(false, why.to_owned());
+        End::Broke
+    }
+
+    fn switched(&self, on: bool, reason: String) {
+        self.desk.handle(Input::Switched { what: "video", on, reason });
+    }
+}
+
+fn entry(unit: &AccessUnit) -> FrameEntry {
+    FrameEntry {
+        frame: FrameId(unit.frame_id),
+        rtp_timestamp: unit.pts_90khz,
+        captured: EdgeTick(unit.capture_us),
+        kit_tick_at_capture: KitTick(0), // the relay knows it
+        key_frame: unit.key_frame,
+        au_hash: Hash(unit.au_hash),
+        picture_hash: Hash(unit.picture_hash),
+        au_bytes: unit.data.len() as u64,
+    }
+}
+
+async fn wait(due: Option<Instant>) {
+    match due {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Stops a capture on a thread where it may wait for its own threads.
+struct Stopping(Option<Capture>);
+
+impl Stopping {
+    fn running(&self) -> Option<&Capture> {
+        self.0.as_ref()
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        if let (Some(capture), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn_blocking(move || capture.stop());
+        }
+    }
+}
+
+/// Gives each request for a key frame one, soon, and never two within [`KEY_FRAME_PAUSE`]. Pure.
+#[derive(Debug, Default)]
+struct KeyFrames {
+    wanted: bool,
+    last: Option<Instant>,
+}
+
+impl KeyFrames {
+    fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    fn due(&self, now: Instant) -> Option<Instant> {
+        self.wanted.then(|| self.last.map_or(now, |last| (last + KEY_FRAME_PAUSE).max(now)))
+    }
+
+    fn given(&mut self, now: Instant) {
+        self.wanted = false;
+        self.last = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: many requests cost one key frame, none is forgotten.
+    #[test]
+    fn requests_within_a_pause_share_one_key_frame() {
+        let start = Instant::now();
+        let mut keys = KeyFrames::default();
+        assert_eq!(keys.due(start), None);
+        keys.want();
+        assert_eq!(keys.due(start), Some(start));
+        keys.given(start);
+        keys.want();
+        keys.want();
+        assert_eq!(keys.due(start), Some(start + KEY_FRAME_PAUSE));
+        keys.given(start + KEY_FRAME_PAUSE);
+        assert_eq!(keys.due(start + KEY_FRAME_PAUSE), None);
+    }
+}

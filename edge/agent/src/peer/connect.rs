@@ -1,0 +1,350 @@
+//! How a console meets the edge box: the console's side of `docs/signalling.md`.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
+use farhand_wire::{Challenge, FrameRecord, PublicKey, Role, Said, Statement};
+use futures_util::{SinkExt, StreamExt};
+use rtc::{
+    data_channel::RTCDataChannelInit,
+    rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, rtp_sender::RtpCodecKind},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_tungstenite::tungstenite::Message;
+use webrtc::{
+    data_channel::{DataChannel, DataChannelEvent},
+    media_stream::track_remote::{TrackRemote, TrackRemoteEvent},
+    peer_connection::{PeerConnection, RTCPeerConnectionState, RTCSessionDescription},
+};
+
+use super::{
+    Peer, PeerError, PeerSender, PeerSettings, Picture, RoleLink, Shared, Track,
+    assembly::{Assembly, RtpPacket},
+    http::{self, Channel, SessionView, Site},
+};
+use crate::{
+    meeting::check_vouched,
+    rtc_setup::{self, Events, TrackBox},
+    signal::{self, Signal},
+};
+
+/// How often the server is asked whether the session is open.
+const LOOK: Duration = Duration::from_millis(100);
+const CONTROL_WAITING_MAX: usize = 1024;
+const STATEMENTS_WAITING_MAX: usize = 1024;
+const FRAMES_WAITING_MAX: usize = 4096;
+const PICTURES_WAITING_MAX: usize = 1024;
+const SIGNALS_WAITING_MAX: usize = 64;
+
+/// How long all of it may take together.
+#[derive(Clone, Copy)]
+struct Patience {
+    until: Instant,
+    ms: u64,
+}
+
+impl Patience {
+    async fn wait<T>(self, what: &'static str, work: impl Future<Output = T>) -> Result<T, PeerError> {
+        timeout_at(self.until, work).await.map_err(|_| PeerError::TooLate { what, waited_ms: self.ms })
+    }
+}
+
+pub(super) async fn connect(link: &RoleLink, settings: PeerSettings) -> Result<Peer, PeerError> {
+    let until = Instant::now() + Duration::from_millis(settings.wait_ms_max);
+    let patience = Patience { until, ms: settings.wait_ms_max };
+    let (site, opening, role, endorsement) = patience.wait("the session", enter(link, &settings)).await??;
+    let mut nonce = Challenge::default();
+    getrandom::fill(&mut nonce.0).map_err(PeerError::Random)?;
+    let call = Call { settings, patience, opening, role, endorsement, nonce };
+    let channel = patience.wait("the signalling channel", site.signal()).await??;
+    call.meet(channel).await
+}
+
+/// Claims the link, and waits until the session is open and the edge box there; what the server shows is checked.
+async fn enter(
+    link: &RoleLink,
+    settings: &PeerSettings,
+) -> Result<(Site, VerifiedOpening, Role, Vec<u8>), PeerError> {
+    let session_key = PublicKey(settings.session_key.verifying_key().to_bytes());
+    let name = hex::encode(link.link);
+    let session = match settings.session {
+        Some(session) => session,
+        None => http::session_of(link.server, &name).await?,
+    };
+    let endorsement = Statement { session, said: Said::Endorse { session_key } }.sign(&link.key);
+    let (site, claimed) = http::claim(link.server, &name, &endorsement).await?;
+    let view = loop {
+        let view = site.session().await?;
+        if view.opening.is_some() && view.edge_online {
+            break view;
+        }
+        sleep(LOOK).await;
+    };
+    let opening = opening(link, &view)?;
+    if opening.session().to_string() != claimed.session {
+        return Err(PeerError::OtherSession { seen: opening.session(), expected: claimed.session });
+    }
+    let key = PublicKey(link.key.verifying_key().to_bytes());
+    let named = |role: Role| format!("{role:?}").eq_ignore_ascii_case(&view.role);
+    let role = opening.member(key).map(|member| member.role).filter(|role| named(*role));
+    let role = role.ok_or(PeerError::OtherRole { server: view.role.clone() })?;
+    Ok((site, opening, role, endorsement))
+}
+
+fn opening(link: &RoleLink, view: &SessionView) -> Result<VerifiedOpening, PeerError> {
+    let trust = http::bytes("the trust root", &view.trust_root)?;
+    if Hash::of(&trust) != link.trust {
+        return Err(PeerError::OtherTrust);
+    }
+    let trust = TrustRoot::read(&trust)?;
+    let evidence = http::bytes("the opening", view.opening.as_deref().unwrap_or_default())?;
+    Ok(verify_opening(&OpeningEvidence::read(&evidence)?, &trust)?)
+}
+
+/// Everything that a meeting needs.
+struct Call {
+    settings: PeerSettings,
+    patience: Patience,
+    opening: VerifiedOpening,
+    role: Role,
+    endorsement: Vec<u8>,
+    /// Fresh: an older answer does not serve.
+    nonce: Challenge,
+}
+
+/// What the console makes before its offer.
+struct Ends {
+    connection: Arc<dyn PeerConnection>,
+    events: Events,
+    control: Arc<dyn DataChannel>,
+    statements: Arc<dyn DataChannel>,
+    /// A surgeon's.
+    frames: Option<Arc<dyn DataChannel>>,
+}
+
+impl Call {
+    async fn meet(self, mut channel: Channel) -> Result<Peer, PeerError> {
+        let patience = self.patience;
+        let edge_nonce = patience.wait("the edge box's hello", self.greet(&mut channel)).await??;
+        let mut ends = patience.wait("an offer", self.ends()).await??;
+        let answered = self.offer(&mut ends, &mut channel, edge_nonce);
+        patience.wait("the edge box's answer", answered).await??;
+        for end in [&ends.control, &ends.statements].into_iter().chain(&ends.frames) {
+            patience.wait("a data channel", opened(end)).await?;
+        }
+        Ok(self.sit_down(ends, channel))
+    }
+
+    /// Says hello until the edge box answers.
+    async fn greet(&self, channel: &mut Channel) -> Result<Challenge, PeerError> {
+        let hello = Signal::Hello {
+            nonce: signal::encode(&self.nonce.0),
+            endorsement: Some(signal::encode(&self.endorsement)),
+        };
+        say(channel, &hello).await?;
+        loop {
+            match hear(channel).await? {
+                Signal::Hello { nonce, .. } => return Ok(Challenge(signal::decode_32("nonce", &nonce)?)),
+                Signal::EdgeOnline => say(channel, &hello).await?,
+                Signal::Error { code, message } => return Err(PeerError::TurnedAway { code, message }),
+                _ => {}
+            }
+        }
+    }
+
+    async fn ends(&self) -> Result<Ends, PeerError> {
+        let (connection, events) = rtc_setup::connection(self.settings.ice_address).await?;
+        let unreliable =
+            RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..RTCDataChannelInit::default() };
+        let unordered = RTCDataChannelInit { ordered: false, ..RTCDataChannelInit::default() };
+        let control = connection.create_data_channel("control", Some(unreliable)).await?;
+        let statements = connection.create_data_channel("statements", None).await?;
+        let mut frames = None;
+        if self.role == Role::Surgeon {
+            frames = Some(connection.create_data_channel("frames", Some(unordered)).await?);
+            let receives = RTCRtpTransceiverInit {
+                direction: RTCRtpTransceiverDirection::Recvonly,
+                ..RTCRtpTransceiverInit::default()
+            };
+            connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receives)).await?;
+        }
+        Ok(Ends { connection, events, control, statements, frames })
+    }
+
+    async fn offer(
+        &self,
+        ends: &mut Ends,
+        channel: &mut Channel,
+        edge_nonce: Challenge,
+    ) -> Result<(), PeerError> {
+        let offer = ends.connection.create_offer(None).await?;
+        ends.connection.set_local_description(offer).await?;
+        let _ = ends.events.gathered.wait_for(|gathered| *gathered).await; // the connection has the sending end
+        let sdp = ends.connection.local_description().await.ok_or(PeerError::ChannelClosed)?.sdp;
+        let said = Said::Fingerprint { dtls_sha256: signal::fingerprint(&sdp)?, nonce: edge_nonce };
+        let vouched = Statement { session: self.opening.session(), said }.sign(&self.settings.session_key);
+        say(channel, &Signal::Offer { sdp, fingerprint: signal::encode(&vouched) }).await?;
+        let sdp = self.answer(channel).await?;
+        Ok(ends.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?)
+    }
+
+    /// The edge box's SDP, once it is known to be the edge box's.
+    async fn answer(&self, channel: &mut Channel) -> Result<String, PeerError> {
+        loop {
+            match hear(channel).await? {
+                Signal::Answer { sdp, fingerprint } => {
+                    let vouched = signal::decode("fingerprint", &fingerprint)?;
+                    let (session, edge) = (self.opening.session(), self.opening.edge());
+                    check_vouched(&vouched, session, edge, self.nonce, &sdp)?;
+                    return Ok(sdp);
+                }
+                Signal::Error { code, message } => return Err(PeerError::TurnedAway { code, message }),
+                _ => {}
+            }
+        }
+    }
+
+    fn sit_down(self, ends: Ends, channel: Channel) -> Peer {
+        let mut tasks = JoinSet::new();
+        let (to_control, control) = mpsc::channel(CONTROL_WAITING_MAX);
+        let (to_statements, statements) = mpsc::channel(STATEMENTS_WAITING_MAX);
+        let (to_frames, frames) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (to_pictures, pictures) = mpsc::channel(PICTURES_WAITING_MAX);
+        let (to_signals, signals) = mpsc::channel(SIGNALS_WAITING_MAX);
+        let (to_track, track) = watch::channel(None);
+        let (to_connected, connected) = watch::channel(true);
+        tasks.spawn(take_control(ends.control.clone(), to_control));
+        tasks.spawn(take_statements(ends.statements.clone(), to_statements));
+        if let Some(channel) = ends.frames {
+            tasks.spawn(take_frames(channel, to_frames));
+        }
+        tasks.spawn(watch_over(ends.events, to_pictures, to_track, to_connected));
+        tasks.spawn(take_signals(channel, to_signals));
+        let sender = PeerSender(Arc::new(Shared {
+            session_key: self.settings.session_key,
+            session: self.opening.session(),
+            connection: ends.connection,
+            control: ends.control,
+            statements: ends.statements,
+            track,
+        }));
+        let (role, opening) = (self.role, self.opening);
+        Peer { control, statements, frames, pictures, signals, role, opening, sender, connected, tasks }
+    }
+}
+
+async fn say(channel: &mut Channel, signal: &Signal) -> Result<(), PeerError> {
+    channel.send(Message::text(signal.to_text())).await.map_err(|_| PeerError::ChannelClosed)
+}
+
+async fn hear(channel: &mut Channel) -> Result<Signal, PeerError> {
+    loop {
+        match channel.next().await {
+            Some(Ok(Message::Text(text))) => return Ok(Signal::read(text.as_str())?),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(PeerError::ChannelClosed),
+            Some(Ok(_)) => {}
+        }
+    }
+}
+
+async fn opened(channel: &Arc<dyn DataChannel>) {
+    while let Some(event) = channel.poll().await {
+        if matches!(event, DataChannelEvent::OnOpen) {
+            return;
+        }
+    }
+    std::future::pending().await // it closed: whoever waits loses patience
+}
+
+async fn next_message(channel: &Arc<dyn DataChannel>) -> Option<Bytes> {
+    while let Some(event) = channel.poll().await {
+        if let DataChannelEvent::OnMessage(message) = event {
+            return Some(message.data.freeze());
+        }
+    }
+    None
+}
+
+async fn take_control(channel: Arc<dyn DataChannel>, to: mpsc::Sender<Bytes>) {
+    while let Some(message) = next_message(&channel).await {
+        let _ = to.try_send(message); // nobody takes it in time
+    }
+}
+
+async fn take_statements(channel: Arc<dyn DataChannel>, to: mpsc::Sender<Bytes>) {
+    while let Some(message) = next_message(&channel).await {
+        if to.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn take_frames(channel: Arc<dyn DataChannel>, to: mpsc::Sender<FrameRecord>) {
+    while let Some(message) = next_message(&channel).await {
+        match FrameRecord::read(&message) {
+            Ok(record) if to.send(record).await.is_err() => return,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "no frame record"),
+        }
+    }
+}
+
+/// Until the connection is no more.
+async fn watch_over(
+    mut events: Events,
+    pictures: mpsc::Sender<Picture>,
+    track: watch::Sender<Option<Track>>,
+    connected: watch::Sender<bool>,
+) {
+    let mut takers = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(TrackBox(came)) = events.tracks.recv() => {
+                let ssrc = came.ssrcs().await.first().copied().unwrap_or_default();
+                track.send_replace(Some(Track { track: came.clone(), ssrc }));
+                takers.spawn(take_pictures(came, pictures.clone()));
+            }
+            changed = events.state.changed() => {
+                let state = *events.state.borrow_and_update();
+                let over = matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed);
+                if over || changed.is_err() {
+                    connected.send_replace(false);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn take_pictures(track: Arc<dyn TrackRemote>, to: mpsc::Sender<Picture>) {
+    let mut assembly = Assembly::default();
+    while let Some(event) = track.poll().await {
+        let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
+        assembly.take(RtpPacket {
+            sequence: packet.header.sequence_number,
+            timestamp: packet.header.timestamp,
+            marker: packet.header.marker,
+            payload: packet.payload,
+        });
+        while let Some(unit) = assembly.poll() {
+            let hashes = picture::hashes(&unit.data);
+            let received = Instant::now();
+            let picture = Picture { rtp_timestamp: unit.timestamp, unit: unit.data, hashes, received };
+            let _ = to.try_send(picture); // nobody takes it in time
+        }
+    }
+    tracing::debug!(lost = assembly.lost(), "no more pictures");
+}
+
+async fn take_signals(mut channel: Channel, to: mpsc::Sender<String>) {
+    while let Some(Ok(message)) = channel.next().await {
+        if let Message::Text(text) = message {
+            let _ = to.try_send(text.as_str().to_owned()); // nobody takes it in time
+        }
+    }
+}

@@ -18,8 +18,8 @@ use farhand_link::{
 use farhand_motion::ArmModel;
 use farhand_tests::{Part, free_port};
 use farhand_wire::{
-    EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitState, KitTick, Mode, PublicKey, Role, Said,
-    SessionId, state_flags,
+    Command, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitState, KitTick, Mode, PublicKey, Role, Said,
+    SessionId, Watermark, state_flags,
 };
 use farhand_world::{Console, Keys, Person, Sent};
 
@@ -180,11 +180,22 @@ impl Edge {
         self.tend(now_us, console, bedside).await;
         for message in sent {
             match message {
-                Sent::Unreliable(bytes) => drop(self.kit.send_datagram(bytes.into())),
+                Sent::Unreliable(bytes) => {
+                    self.vouch(&bytes);
+                    drop(self.kit.send_datagram(bytes.into()));
+                }
                 Sent::Reliable(bytes) => drop(self.kit.send_message(bytes.into()).await),
             }
         }
         state
+    }
+
+    /// In place of a record: every command is durable at once (P11).
+    fn vouch(&self, bytes: &[u8]) {
+        if let Ok(Command { token, sequence, .. }) = Command::read(bytes) {
+            let mark = Watermark { token, newest: sequence, segments: 0 };
+            drop(self.kit.send_datagram(mark.to_bytes().to_vec().into()));
+        }
     }
 
     fn receive(&mut self, bytes: &Bytes, console: &mut Console, sent: &mut Vec<Sent>) -> Option<KitState> {

@@ -140,7 +140,9 @@ impl Config {
         for path in [&mut self.device_key, &mut self.trust_root, &mut self.console] {
             *path = folder.join(&path);
         }
-        for path in [&mut self.opening, &mut self.limits, &mut self.bundles, &mut self.claims].into_iter().flatten() {
+        for path in
+            [&mut self.opening, &mut self.limits, &mut self.bundles, &mut self.claims].into_iter().flatten()
+        {
             *path = folder.join(&path);
         }
         if let Some(field) = &mut self.field {

@@ -1,9 +1,23 @@
-//! `farhand`: rehearses the whole operation.
+//! `farhand`: runs the whole operation on one machine, and rehearses it.
 
+mod bench;
+mod desk;
+mod part;
+mod rehearse;
+mod session;
+mod site;
 mod soak;
+mod stage;
+mod up;
+mod usage;
 mod world;
 
+use std::io;
+
 use clap::{Parser, Subcommand};
+
+/// What is logged unless `RUST_LOG` says otherwise.
+const QUIET: &str = "info,rtc=warn,rtc_ice=warn,webrtc=warn,zenoh=warn";
 
 /// A surgeon's hands, carried by air: the rehearsal stage.
 ///
@@ -17,13 +31,24 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::Arguments),
+    Rehearse(rehearse::Arguments),
+    Bench(bench::Arguments),
     Soak(soak::Arguments),
     World(world::Arguments),
+    #[command(hide = true)]
+    Part(part::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     match Arguments::parse().command {
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Rehearse(arguments) => rehearse::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
-        Command::World(arguments) => world::run(&arguments),
+        Command::World(arguments) => world::command(&arguments),
+        Command::Part(arguments) => part::run(&arguments),
     }
 }

@@ -1,0 +1,196 @@
+//! One part of the operation as a process: what [`crate::stage`] starts. The same libraries as `farhand-edge`,
+//! `farhand-cloud` and the others.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use farhand_link::{DeviceId, DeviceKey, DeviceRole};
+use farhand_mesh::{Certificate, Router, RouterConfig};
+use farhand_validator::ValidatorConfig;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    session::RouterFile,
+    world::{self, config::WorldConfig},
+};
+
+/// Which part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    Validator,
+    Mesh,
+    World,
+    Kit,
+    Edge,
+    Cloud,
+    Flight,
+}
+
+/// Runs one part until its standard input ends, or SIGTERM.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    kind: Kind,
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Validator => "validator",
+            Self::Mesh => "mesh",
+            Self::World => "world",
+            Self::Kit => "kit",
+            Self::Edge => "edge",
+            Self::Cloud => "cloud",
+            Self::Flight => "flight",
+        }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = &arguments.config;
+    if arguments.kind == Kind::World {
+        return world_until_told(config);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let ran = runtime.block_on(async {
+        let _file_too_large = error_instead_of_death()?;
+        match arguments.kind {
+            Kind::Validator => validator(config).await,
+            Kind::Mesh => mesh(config).await,
+            Kind::Kit => kit(config).await,
+            Kind::Edge => edge(config).await,
+            Kind::Cloud => cloud(config).await,
+            Kind::Flight => flight(config).await,
+            Kind::World => Ok(()),
+        }
+    });
+    runtime.shutdown_background(); // a thread may wait for a device that is gone
+    ran
+}
+
+/// A file that may not grow (RLIMIT_FSIZE) is an error, which is said, instead of a silent death.
+fn error_instead_of_death() -> anyhow::Result<Signal> {
+    const SIGXFSZ: i32 = 25;
+    signal(SignalKind::from_raw(SIGXFSZ)).context("could not handle SIGXFSZ")
+}
+
+/// Until whoever started this ends its standard input, or ends itself; or until SIGTERM.
+async fn told() -> anyhow::Result<()> {
+    let (end, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        read_to_end();
+        let _ = end.send(()); // told by the signal already
+    });
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = ended => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn read_to_end() {
+    let mut nothing = [0; 64];
+    while matches!(io::stdin().read(&mut nothing), Ok(1..)) {}
+}
+
+fn world_until_told(path: &Path) -> anyhow::Result<()> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    std::thread::spawn(move || {
+        read_to_end();
+        told.store(true, Relaxed);
+    });
+    world::run(WorldConfig::read(path)?, &stop)
+}
+
+async fn validator(path: &Path) -> anyhow::Result<()> {
+    let handle = farhand_validator::run_validator(ValidatorConfig::load(path)?).await?;
+    tokio::select! {
+        fault = handle.faulted() => {
+            std::mem::forget(handle); // its threads are stuck or dead, and the process ends
+            anyhow::bail!("{fault}")
+        }
+        told = told() => told?,
+    }
+    handle.stop().await;
+    Ok(())
+}
+
+async fn mesh(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file: RouterFile = toml::from_str(&std::fs::read_to_string(path)?)?;
+    let pem = |path: &Path| -> anyhow::Result<Certificate> {
+        Ok(Certificate::from_pem(&std::fs::read_to_string(folder.join(path))?)?)
+    };
+    let device = |(id, role): (&String, &String)| -> anyhow::Result<(DeviceId, DeviceRole)> {
+        Ok((id.parse()?, role_of(role).with_context(|| format!("there is no device role {role}"))?))
+    };
+    let router = Router::open(RouterConfig {
+        key: DeviceKey::load(&folder.join(&file.key))?,
+        certificate: pem(&file.certificate)?,
+        anchor: pem(&file.anchor)?,
+        listen: file.listen,
+        devices: file.devices.iter().map(device).collect::<anyhow::Result<BTreeMap<_, _>>>()?,
+    })
+    .await?;
+    told().await?;
+    router.close().await;
+    Ok(())
+}
+
+fn role_of(name: &str) -> Option<DeviceRole> {
+    match name {
+        "edge" => Some(DeviceRole::Edge),
+        "cloud" => Some(DeviceRole::Cloud),
+        "aircraft" => Some(DeviceRole::Flight),
+        "kit" => Some(DeviceRole::Kit),
+        _ => None,
+    }
+}
+
+async fn kit(path: &Path) -> anyhow::Result<()> {
+    let kit = farhand_kit::run(&farhand_kit::Config::read(path)?)?;
+    let dead = async {
+        while kit.is_alive() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    };
+    tokio::select! {
+        () = dead => anyhow::bail!("the kit's loop or its gate has ended"),
+        told = told() => told,
+    }
+}
+
+async fn edge(path: &Path) -> anyhow::Result<()> {
+    let running = farhand_agent::run(farhand_agent::Config::load(path)?).await?;
+    told().await?;
+    running.stop().await;
+    Ok(())
+}
+
+async fn cloud(path: &Path) -> anyhow::Result<()> {
+    let running = farhand_server::run(farhand_server::Config::load(path)?).await?;
+    told().await?;
+    running.stop().await;
+    Ok(())
+}
+
+async fn flight(path: &Path) -> anyhow::Result<()> {
+    let running = farhand_flight::serve(farhand_flight::ServeConfig::load(path)?)?;
+    told().await?;
+    running.stop().await;
+    Ok(())
+}

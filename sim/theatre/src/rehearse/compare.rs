@@ -1,0 +1,74 @@
+//! What the surgeon's console received against what the bundle holds.
+
+use std::{collections::BTreeMap, fs::File, path::Path};
+
+use anyhow::Context as _;
+use farhand_bundle::Reader;
+use farhand_ledger::{Entry, FrameEntry, KitSegment, Outcome, Segment as _, What, verify::Leaf};
+use farhand_wire::{FrameId, KitTick, LeaseToken, Sequence};
+
+use super::surgeon::Seen;
+
+/// Pictures, by number.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    /// Received by the console, with both hashes.
+    received: usize,
+    pub(super) logged: usize,
+    /// Received, recorded and logged with the same hashes.
+    pub(super) equal: usize,
+}
+
+impl Compared {
+    pub(super) fn all_equal(&self) -> bool {
+        self.received == self.equal && self.logged == self.equal && self.equal > 0
+    }
+}
+
+/// Holds every picture against the log.
+pub(super) fn with_log(bundle: &Path, seen: &Seen) -> anyhow::Result<Compared> {
+    let logged = frames(bundle).with_context(|| format!("{} can't be read", bundle.display()))?;
+    let equal = seen.pictures.iter().filter(|(frame, (au, picture))| {
+        let entry = logged.get(frame);
+        let record = seen.records.get(frame);
+        entry.is_some_and(|entry| entry.au_hash == *au && entry.picture_hash == *picture)
+            && record.is_some_and(|record| record.au_hash == au.0 && record.picture_hash == picture.0)
+    });
+    Ok(Compared { received: seen.pictures.len(), equal: equal.count(), logged: logged.len() })
+}
+
+fn frames(bundle: &Path) -> anyhow::Result<BTreeMap<FrameId, FrameEntry>> {
+    let mut frames = BTreeMap::new();
+    each_entry(bundle, |what| {
+        if let What::Frame(entry) = what {
+            frames.insert(entry.frame, entry);
+        }
+    })?;
+    Ok(frames)
+}
+
+/// When the kit took each command in, by its own signed word.
+pub(crate) fn taken_in(bundle: &Path) -> anyhow::Result<BTreeMap<(LeaseToken, Sequence), KitTick>> {
+    let mut ticks = BTreeMap::new();
+    each_entry(bundle, |what| {
+        if let What::KitSegment { signed } = what
+            && let Ok((_, segment)) = KitSegment::open(&signed)
+        {
+            let taken = segment.verdicts.iter().filter(|verdict| verdict.outcome == Outcome::TakenIn);
+            ticks.extend(taken.map(|verdict| ((segment.token, verdict.sequence), verdict.tick)));
+        }
+    })?;
+    Ok(ticks)
+}
+
+fn each_entry(bundle: &Path, mut take: impl FnMut(What)) -> anyhow::Result<()> {
+    let reader = Reader::open(File::open(bundle)?)?;
+    for content in reader.contents() {
+        if let Leaf::Whole(bytes) = content?.leaf
+            && let Ok(Entry { what, .. }) = Entry::read(&bytes)
+        {
+            take(what);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,360 @@
+//! The surgeon, scripted: takes control, grasps the bead, presses the e-stop, clears it with the bedside, moves again, and
+//! closes. Signs every 100 ms what was sent, and reports what was received.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use farhand_agent::peer::{Peer, PeerSender, RoleLink};
+use farhand_ledger::{
+    Chain, DisplayReport, Hash, SEGMENT_ITEMS_MAX, Segment as _, Sent as Listed, Shown, SurgeonSegment,
+};
+use farhand_wire::{
+    ClockPong, Command, FrameId, FrameRecord, Kind, KitTick, LeaseToken, Mode, Role, Sequence, state_flags,
+};
+use farhand_world::{Console, Keys, Person, Sent};
+
+use super::{clock::Clock, truth};
+
+const TICK: Duration = Duration::from_millis(1);
+const LOOK: Duration = Duration::from_millis(100);
+/// A file that was played has ended when nothing came for so long.
+const VIDEO_END: Duration = Duration::from_secs(2);
+/// How long things take at most, one after the other.
+const STEP: Duration = Duration::from_secs(60);
+/// The tool moves again for this long after the stop was cleared.
+const MOVE_AGAIN: Duration = Duration::from_secs(2);
+/// After closing, pictures come until the record is sealed; none for so long, and that was the last.
+const LAST_PICTURE: Duration = Duration::from_millis(700);
+/// The kit must say that the operation is closed within this.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// What the surgeon goes by.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// The world's truth: what the surgeon would see.
+    pub(super) truth: PathBuf,
+    /// A file is played once, and its end closes the session.
+    pub(super) video: bool,
+}
+
+/// What the surgeon's console saw.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Hashes of whole pictures as they were received, by the pictures' numbers.
+    pub(crate) pictures: BTreeMap<FrameId, (Hash, Hash)>,
+    /// The edge box's own word on them.
+    pub(super) records: BTreeMap<FrameId, FrameRecord>,
+    pub(super) commands: u64,
+    /// When each command left, in µs of the console's clock.
+    pub(crate) sent_us: BTreeMap<(LeaseToken, Sequence), u64>,
+    /// The kit's clock behind the console's, µs: by the state that came fastest, so too much by that state's way.
+    pub(crate) kit_behind_us: Option<i128>,
+    /// From capture to the last packet's arrival, µs.
+    pub(crate) arrived_us: Vec<u64>,
+    pub(super) grasped: bool,
+    pub(super) stops: u64,
+}
+
+/// How far the script is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Grasp,
+    /// The e-stop is pressed, and the kit must say so.
+    Stop,
+    /// Both clear it.
+    Clear,
+    MoveAgain {
+        since: Instant,
+    },
+    /// Until the file has been played.
+    Watch,
+    Close {
+        since: Instant,
+    },
+    /// The kit has closed it; the last pictures are on their way.
+    Leave {
+        since: Instant,
+    },
+    Closed,
+}
+
+/// **Operates until the kit says that the operation is closed.**
+pub(super) async fn operate(peer: Peer, link: RoleLink, script: Script) -> anyhow::Result<Seen> {
+    let sender = peer.sender();
+    let opening = peer.opening();
+    let keys = Keys { link: link.key.clone(), session: sender.session_key().clone() };
+    let person = Person::new(keys, Role::Surgeon, opening.session());
+    let console = Console::new(person, opening.session(), opening.kit(), random()?);
+    let mut operation = Operation {
+        segments: Segments::new(Chain::new(opening.session())),
+        reports: Chain::new(opening.session()),
+        unreported: Vec::new(),
+        waiting: BTreeMap::new(),
+        clock: Clock::new(),
+        act: (Act::Grasp, Instant::now()),
+        newest_picture: Instant::now(),
+        newest_tick: KitTick(0),
+        seen: Seen::default(),
+        console,
+        sender,
+        peer,
+        script,
+    };
+    operation.run().await?;
+    let Operation { peer, seen, .. } = operation;
+    peer.close().await;
+    Ok(seen)
+}
+
+struct Operation {
+    peer: Peer,
+    sender: PeerSender,
+    script: Script,
+    console: Console,
+    clock: Clock,
+    segments: Segments,
+    reports: Chain,
+    unreported: Vec<Shown>,
+    /// Pictures whose record has not come yet, by RTP timestamp.
+    waiting: BTreeMap<u32, (Hash, Hash, u64)>,
+    act: (Act, Instant),
+    newest_picture: Instant,
+    newest_tick: KitTick,
+    seen: Seen,
+}
+
+impl Operation {
+    async fn run(&mut self) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(TICK);
+        let (mut stepped_us, mut looked) = (self.clock.now_us(), Instant::now());
+        while self.act.0 != Act::Closed {
+            tick.tick().await;
+            let mut out = Vec::new();
+            self.receive(&mut out)?;
+            while stepped_us + 1_000 <= self.clock.now_us() {
+                stepped_us += 1_000;
+                self.console.step(stepped_us, &mut out);
+            }
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                self.look(&mut out)?;
+                self.send_all(std::mem::take(&mut out)).await?;
+                self.report().await?;
+                self.sender.send_control(&self.clock.ping()).await?;
+            }
+            self.send_all(out).await?;
+        }
+        self.report().await
+    }
+
+    fn receive(&mut self, out: &mut Vec<Sent>) -> anyhow::Result<()> {
+        while let Ok(bytes) = self.peer.statements.try_recv() {
+            self.console.receive(&bytes, out);
+        }
+        while let Ok(bytes) = self.peer.control.try_recv() {
+            match Kind::of(&bytes) {
+                Ok(Kind::ClockPong) => self.clock.pong(&ClockPong::read(&bytes)?),
+                _ => {
+                    self.console.receive(&bytes, out);
+                    self.note_kit_clock();
+                }
+            }
+        }
+        while let Ok(record) = self.peer.frames.try_recv() {
+            self.console.receive(&record.to_bytes(), out);
+            self.seen.records.insert(record.frame, record);
+        }
+        while let Ok(picture) = self.peer.pictures.try_recv() {
+            self.newest_picture = Instant::now();
+            let hashes = (picture.hashes.au_hash, picture.hashes.picture_hash);
+            let at_us = self.clock.at_us(picture.received.into_std());
+            self.waiting.insert(picture.rtp_timestamp, (hashes.0, hashes.1, at_us));
+        }
+        self.match_pictures();
+        Ok(())
+    }
+
+    /// A picture is known by its RTP timestamp, and its record tells its number.
+    fn match_pictures(&mut self) {
+        for (frame, record) in self.seen.records.iter().rev().take(64) {
+            if let Some((au, picture, shown_us)) = self.waiting.remove(&record.rtp_timestamp) {
+                self.seen.pictures.insert(*frame, (au, picture));
+                let glass_to_glass_us = self.clock.since_us(record.captured, shown_us);
+                self.seen.arrived_us.push(glass_to_glass_us);
+                self.unreported.push(Shown {
+                    frame: *frame,
+                    picture_hash: picture,
+                    shown_us,
+                    glass_to_glass_us,
+                });
+            }
+        }
+    }
+
+    async fn send_all(&mut self, out: Vec<Sent>) -> anyhow::Result<()> {
+        for sent in out {
+            match sent {
+                Sent::Unreliable(bytes) => {
+                    self.seen.commands += 1;
+                    self.segments.list(&bytes);
+                    self.note_sent(&bytes);
+                    // Full or closed: the command is lost, as on any line; the segment tells that it was sent.
+                    let _ = self.sender.send_control(&bytes).await;
+                }
+                Sent::Reliable(bytes) => self.sender.send_statement(&bytes).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn note_sent(&mut self, bytes: &[u8]) {
+        if let Ok(Command { token, sequence, .. }) = Command::read(bytes) {
+            self.seen.sent_us.insert((token, sequence), self.clock.now_us());
+        }
+    }
+
+    fn note_kit_clock(&mut self) {
+        let Some(state) = self.console.state() else { return };
+        if state.tick != self.newest_tick {
+            self.newest_tick = state.tick;
+            let behind_us = i128::from(self.clock.now_us()) - i128::from(state.tick.0);
+            self.seen.kit_behind_us =
+                Some(self.seen.kit_behind_us.map_or(behind_us, |least| least.min(behind_us)));
+        }
+    }
+
+    /// Signs what was sent and what was seen since the last time.
+    async fn report(&mut self) -> anyhow::Result<()> {
+        for signed in self.segments.sign(self.sender.session_key())? {
+            self.sender.send_statement(&Kind::SurgeonSegment.wrap(&signed)).await?;
+        }
+        for shown in std::mem::take(&mut self.unreported).chunks(SEGMENT_ITEMS_MAX / 4) {
+            let report = DisplayReport { link: self.reports.next(), shown: shown.to_vec() };
+            let signed = report.sign(self.sender.session_key())?;
+            self.reports.extend(report.link, &signed)?;
+            self.sender.send_statement(&Kind::DisplayReport.wrap(&signed)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ten times a second: where the bead is, and what comes next.
+    fn look(&mut self, out: &mut Vec<Sent>) -> anyhow::Result<()> {
+        if let Some(truth) = truth::read(&self.script.truth) {
+            self.console.look_at(truth.goal_mm(), truth.grasped);
+            self.seen.grasped |= truth.grasped;
+        }
+        let (act, since) = self.act;
+        if since.elapsed() > STEP && act != Act::Watch {
+            bail!("{act:?} took more than {} s; the kit says: {}", STEP.as_secs(), self.reason());
+        }
+        let next = self.next(act, out)?;
+        if next != act {
+            tracing::info!(?act, ?next, "the script goes on");
+            self.act = (next, Instant::now());
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, act: Act, out: &mut Vec<Sent>) -> anyhow::Result<Act> {
+        let now_us = self.clock.now_us();
+        let stopped = self.console.notice().is_some_and(|notice| notice.mode == Mode::Stopped as u8);
+        let closed = self.console.notice().is_some_and(|notice| notice.closed);
+        let engaged = self.console.state().is_some_and(|state| state.flags & state_flags::ENGAGED != 0);
+        Ok(match act {
+            Act::Grasp if self.seen.grasped => {
+                self.console.person.press();
+                Act::Stop
+            }
+            Act::Stop => {
+                let notice = self.console.notice().cloned();
+                match self.console.person.repeat_press(notice.as_ref()) {
+                    Some(press) => out.push(Sent::Reliable(press)),
+                    None => self.seen.stops += 1,
+                }
+                if self.console.person.pressing.is_none() { Act::Clear } else { Act::Stop }
+            }
+            Act::Clear if !stopped && engaged => Act::MoveAgain { since: Instant::now() },
+            Act::MoveAgain { since } if since.elapsed() > MOVE_AGAIN => {
+                self.console.let_go(now_us);
+                Act::Watch
+            }
+            Act::Watch if !self.script.video || self.newest_picture.elapsed() > VIDEO_END => {
+                self.console.let_go(now_us);
+                self.close(out)?;
+                Act::Close { since: Instant::now() }
+            }
+            Act::Close { .. } if closed => Act::Leave { since: Instant::now() },
+            Act::Leave { since }
+                if self.newest_picture.elapsed() > LAST_PICTURE || since.elapsed() > CLOSE =>
+            {
+                Act::Closed
+            }
+            Act::Close { since } if since.elapsed() > CLOSE => {
+                bail!("the kit did not close: {}", self.reason())
+            }
+            other => other,
+        })
+    }
+
+    fn close(&self, out: &mut Vec<Sent>) -> anyhow::Result<()> {
+        let said = self.console.close().context("the surgeon lost control before the end")?;
+        out.push(Sent::Reliable(said));
+        Ok(())
+    }
+
+    fn reason(&self) -> String {
+        self.console.notice().map_or("nothing".to_owned(), |notice| format!("{notice:?}"))
+    }
+}
+
+/// The surgeon's side of the log: every command that left, whether it arrived or not.
+struct Segments {
+    chain: Chain,
+    token: LeaseToken,
+    sent: Vec<Listed>,
+    full: Vec<(LeaseToken, Vec<Listed>)>,
+}
+
+impl Segments {
+    fn new(chain: Chain) -> Self {
+        Self { chain, token: LeaseToken(0), sent: Vec::new(), full: Vec::new() }
+    }
+
+    fn list(&mut self, bytes: &[u8]) {
+        let Ok(Command { token, sequence, .. }) = Command::read(bytes) else { return };
+        if token != self.token || self.sent.len() == SEGMENT_ITEMS_MAX {
+            self.close();
+            self.token = token;
+        }
+        self.sent.push(Listed { sequence, hash: Hash::of(bytes) });
+    }
+
+    fn close(&mut self) {
+        if !self.sent.is_empty() {
+            self.full.push((self.token, std::mem::take(&mut self.sent)));
+        }
+    }
+
+    fn sign(&mut self, key: &ed25519_dalek::SigningKey) -> anyhow::Result<Vec<Vec<u8>>> {
+        self.close();
+        let Self { chain, full, .. } = self;
+        full.drain(..)
+            .map(|(token, sent)| {
+                let segment = SurgeonSegment { link: chain.next(), token, sent };
+                let signed = segment.sign(key)?;
+                chain.extend(segment.link, &signed)?;
+                Ok(signed)
+            })
+            .collect()
+    }
+}
+
+fn random() -> anyhow::Result<u8> {
+    let mut byte = [0];
+    getrandom::fill(&mut byte).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;
+    Ok(byte[0])
+}

@@ -1,0 +1,395 @@
+//! One session's folder: its kit, its role links, and a configuration file for every part.
+
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use farhand_agent::{Config as EdgeConfig, Far, LedgerConfig, SoftwareConfig, VideoConfig};
+use farhand_kit::{ArmCable, Config as KitConfig};
+use farhand_ledger::Hash;
+use farhand_link::{DeviceId, DeviceKey, DeviceRole};
+use farhand_mission::Mission;
+use farhand_server::{Config as CloudConfig, FieldConfig, LinkEntry, LinkRole, MeshEntry, ValidatorEntry};
+use farhand_wire::{PublicKey, Role, SessionId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    desk::utc_now,
+    site::{LOOPBACK, Site, certify, write},
+    world::config::{AircraftEnd, ArmEnd, CameraEnd, WorldConfig},
+};
+
+/// The simulated camera's width and height in pixels, and pictures a second: what two cores hold beside the rest.
+const CAMERA: [u32; 3] = [960, 540, 30];
+/// A link is opened within a day, or never.
+const LINK_S: u64 = 24 * 60 * 60;
+
+/// What whoever starts a session may choose.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Where browsers connect to; port 0 takes a free one.
+    pub(crate) listen: SocketAddr,
+    /// The console as built.
+    pub(crate) console: PathBuf,
+    /// Of the simulated world.
+    pub(crate) seed: u64,
+    /// How much faster than real time the aircraft flies.
+    pub(crate) speedup: f64,
+    /// Another source than the simulator's camera.
+    pub(crate) video: Option<String>,
+    /// A file is played once, from arming on, and no picture of it is left out.
+    pub(crate) video_once: bool,
+    /// Each picture carries its capture tick.
+    pub(crate) stamp: bool,
+}
+
+/// A session that is about to begin.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) folder: PathBuf,
+    pub(crate) http: SocketAddr,
+    pub(crate) links: Vec<RoleLink>,
+    /// Stands for a consent form that a trial does not have: a commitment to random bytes.
+    pub(crate) consent: Hash,
+    kit: DeviceKey,
+}
+
+/// A role for whoever opens the link first.
+#[derive(Debug)]
+pub(crate) struct RoleLink {
+    pub(crate) name: [u8; 16],
+    pub(crate) role: Role,
+    pub(crate) pseudonym: String,
+    key: DeviceKey,
+}
+
+/// The router's file, and what is in it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RouterFile {
+    pub(crate) key: PathBuf,
+    pub(crate) certificate: PathBuf,
+    pub(crate) anchor: PathBuf,
+    pub(crate) listen: SocketAddr,
+    /// Who may come in, as what: hex and a role.
+    pub(crate) devices: BTreeMap<String, String>,
+}
+
+/// Ports that are free now, for parts that must know of each other before they start.
+struct Ports {
+    cloud: SocketAddr,
+    kit: SocketAddr,
+    arm: SocketAddr,
+    cable: SocketAddr,
+    router: SocketAddr,
+    companion: SocketAddr,
+}
+
+impl Ports {
+    fn find() -> std::io::Result<Self> {
+        // Held until all are found, so that none is given twice.
+        let sockets = (0..6).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
+        let mut addresses = sockets.iter().map(UdpSocket::local_addr);
+        let mut next =
+            || addresses.next().unwrap_or_else(|| Err(std::io::ErrorKind::AddrNotAvailable.into()));
+        Ok(Self {
+            cloud: next()?,
+            kit: next()?,
+            arm: next()?,
+            cable: next()?,
+            router: next()?,
+            companion: next()?,
+        })
+    }
+}
+
+impl Session {
+    /// Makes the folder with all that a session's parts are told.
+    pub(crate) fn make(site: &Site, plan: &Plan) -> anyhow::Result<Self> {
+        let id = SessionId(random()?);
+        let folder = site.path("sessions").join(id.to_string());
+        let links =
+            [(Role::Surgeon, "S1"), (Role::Bedside, "B1"), (Role::Field, "F1"), (Role::Auditor, "R1")];
+        let session = Self {
+            http: http_address(plan.listen)?,
+            links: links
+                .into_iter()
+                .map(|(role, name)| RoleLink::new(role, name))
+                .collect::<anyhow::Result<_>>()?,
+            consent: Hash(random()?),
+            kit: DeviceKey::load_or_create(&make(&folder)?.join("kit.key"))?,
+            id,
+            folder,
+        };
+        session.write_configs(site, plan, &Ports::find().context("no free UDP ports on the loopback")?)?;
+        Ok(session)
+    }
+
+    pub(crate) fn kit(&self) -> PublicKey {
+        PublicKey(*self.kit.id().as_bytes())
+    }
+
+    pub(crate) fn link(&self, role: Role) -> &RoleLink {
+        self.links.iter().find(|link| link.role == role).unwrap_or(&self.links[0])
+    }
+
+    /// What a person opens.
+    pub(crate) fn url(&self, site: &Site, role: Role) -> String {
+        let link = self.link(role);
+        let seed = URL_SAFE_NO_PAD.encode(link.key.signing_key().to_bytes());
+        let trust = URL_SAFE_NO_PAD.encode(site.trust.fingerprint().0);
+        format!("http://{}/{}/{}#{seed}.{trust}", self.http, page(role), hex::encode(link.name))
+    }
+
+    pub(crate) fn custody(&self) -> PathBuf {
+        self.folder.join("custody")
+    }
+
+    pub(crate) fn claims(&self) -> PathBuf {
+        self.folder.join("claims")
+    }
+
+    pub(crate) fn opening(&self) -> PathBuf {
+        self.folder.join("opening.cbor")
+    }
+
+    /// What the simulated world knows and nobody else.
+    pub(crate) fn truth(&self) -> PathBuf {
+        self.folder.join("truth.json")
+    }
+
+    pub(crate) fn config(&self, part: &str) -> PathBuf {
+        self.folder.join(part).with_extension("toml")
+    }
+
+    fn write_configs(&self, site: &Site, plan: &Plan, ports: &Ports) -> anyhow::Result<()> {
+        let keys = &site.keys;
+        let devices = [
+            ("edge", keys.edge.id(), DeviceRole::Edge),
+            ("cloud", keys.cloud.id(), DeviceRole::Cloud),
+            ("aircraft", keys.aircraft.id(), DeviceRole::Flight),
+            ("kit", self.kit.id(), DeviceRole::Kit),
+        ];
+        certify(site, &self.folder.join("mesh"), &devices.map(|(name, id, _)| (name, id)))?;
+        write(&self.folder.join("cable.key"), hex::encode(random::<32>()?).as_bytes())?;
+        write(&self.folder.join("mavlink.key"), hex::encode(random::<32>()?).as_bytes())?;
+        write(&self.folder.join("delivery.plan"), Mission::trial().to_plan().to_json().as_bytes())?;
+        write(&self.folder.join("limits.txt"), farhand_guard::Limits::default().text().as_bytes())?;
+        self.write_toml("mesh", &self.router(site, ports, &devices))?;
+        self.write_toml("world", &self.world(plan, ports))?;
+        self.write_toml("kit", &self.kit_config(site, ports))?;
+        self.write_toml("edge", &self.edge(site, plan, ports))?;
+        self.write_toml("cloud", &self.cloud(site, plan, ports))?;
+        self.write_toml("flight", &self.flight(site, ports))?;
+        Ok(())
+    }
+
+    fn write_toml(&self, part: &str, config: &impl Serialize) -> anyhow::Result<()> {
+        Ok(write(&self.config(part), toml::to_string(config)?.as_bytes())?)
+    }
+
+    fn router(&self, site: &Site, ports: &Ports, devices: &[(&str, DeviceId, DeviceRole)]) -> RouterFile {
+        RouterFile {
+            key: site.path("keys/router.key"),
+            certificate: "mesh/router.pem".into(),
+            anchor: "mesh/anchor.pem".into(),
+            listen: ports.router,
+            devices: devices.iter().map(|(name, id, _)| (id.to_string(), (*name).to_owned())).collect(),
+        }
+    }
+
+    fn world(&self, plan: &Plan, ports: &Ports) -> WorldConfig {
+        let [width, height, fps] = CAMERA;
+        let camera = CameraEnd { socket: "camera.shm".into(), width, height, fps };
+        WorldConfig {
+            seed: plan.seed,
+            arm: ArmEnd { listen: ports.arm, kit: ports.cable, cable_key: "cable.key".into() },
+            camera: plan.video.is_none().then_some(camera),
+            aircraft: Some(AircraftEnd {
+                remote: ports.companion,
+                signing_key: Some("mavlink.key".into()),
+                speedup: plan.speedup,
+            }),
+            truth: Some("truth.json".into()),
+        }
+    }
+
+    fn kit_config(&self, site: &Site, ports: &Ports) -> KitConfig {
+        KitConfig {
+            key: "kit.key".into(),
+            data: "kit".into(),
+            trust: site.genesis(),
+            listen: ports.kit,
+            edge: site.keys.edge.id().to_string(),
+            arm: ArmCable { listen: ports.cable, address: ports.arm, key: "cable.key".into() },
+            limits: farhand_guard::Limits::default(),
+        }
+    }
+
+    fn edge(&self, site: &Site, plan: &Plan, ports: &Ports) -> EdgeConfig {
+        let [width, height, fps] = CAMERA;
+        let socket = self.folder.join("camera.shm");
+        let simulator = format!("shm:{}?width={width}&height={height}&fps={fps}", socket.display());
+        let far = |(id, address): &(DeviceId, SocketAddr)| Far { address: *address, device: *id.as_bytes() };
+        EdgeConfig {
+            device_key: site.path("keys/edge.key"),
+            trust_root: site.genesis(),
+            record: site.bundles(),
+            cloud: Far { address: ports.cloud, device: *site.keys.cloud.id().as_bytes() },
+            kit: Far { address: ports.kit, device: *self.kit.id().as_bytes() },
+            ledger: Some(LedgerConfig { validators: site.validators.iter().map(far).collect() }),
+            ice_address: LOOPBACK,
+            bind: SocketAddr::new(LOOPBACK, 0),
+            video: VideoConfig {
+                source: plan.video.clone().unwrap_or(simulator),
+                on_arming: plan.video_once,
+                every_frame: plan.video_once,
+                stamp: plan.stamp,
+                paced: true,
+                bitrate_kbit_s: 4_000,
+                key_interval_frames: 120,
+                encoder_threads: 1,
+                size_max: None,
+            },
+            software: console_digest(&plan.console),
+        }
+    }
+
+    /// As `farhand-flight serve --help` has it.
+    fn flight(&self, site: &Site, ports: &Ports) -> serde_json::Value {
+        let validators = site.validators.iter();
+        let validators = validators.map(|(key, addr)| json!({ "key": key.to_string(), "addr": addr }));
+        json!({
+            "key": site.path("keys/aircraft.key"),
+            "genesis": site.genesis(),
+            "kits": [self.kit().to_string()],
+            "routes": ["delivery.plan"],
+            "journal": "flight.journal",
+            "autopilot": { "link": format!("udp:{}", ports.companion), "key": "mavlink.key" },
+            "mesh": {
+                "certificate": "mesh/aircraft.pem",
+                "anchor": "mesh/anchor.pem",
+                "router": ports.router,
+            },
+            "validators": validators.collect::<Vec<_>>(),
+        })
+    }
+
+    fn cloud(&self, site: &Site, plan: &Plan, ports: &Ports) -> CloudConfig {
+        let expires_s = utc_now().us / 1_000_000 + LINK_S;
+        let link = |link: &RoleLink| LinkEntry {
+            link: link.name,
+            key: link.public().0,
+            role: link_role(link.role),
+            pseudonym: link.pseudonym.clone(),
+            expires_s,
+        };
+        let validator =
+            |(id, addr): &(DeviceId, SocketAddr)| ValidatorEntry { key: *id.as_bytes(), addr: *addr };
+        CloudConfig {
+            session: self.id.0,
+            listen: self.http,
+            edge_listen: ports.cloud,
+            device_key: site.path("keys/cloud.key"),
+            edge: *site.keys.edge.id().as_bytes(),
+            trust_root: site.genesis(),
+            opening: Some("opening.cbor".into()),
+            limits: Some("limits.txt".into()),
+            console: plan.console.clone(),
+            bundles: Some(site.bundles()),
+            claims: Some("claims".into()),
+            field: Some(FieldConfig {
+                kit: self.kit().0,
+                aircraft: *site.keys.aircraft.id().as_bytes(),
+                plan: "delivery.plan".into(),
+                custody: "custody".into(),
+                validators: site.validators.iter().map(validator).collect(),
+                mesh: MeshEntry {
+                    router: ports.router,
+                    certificate: "mesh/cloud.pem".into(),
+                    anchor: "mesh/anchor.pem".into(),
+                },
+            }),
+            links: self.links.iter().map(link).collect(),
+        }
+    }
+}
+
+impl RoleLink {
+    fn new(role: Role, pseudonym: &str) -> anyhow::Result<Self> {
+        Ok(Self { name: random()?, role, pseudonym: pseudonym.to_owned(), key: DeviceKey::generate()? })
+    }
+
+    pub(crate) fn public(&self) -> PublicKey {
+        PublicKey(*self.key.id().as_bytes())
+    }
+}
+
+/// The address that was asked for, with a port that is free where none was named.
+fn http_address(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let in_use =
+        || format!("{listen} can't be used: stop the program that listens there, or give another --listen");
+    Ok(TcpListener::bind(listen).and_then(|listener| listener.local_addr()).with_context(in_use)?)
+}
+
+/// What the console is made of goes on record: SHA-256 over its files' names and contents, in order of their names.
+fn console_digest(folder: &Path) -> Vec<SoftwareConfig> {
+    let mut files = Vec::new();
+    walk(folder, &mut files);
+    files.sort();
+    let mut listed = Vec::new();
+    for path in &files {
+        let name = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+        let content = Hash::of(&std::fs::read(path).unwrap_or_default());
+        listed.extend([name.as_bytes(), b"\0", &content.0].concat());
+    }
+    let digest = SoftwareConfig { name: "console".to_owned(), sha256: Hash::of(&listed).0 };
+    if files.is_empty() { Vec::new() } else { vec![digest] }
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => walk(&entry.path(), files),
+            Ok(kind) if kind.is_file() => files.push(entry.path()),
+            _ => {}
+        }
+    }
+}
+
+fn make(folder: &Path) -> anyhow::Result<&Path> {
+    std::fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+    Ok(folder)
+}
+
+/// The console's name for a role's page.
+pub(crate) fn page(role: Role) -> &'static str {
+    match role {
+        Role::Surgeon => "operate",
+        Role::Bedside => "bedside",
+        Role::Auditor => "audit",
+        _ => "field",
+    }
+}
+
+fn link_role(role: Role) -> LinkRole {
+    match role {
+        Role::Surgeon => LinkRole::Surgeon,
+        Role::Bedside => LinkRole::Bedside,
+        Role::Auditor => LinkRole::Auditor,
+        _ => LinkRole::Field,
+    }
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;
+    Ok(bytes)
+}

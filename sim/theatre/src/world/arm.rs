@@ -1,0 +1,232 @@
+//! The arm on its cable, and the bead that its jaws may take.
+//!
+//! Invariant (local): the arm's thread waits for nobody. It shows its state by a lock that it only tries; who looks holds
+//! that lock for one copy, and a tick that finds it taken shows nothing, the next one does.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context;
+use farhand_motion::{Joints, TICK_S};
+use farhand_wire::arm_flags;
+use farhand_world::{Arm, Task, live::serve_arm};
+
+use super::config::ArmEnd;
+use super::stage::{Stage, millimetres};
+
+/// The speed that is told is a mean over about this long.
+const SPEED_OVER_S: f64 = 0.05;
+
+/// What is so, whatever anybody says. Places are in the arm's base frame, mm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ArmTruth {
+    pub(crate) joints: Joints,
+    pub(crate) jaw_rad: f64,
+    /// The axis on which the jaws turn: the point that kit and guard call the tip.
+    pub(crate) tip_mm: [f64; 3],
+    /// Where the closed jaws end: what must meet the bead.
+    pub(crate) jaw_end_mm: [f64; 3],
+    pub(crate) target_mm: [f64; 3],
+    /// From the jaws' end to the bead's middle.
+    pub(crate) error_mm: f64,
+    pub(crate) grasped: bool,
+    pub(crate) tip_speed_mm_s: f64,
+    pub(crate) homed: bool,
+    pub(crate) watchdog: bool,
+    pub(crate) fault: bool,
+}
+
+/// The newest truth that the arm showed.
+#[derive(Debug)]
+pub(crate) struct Shown(Mutex<ArmTruth>);
+
+impl Shown {
+    pub(crate) fn new(truth: ArmTruth) -> Self {
+        Self(Mutex::new(truth))
+    }
+
+    pub(crate) fn look(&self) -> ArmTruth {
+        // A copy is whole, whoever panicked.
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, truth: ArmTruth) {
+        if let Ok(mut shown) = self.0.try_lock() {
+            *shown = truth;
+        }
+    }
+}
+
+/// The simulated arm at home, unhomed as any arm that was just switched on.
+pub(crate) fn arm_at_home(stage: &Stage, cable_key: &[u8; 32]) -> Arm {
+    Arm::new(stage.model.clone(), cable_key, stage.model.home().joints.0)
+}
+
+/// **Serves the arm until `stop`: a thousand ticks a second, each with a look at the bead.**
+pub(crate) fn serve(
+    arm: Arm,
+    mut reach: Reach,
+    end: &ArmEnd,
+    shown: &Shown,
+    stop: &AtomicBool,
+) -> anyhow::Result<()> {
+    serve_arm(arm, end.listen, end.kit, stop, |arm| shown.show(reach.tick(arm)))
+        .with_context(|| format!("cannot open the arm's cable at {}: is another arm running?", end.listen))
+}
+
+/// Reach and grasp, beside the arm that does it.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    stage: Stage,
+    task: Task,
+    tip_mm: [f64; 3],
+    tip_speed_mm_s: f64,
+}
+
+impl Reach {
+    pub(crate) fn new(stage: Stage, arm: &Arm) -> Self {
+        let task = Task::at(millimetres(&stage.bead_m));
+        Self { stage, task, tip_mm: arm.tip_mm(), tip_speed_mm_s: 0.0 }
+    }
+
+    /// One tick: the jaws feel for the bead, and a bead in the jaws goes with them.
+    pub(crate) fn tick(&mut self, arm: &mut Arm) -> ArmTruth {
+        let jaw_end_mm = millimetres(&self.stage.jaw_end_m(&arm.joints()));
+        self.task.touch(jaw_end_mm, arm.jaw_rad());
+        arm.grasping = self.task.is_grasped();
+        self.measure_speed(arm.tip_mm());
+        let flags = arm.state().flags;
+        ArmTruth {
+            joints: arm.joints(),
+            jaw_rad: arm.jaw_rad(),
+            tip_mm: self.tip_mm,
+            jaw_end_mm,
+            target_mm: self.task.target_mm,
+            error_mm: self.task.error_mm(jaw_end_mm),
+            grasped: self.task.is_grasped(),
+            tip_speed_mm_s: self.tip_speed_mm_s,
+            homed: flags & arm_flags::HOMED != 0,
+            watchdog: flags & arm_flags::WATCHDOG != 0,
+            fault: flags & arm_flags::FAULT != 0,
+        }
+    }
+
+    fn measure_speed(&mut self, tip_mm: [f64; 3]) {
+        let moved_mm =
+            tip_mm.iter().zip(self.tip_mm).map(|(now, before)| (now - before).powi(2)).sum::<f64>();
+        let now_mm_s = moved_mm.sqrt() / TICK_S;
+        self.tip_speed_mm_s += (now_mm_s - self.tip_speed_mm_s) * TICK_S / SPEED_OVER_S;
+        self.tip_mm = tip_mm;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use farhand_motion::{Motion, Target};
+    use farhand_wire::{Action, ArmSetpoint, MacKey};
+    use nalgebra::{Isometry3, Translation3};
+
+    const KEY: [u8; 32] = [5; 32];
+
+    /// An arm, the kit's tracker that leads it, and the time, which only runs here.
+    struct Rig {
+        arm: Arm,
+        reach: Reach,
+        motion: Motion,
+        ticks: u64,
+    }
+
+    impl Rig {
+        fn new(seed: u64) -> Self {
+            let stage = Stage::new(seed).unwrap();
+            let home = *stage.model.home();
+            let motion = Motion::new(&stage.model, home.joints, home.jaw_rad).unwrap();
+            let arm = arm_at_home(&stage, &KEY);
+            Self { reach: Reach::new(stage, &arm), arm, motion, ticks: 0 }
+        }
+
+        /// Leads the jaws' end here and the jaws this far open, for a while.
+        fn lead(&mut self, jaw_end_mm: [f64; 3], jaw_rad: f64) -> ArmTruth {
+            let at_home = self.motion.model().forward(&self.motion.model().home().joints);
+            let end = Translation3::from(jaw_end_mm.map(|mm| mm / 1e3));
+            let back = Translation3::new(0.0, 0.0, -farhand_scene::JAW_LENGTH_M);
+            let base_from_tip: Isometry3<f64> = end * at_home.rotation * back;
+            let target = self.motion.clamp(&Target { base_from_tip, jaw_rad });
+            assert!(!target.clamps().any(), "{:?}", target.clamps());
+            let mut truth = None;
+            for _ in 0..4_000 {
+                self.motion.follow(&target, 50.0);
+                truth = Some(self.tick());
+            }
+            truth.unwrap()
+        }
+
+        fn tick(&mut self) -> ArmTruth {
+            self.ticks += 1;
+            let told = self.motion.setpoint();
+            let setpoint = ArmSetpoint {
+                number: self.ticks,
+                action: Action::Move,
+                joints: told.joints.0,
+                jaw_rad: told.jaw_rad,
+            };
+            self.arm.receive(self.ticks * 1_000, &setpoint.seal(&MacKey::new(&KEY)));
+            self.arm.step(self.ticks * 1_000);
+            self.reach.tick(&mut self.arm)
+        }
+    }
+
+    /// Goal: for every seed the jaws' end comes to the bead from home within the arm's limits, closing takes the bead,
+    /// it goes where the jaws go, the kit feels it, and opening lets it go.
+    #[test]
+    fn the_jaws_take_the_bead_and_carry_it() {
+        for seed in 1..=10 {
+            let mut rig = Rig::new(seed);
+            let begun = rig.tick();
+            assert!(begun.error_mm > 5.0 && !begun.grasped, "seed {seed}: {begun:?}");
+            let there = rig.lead(begun.target_mm, 0.6);
+            assert!(there.error_mm < 0.1 && !there.grasped, "seed {seed}: {there:?}");
+            let held = rig.lead(begun.target_mm, 0.0);
+            assert!(
+                held.grasped && rig.arm.state().flags & arm_flags::GRASPING != 0,
+                "seed {seed}: {held:?}"
+            );
+            let mut up_mm = begun.target_mm;
+            up_mm[2] += 15.0;
+            let lifted = rig.lead(up_mm, 0.0);
+            assert!((lifted.target_mm[2] - up_mm[2]).abs() < 0.1, "seed {seed}: {lifted:?}");
+            let let_go = rig.lead(up_mm, 0.6);
+            assert!(!let_go.grasped && rig.arm.state().flags & arm_flags::GRASPING == 0, "seed {seed}");
+        }
+    }
+
+    /// Goal: the speed that is told is the tip's own while it goes steadily, and none when it stands.
+    #[test]
+    fn the_speed_told_is_the_tips() {
+        let mut rig = Rig::new(1);
+        let mut at_mm = rig.tick().jaw_end_mm;
+        at_mm[2] -= 8.0;
+        let stood = rig.lead(at_mm, 0.0);
+        assert!(stood.tip_speed_mm_s < 0.01, "{stood:?}");
+        for tick in 0..1_000 {
+            rig.reach.measure_speed([0.03 * f64::from(tick), 0.0, 0.0]);
+        }
+        assert!((rig.reach.tip_speed_mm_s - 30.0).abs() < 0.1, "{}", rig.reach.tip_speed_mm_s);
+    }
+
+    /// Goal: an arm whose truth is being read goes on without waiting, and shows the next tick's.
+    #[test]
+    fn a_truth_that_is_being_read_does_not_stop_the_arm() {
+        let mut rig = Rig::new(1);
+        let first = rig.tick();
+        let shown = Shown::new(first);
+        let later = ArmTruth { jaw_rad: 1.0, ..first };
+        let reading = shown.0.lock().unwrap();
+        shown.show(later);
+        drop(reading);
+        assert_eq!(shown.look(), first);
+        shown.show(later);
+        assert_eq!(shown.look(), later);
+    }
+}

@@ -57,7 +57,7 @@ async function up(seed) {
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");
     await gone;
-    rmSync(data, { recursive: true, force: true });
+    if (!process.env.FARHAND_KEEP) rmSync(data, { recursive: true, force: true });
   };
   return { ...site, end };
 }
@@ -131,9 +131,9 @@ async function engage(page) {
 
 /** As a hand would: look, move a little towards it, look again. */
 async function reach(page, site, nearMm) {
-  const box = await page.getByLabel("Picture").boundingBox();
+  const box = await page.getByRole("main", { name: "Picture" }).boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-  for (let tries = 0; tries < 80; tries++) {
+  for (let tries = 0; tries < 60; tries++) {
     const { error_mm, to_target_view_mm: way } = truth(site);
     if (error_mm < nearMm) return error_mm;
     const share = Math.min(1, 4 / Math.hypot(...way));
@@ -149,7 +149,8 @@ async function reach(page, site, nearMm) {
     await page.mouse.up();
     await sleep(400);
   }
-  throw new Error(`the tool did not reach the bead: ${JSON.stringify(truth(site))}`);
+  await picture(page, "not-reached");
+  throw new Error(`the tool did not reach the bead: ${JSON.stringify(truth(site))} ${JSON.stringify(await now(page))}`);
 }
 
 async function stands(site, what) {
@@ -161,7 +162,7 @@ async function stands(site, what) {
 }
 
 async function operate(bedside, surgeon, site) {
-  const picturePlace = await surgeon.getByLabel("Picture").boundingBox();
+  const picturePlace = await surgeon.getByRole("main", { name: "Picture" }).boundingBox();
   await engage(surgeon);
   await surgeon.keyboard.down("d");
   await until("the jaws are open", () => truth(site).jaw_rad > 0.6);
@@ -216,7 +217,7 @@ async function audit(page, site) {
   await picture(page, "audit-holds");
   const { stdout } = await run(join(BIN, "farhand-audit"), ["verify", site.bundle, "--trust", site.trust, "--json"]);
   const report = JSON.parse(stdout);
-  assert.ok(report.commands.applied > 0, "commands were applied, by the kit's own word");
+  assert.ok(report.commands.taken_in > 0, "commands were applied, by the kit's own word");
   return report;
 }
 
@@ -237,9 +238,9 @@ async function session(browser, seed) {
     await hold(surgeon, "Close the operation", 2_000);
     await until("the kit says closed", async () => (await now(surgeon)).closed);
     const report = await audit(auditor, site);
-    const { applied, rejected } = report.commands;
+    const { taken_in, refused } = report.commands;
     console.log(
-      JSON.stringify({ seed, seconds: (Date.now() - began) / 1000, tip_error_mm: error, applied, rejected, frames: report.frames, ...glass }),
+      JSON.stringify({ seed, seconds: (Date.now() - began) / 1000, tip_error_mm: error, taken_in, refused, frames: report.frames, ...glass }),
     );
   } finally {
     await site.end();

@@ -145,6 +145,7 @@ impl Line {
         let (to, queue) = mpsc::channel(PICTURES_QUEUED_MAX);
         self.desk.connect(self.console, |port| port.pictures = Some(to));
         self.tasks.spawn(hear_requests(self.desk.clone(), screen.track.clone()));
+        self.tasks.spawn(drain(frames.clone()));
         self.tasks.spawn(screen.show(self.desk.clone(), frames, queue));
         self.desk.signs.watched.send_replace(true);
         self.desk.signs.key_frame_wanted.notify_one();
@@ -158,6 +159,12 @@ async fn listen(desk: Arc<Desk>, console: ConsoleId, channel: Channel, from: Arc
             desk.handle(Input::FromConsole { console, channel, message: message.data.freeze() });
         }
     }
+}
+
+/// **Takes a channel's events where nobody listens.** They are queued, also those of what we send ourselves, and a queue that
+/// is full stops the whole connection.
+async fn drain(channel: Arc<dyn DataChannel>) {
+    while channel.poll().await.is_some() {}
 }
 
 async fn send_unreliably(channel: Arc<dyn DataChannel>, mut queue: mpsc::Receiver<Bytes>) {

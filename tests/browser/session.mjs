@@ -124,9 +124,16 @@ async function arm(bedside, surgeon) {
   await until("the surgeon holds control", async () => (await now(surgeon))?.holdsControl);
 }
 
+/** Presses the dead-man; whoever is told to release and press again does so. */
 async function engage(page) {
-  await page.keyboard.down("Space");
-  await until("the tool follows", async () => ((await now(page))?.flags & 4) !== 0);
+  const engaged = async () => ((await now(page))?.flags & 4) !== 0;
+  for (let tries = 0; tries < 5; tries++) {
+    await page.keyboard.down("Space");
+    if (await until("the tool follows", engaged, 4_000).catch(() => false)) return;
+    await page.keyboard.up("Space");
+    await sleep(500);
+  }
+  throw new Error(`the tool does not follow: ${JSON.stringify(await now(page))}`);
 }
 
 /** As a hand would: look, move a little towards it, look again. */
@@ -224,11 +231,13 @@ async function audit(page, site) {
 async function session(browser, seed) {
   const began = Date.now();
   const site = await up(seed);
+  const pages = {};
   try {
     const field = await open(browser, site.field, { width: 390, height: 844 });
     const bedside = await open(browser, site.bedside, { width: 390, height: 844 });
     const surgeon = await open(browser, withTest(site.operate));
     const auditor = await open(browser, site.audit);
+    Object.assign(pages, { field, bedside, surgeon, auditor });
     await deliver(field);
     await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
     await arm(bedside, surgeon);
@@ -242,7 +251,11 @@ async function session(browser, seed) {
     console.log(
       JSON.stringify({ seed, seconds: (Date.now() - began) / 1000, tip_error_mm: error, taken_in, refused, frames: report.frames, ...glass }),
     );
+  } catch (error) {
+    for (const [name, page] of Object.entries(pages)) await picture(page, `failed-${name}`).catch(() => {});
+    throw error;
   } finally {
+    for (const page of Object.values(pages)) await page.context().close();
     await site.end();
   }
 }

@@ -195,8 +195,9 @@ impl Core {
     fn follow_intent(&mut self, now: KitTick) -> Setpoint {
         match self.guard.decide(now) {
             Intent::Stop => self.motion.stop(),
-            Intent::Home => self.errand(Motion::home, Motion::is_home),
-            Intent::Withdraw => self.errand(Motion::withdraw, Motion::is_withdrawn),
+            // The arm says itself whether it has found its zero: one setpoint may be lost on the cable.
+            Intent::Home => self.errand(Motion::home, Motion::is_home, arm_flags::HOMED),
+            Intent::Withdraw => self.errand(Motion::withdraw, Motion::is_withdrawn, 0),
             Intent::Follow { target: wanted, jaw_rad, tip_speed_mm_s_max } => {
                 let wanted = self.motion.clamp(&target(&wanted, jaw_rad));
                 self.motion.follow(&wanted, tip_speed_mm_s_max)
@@ -204,9 +205,10 @@ impl Core {
         }
     }
 
-    fn errand(&mut self, go: fn(&mut Motion) -> Setpoint, done: fn(&Motion) -> bool) -> Setpoint {
+    /// Until motion is done with it and the arm shows these flags.
+    fn errand(&mut self, go: fn(&mut Motion) -> Setpoint, done: fn(&Motion) -> bool, shown: u8) -> Setpoint {
         let setpoint = go(&mut self.motion);
-        if done(&self.motion) {
+        if done(&self.motion) && self.measured.flags & shown == shown {
             self.guard.errand_done();
         }
         setpoint

@@ -17,7 +17,8 @@ use std::io;
 use clap::{Parser, Subcommand};
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const QUIET: &str = "info,rtc=warn,rtc_ice=warn,webrtc=warn,zenoh=warn";
+const QUIET: &str =
+    "info,rtc=error,rtc_dtls=error,rtc_ice=error,rtc_mdns=error,rtc_sctp=error,webrtc=warn,zenoh=warn";
 
 /// A surgeon's hands, carried by air: the rehearsal stage.
 ///

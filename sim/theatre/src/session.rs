@@ -335,7 +335,7 @@ impl RoleLink {
 fn http_address(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     let in_use =
         || format!("{listen} can't be used: stop the program that listens there, or give another --listen");
-    Ok(TcpListener::bind(listen).and_then(|listener| listener.local_addr()).with_context(in_use)?)
+    TcpListener::bind(listen).and_then(|listener| listener.local_addr()).with_context(in_use)
 }
 
 /// What the console is made of goes on record: SHA-256 over its files' names and contents, in order of their names.

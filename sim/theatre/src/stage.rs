@@ -125,7 +125,9 @@ impl Script {
 
     fn begin(&self) -> std::io::Result<(Child, Option<ChildStdin>)> {
         let log = log(&self.log)?;
-        let mut child = Command::new(&self.program)
+        let mut child = Command::new("nice")
+            .args(["-n", self.kind.niceness()])
+            .arg(&self.program)
             .args(["part", self.kind.name(), "--config"])
             .arg(&self.config)
             .env("LP_NUM_THREADS", "1") // the picture must not take every core

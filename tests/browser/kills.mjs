@@ -1,0 +1,113 @@
+// Parts die in the middle of an operation (SIGKILL): motion ends or goes on as it must, the page says why in words, and
+// everybody can go on afterwards. What the tool does is read from the simulated world's truth.
+//
+//   node tests/browser/kills.mjs
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { arm, chromiumForTests, deliver, engage, now, open, picture, press, stands, truth, until, up, withTest } from "./stage.mjs";
+
+/** The part's process now: a child of the program that was started, by its name on the command line. */
+function kill(site, part) {
+  const config = `${site.folder}/${part}.toml`;
+  const pids = execFileSync("pgrep", ["-f", `part ${part} --config ${config}`], { encoding: "utf8" }).trim().split("\n");
+  for (const pid of pids) process.kill(Number(pid), "SIGKILL");
+  console.log(`killed ${part}`);
+}
+
+const says = async (page) => `${(await now(page)).word}: ${(await now(page)).why}`;
+
+/** A small drag; how far the tool went by the world's own word, mm. */
+async function drag(page, site) {
+  const box = await page.getByRole("main", { name: "Picture" }).boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  const before = truth(site).tip_mm;
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  for (let step = 1; step <= 16; step++) {
+    await page.mouse.move(x + 5 * step, y);
+    await sleep(12);
+  }
+  await page.mouse.up();
+  await sleep(500);
+  return Math.hypot(...truth(site).tip_mm.map((mm, axis) => mm - before[axis]));
+}
+
+async function withoutTheCloud(site, surgeon) {
+  kill(site, "cloud");
+  const offline = surgeon.getByText("cloud is offline", { exact: false });
+  await offline.first().waitFor({ timeout: 10_000 });
+  assert.ok((await drag(surgeon, site)) > 1, "without the cloud the operation goes on");
+  await picture(surgeon, "kills-cloud");
+  await offline.first().waitFor({ state: "detached", timeout: 30_000 });
+}
+
+async function withoutTheEdge(site, surgeon) {
+  kill(site, "edge");
+  await stands(site, "the edge box died");
+  await until("the page says that the edge box is gone", async () => (await now(surgeon)).link !== "connected" || (await now(surgeon)).stateAgeMs > 300);
+  console.log("edge box dead:", await says(surgeon));
+  await picture(surgeon, "kills-edge");
+  await surgeon.keyboard.up("Space");
+  await until("the console is back", async () => (await now(surgeon)).link === "connected" && (await now(surgeon)).stateAgeMs < 200, 60_000);
+  await engage(surgeon);
+  assert.ok((await drag(surgeon, site)) > 1, "after the edge box came back the surgeon goes on");
+}
+
+async function withoutTheKit(site, bedside, surgeon) {
+  kill(site, "kit");
+  await stands(site, "the kit died");
+  assert.ok(truth(site).arm !== undefined);
+  await until("the page says that the kit is gone", async () => (await now(surgeon)).stateAgeMs > 300 || (await now(surgeon)).noticeAgeMs > 600);
+  console.log("kit dead:", await says(surgeon));
+  await picture(surgeon, "kills-kit");
+  await surgeon.keyboard.up("Space");
+  await until("the kit is back, disarmed", async () => ((await now(surgeon)).noticeAgeMs ?? 9e9) < 600 && ((await now(surgeon)).flags & 2) === 0, 60_000);
+  await arm(bedside, surgeon);
+  await engage(surgeon);
+  assert.ok((await drag(surgeon, site)) > 1, "after the kit came back two people arm it, and the surgeon goes on");
+}
+
+async function withoutTheWorld(site, bedside, surgeon) {
+  kill(site, "world");
+  await until("the page says that it does not move", async () => (await now(surgeon)).look === "stopped" || (await now(surgeon)).look === "holding", 10_000);
+  console.log("camera and arm dead:", await says(surgeon));
+  await picture(surgeon, "kills-world");
+  await surgeon.keyboard.up("Space");
+  await until("the picture is back", async () => (await now(surgeon)).pictureAgeMs < 300, 60_000);
+  await press(bedside, "Sign clearing");
+  await press(surgeon, "Sign clearing");
+  await until("the stop is cleared", async () => (await now(surgeon)).look !== "stopped");
+}
+
+async function withoutTheTab(site, surgeon) {
+  await surgeon.context().close();
+  await stands(site, "the surgeon's tab was closed");
+}
+
+const browser = await chromiumForTests();
+const site = await up(4);
+let pages = [];
+try {
+  const field = await open(browser, site.field, { width: 390, height: 844 });
+  const bedside = await open(browser, site.bedside, { width: 390, height: 844 });
+  const surgeon = await open(browser, withTest(site.operate));
+  pages = [field, bedside, surgeon];
+  await deliver(field);
+  await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
+  await arm(bedside, surgeon);
+  await engage(surgeon);
+  assert.ok((await drag(surgeon, site)) > 1, "the tool follows");
+  await withoutTheCloud(site, surgeon);
+  await withoutTheEdge(site, surgeon);
+  await withoutTheKit(site, bedside, surgeon);
+  await withoutTheWorld(site, bedside, surgeon);
+  await withoutTheTab(site, surgeon);
+  console.log("every part died once");
+} catch (error) {
+  for (const [number, page] of pages.entries()) await picture(page, `kills-failed-${number}`).catch(() => {});
+  throw error;
+} finally {
+  await browser.close();
+  await site.end();
+}

@@ -107,9 +107,11 @@ fn device(folder: &Path) -> DeviceKey {
 }
 
 fn start_arm(folder: &Path, listen: SocketAddr, kit: SocketAddr) -> Part {
-    let key = folder.join("cable.key");
-    let arguments = ["world", "--listen", &listen.to_string(), "--kit", &kit.to_string(), "--cable-key"];
-    Part::start("farhand", &[&arguments[..], &[key.to_str().unwrap()]].concat()).unwrap()
+    let config = folder.join("world.toml");
+    let text =
+        format!("seed = 1\n[arm]\nlisten = \"{listen}\"\nkit = \"{kit}\"\ncable_key = \"cable.key\"\n");
+    fs::write(&config, text).unwrap();
+    Part::start("farhand", &["world", "--config", config.to_str().unwrap()]).unwrap()
 }
 
 fn start_kit(folder: &Path) -> Part {

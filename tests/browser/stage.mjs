@@ -42,9 +42,9 @@ export async function until(what, probe, ms = 60_000) {
 }
 
 /** Everything, started as a newcomer would. */
-export async function up(seed) {
+export async function up(seed, { stamp = true, options = [] } = {}) {
   const data = mkdtempSync(join(tmpdir(), "farhand-"));
-  const args = ["up", "--json", "--stamp", "--listen", "127.0.0.1:0", "--speedup", "50", "--seed", `${seed}`, "--data", data];
+  const args = ["up", "--json", ...(stamp ? ["--stamp"] : []), "--listen", "127.0.0.1:0", "--speedup", "50", "--seed", `${seed}`, "--data", data, ...options];
   const child = spawn(join(BIN, "farhand"), args, { cwd: ROOT, stdio: ["pipe", "pipe", "inherit"] });
   const died = new Promise((_, reject) => child.once("exit", (code) => reject(new Error(`farhand up ended with ${code}`))));
   died.catch(() => {});

@@ -91,6 +91,18 @@ pub struct VideoConfig {
     /// Draw each picture's capture tick into it. For tests: it covers a corner.
     #[serde(default)]
     pub stamp: bool,
+    /// For tests: some time after the capture began, every picture is held back between capture and encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_delay: Option<TestDelay>,
+}
+
+/// A delay that sets in while consoles are watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestDelay {
+    /// At most 500.
+    pub ms: u32,
+    pub after_s: u32,
 }
 
 /// Why a configuration is not used.
@@ -151,6 +163,7 @@ impl VideoConfig {
             encoder_threads: threads(),
             size_max: None,
             stamp: false,
+            test_delay: None,
         }
     }
 

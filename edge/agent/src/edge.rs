@@ -252,7 +252,9 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
 
 fn film(config: &Config, source: Source, desk: Arc<Desk>, ended: watch::Sender<bool>) -> Film {
     let settings = Settings { epoch: desk.clock.epoch, ..config.video.settings() };
-    Film::new(desk, source, settings, config.video.on_arming, ended)
+    let mut film = Film::new(desk, source, settings, config.video.on_arming, ended);
+    film.test_delay = config.video.test_delay;
+    film
 }
 
 fn trust(config: &Config) -> Result<TrustRoot, RunError> {

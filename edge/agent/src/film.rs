@@ -12,6 +12,7 @@ use rtc::rtp::{codec::h264::H264Payloader, packetizer::Payloader};
 use tokio::sync::watch;
 
 use crate::{
+    TestDelay,
     desk::{Desk, Picture},
     relay::Input,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Film {
     pub(crate) on_arming: bool,
     /// A recording has been played to its end.
     pub(crate) ended: watch::Sender<bool>,
+    /// For tests.
+    pub(crate) test_delay: Option<TestDelay>,
     next_frame: u64,
     payloader: H264Payloader,
 }
@@ -55,7 +58,16 @@ impl Film {
         on_arming: bool,
         ended: watch::Sender<bool>,
     ) -> Self {
-        Self { desk, source, settings, on_arming, ended, next_frame: 1, payloader: H264Payloader::default() }
+        Self {
+            desk,
+            source,
+            settings,
+            on_arming,
+            ended,
+            test_delay: None,
+            next_frame: 1,
+            payloader: H264Payloader::default(),
+        }
     }
 
     /// **Captures until the recording is played or the session over; a live source that breaks is started again and again.**
@@ -103,6 +115,9 @@ impl Film {
     async fn show(&mut self, capture: Option<&Capture>, mut outputs: Outputs) -> End {
         let mut keys = KeyFrames::default();
         let desk = self.desk.clone();
+        let mut delay = self.test_delay;
+        let begins =
+            tokio::time::Instant::now() + Duration::from_secs(delay.map_or(0, |delay| delay.after_s.into()));
         loop {
             let due = keys.due(Instant::now());
             tokio::select! {
@@ -120,6 +135,11 @@ impl Film {
                     Some(Output::Event(Event::Stopped(error))) => return self.broke(&error.to_string()),
                     None => return self.broke("the capture has ended"),
                 },
+                () = tokio::time::sleep_until(begins), if delay.is_some() => {
+                    let ms = delay.take().map_or(0, |delay| delay.ms);
+                    tracing::warn!(ms, "a test delays the pictures from now on");
+                    capture.iter().for_each(|capture| capture.set_test_delay_ms(ms));
+                }
                 () = desk.signs.key_frame_wanted.notified() => keys.want(),
                 () = wait(due) => {
                     keys.given(Instant::now());

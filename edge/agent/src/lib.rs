@@ -23,7 +23,7 @@ pub mod relay;
 mod rtc_setup;
 mod signal;
 
-pub use config::{Config, ConfigError, Far, LedgerConfig, SoftwareConfig, VideoConfig};
+pub use config::{Config, ConfigError, Far, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use record::{Archive, ArchiveError, OpenRecord, Record};
 pub use signal::{BadSdp, BadSignal, Signal};

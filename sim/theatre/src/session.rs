@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use farhand_agent::{Config as EdgeConfig, Far, LedgerConfig, SoftwareConfig, VideoConfig};
+use farhand_agent::{Config as EdgeConfig, Far, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
 use farhand_kit::{ArmCable, Config as KitConfig};
 use farhand_ledger::Hash;
 use farhand_link::{DeviceId, DeviceKey, DeviceRole};
@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) video_once: bool,
     /// Each picture carries its capture tick.
     pub(crate) stamp: bool,
+    /// For tests.
+    pub(crate) test_delay: Option<TestDelay>,
 }
 
 /// A session that is about to begin.
@@ -251,6 +253,7 @@ impl Session {
                 on_arming: plan.video_once,
                 every_frame: plan.video_once,
                 stamp: plan.stamp,
+                test_delay: plan.test_delay,
                 paced: true,
                 bitrate_kbit_s: 4_000,
                 key_interval_frames: 120,

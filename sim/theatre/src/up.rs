@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use farhand_agent::TestDelay;
 use farhand_wire::Role;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -25,6 +26,8 @@ use crate::{
     usage,
 };
 
+/// By then the clocks have met.
+const TEST_DELAY_AFTER_S: u32 = 10;
 /// The cloud must answer within this.
 const ANSWER: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
@@ -59,6 +62,9 @@ pub(crate) struct Arguments {
     /// Draw each picture's capture time into its corner, for tests of glass-to-glass.
     #[arg(long)]
     stamp: bool,
+    /// Hold every picture back by this much, from ten seconds after the camera began, for tests of glass-to-glass.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=500))]
+    test_delay_ms: Option<u32>,
     /// Print one JSON object instead of words: links, folders, processes.
     #[arg(long)]
     json: bool,
@@ -140,6 +146,7 @@ impl Arguments {
             video: self.video.clone(),
             video_once: false,
             stamp: self.stamp,
+            test_delay: self.test_delay_ms.map(|ms| TestDelay { ms, after_s: TEST_DELAY_AFTER_S }),
         })
     }
 }

@@ -6,6 +6,7 @@ import { type Bytes } from "../wire/bytes";
 import { Untrusted } from "../trust/untrusted";
 import { Malformed } from "../wire/malformed";
 import { type VerifiedOpening } from "../trust/opening";
+import { claim } from "./api";
 import { Backoff } from "./backoff";
 import { Peer, type Lane } from "./peer";
 import { type Identity } from "./rolelink";
@@ -84,8 +85,14 @@ export class Connector {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
       this.events.state(this.#open ? { is: "connected", cloud: false } : { is: "cloud-unreachable" });
-      setTimeout(() => this.#signal(), this.#socketBackoff.nextMs(Math.random()));
+      setTimeout(() => void this.#again(), this.#socketBackoff.nextMs(Math.random()));
     };
+  }
+
+  /** A server that was started again knows nobody: the same session key claims its link once more. */
+  async #again(): Promise<void> {
+    await claim(this.identity).catch(() => undefined); // unreachable, as the socket will say
+    this.#signal();
   }
 
   #hello(): void {

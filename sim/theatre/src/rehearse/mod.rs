@@ -158,6 +158,7 @@ impl Arguments {
             video: self.video.clone(),
             video_once: self.video.is_some(),
             stamp: false,
+            test_delay: None,
         }
     }
 }

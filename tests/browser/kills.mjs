@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { arm, chromiumForTests, deliver, engage, now, open, picture, press, stands, truth, until, up, withTest } from "./stage.mjs";
+import { arm, chromiumForTests, deliver, engage, now, open, picture, stands, truth, until, up, withTest } from "./stage.mjs";
 
 /** The part's process now: a child of the program that was started, by its name on the command line. */
 function kill(site, part) {
@@ -69,15 +69,23 @@ async function withoutTheKit(site, bedside, surgeon) {
 }
 
 async function withoutTheWorld(site, bedside, surgeon) {
+  const { frames } = truth(site);
   kill(site, "world");
   await until("the page says that it does not move", async () => (await now(surgeon)).look === "stopped" || (await now(surgeon)).look === "holding", 10_000);
   console.log("camera and arm dead:", await says(surgeon));
   await picture(surgeon, "kills-world");
   await surgeon.keyboard.up("Space");
+  await until("the world is back", () => truth(site).frames < frames, 60_000);
   await until("the picture is back", async () => (await now(surgeon)).pictureAgeMs < 300, 60_000);
-  await press(bedside, "Sign clearing");
-  await press(surgeon, "Sign clearing");
-  await until("the stop is cleared", async () => (await now(surgeon)).look !== "stopped");
+  // Who signs before the arm is there again is told so, and signs once more.
+  const signed = async () => {
+    for (const page of [bedside, surgeon]) {
+      await page.getByRole("button", { name: "Sign clearing", exact: true }).click({ timeout: 500 }).catch(() => {});
+    }
+    await sleep(1_000);
+    return (await now(surgeon)).look !== "stopped";
+  };
+  await until("the stop is cleared", signed);
 }
 
 async function withoutTheTab(site, surgeon) {

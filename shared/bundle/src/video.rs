@@ -4,15 +4,15 @@
 //! what is dropped before sending: delimiters, filler, zero bytes behind a NAL unit. So a bundle holds each NAL unit
 //! that was sent, in order, each behind the start code `00 00 00 01`, and nothing else.
 
+use farhand_ledger::picture::{is_sent, nal_units};
+
 /// Before each NAL unit.
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
-const DELIMITER: u8 = 9;
-const FILLER: u8 = 12;
 
 /// The access unit in its one form. Takes any Annex B form, its own too.
 pub(crate) fn one_form(annex_b: &[u8]) -> Vec<u8> {
     let mut unit = Vec::with_capacity(annex_b.len() + 16);
-    for nal in nal_units(annex_b).filter(|nal| !matches!(nal[0] & 0x1f, DELIMITER | FILLER)) {
+    for nal in nal_units(annex_b).filter(|nal| is_sent(nal)) {
         unit.extend(START_CODE);
         unit.extend(nal);
     }
@@ -25,29 +25,11 @@ pub(crate) fn is_one_form(unit: &[u8]) -> bool {
     for nal in nal_units(unit) {
         let after = rest.strip_prefix(&START_CODE).and_then(|rest| rest.strip_prefix(nal));
         match after {
-            Some(after) if !matches!(nal[0] & 0x1f, DELIMITER | FILLER) => rest = after,
+            Some(after) if is_sent(nal) => rest = after,
             _ => return false,
         }
     }
     rest.is_empty()
-}
-
-/// The NAL units between start codes, none of them empty, without the zero bytes that may follow one.
-fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = after_start_code(annex_b);
-    std::iter::from_fn(move || {
-        let bytes = rest?;
-        let end = bytes.windows(3).position(|three| three == [0, 0, 1] || three == [0, 0, 0]);
-        rest = end.and_then(|end| after_start_code(&bytes[end..]));
-        Some(&bytes[..end.unwrap_or(bytes.len())])
-    })
-    .map(|nal| &nal[..nal.len() - nal.iter().rev().take_while(|byte| **byte == 0).count()])
-    .filter(|nal| !nal.is_empty())
-}
-
-fn after_start_code(bytes: &[u8]) -> Option<&[u8]> {
-    let at = bytes.windows(3).position(|three| three == [0, 0, 1])?;
-    Some(&bytes[at + 3..])
 }
 
 #[cfg(test)]

@@ -22,10 +22,9 @@ pub struct PictureHashes {
 #[must_use]
 pub fn hashes(annex_b: &[u8]) -> PictureHashes {
     let (mut whole, mut picture) = (Sha256::new(), Sha256::new());
-    for nal in nal_units(annex_b) {
+    for nal in nal_units(annex_b).filter(|nal| is_sent(nal)) {
         let length = (nal.len() as u32).to_be_bytes();
         let covers: &mut [&mut Sha256] = match nal[0] & 0x1f {
-            DELIMITER | FILLER => &mut [],
             1..=5 => &mut [&mut whole, &mut picture],
             _ => &mut [&mut whole],
         };
@@ -37,8 +36,14 @@ pub fn hashes(annex_b: &[u8]) -> PictureHashes {
     PictureHashes { au_hash: Hash(whole.finalize().into()), picture_hash: Hash(picture.finalize().into()) }
 }
 
+/// Whether a NAL unit is sent, and so hashed and kept: all but delimiters and filler.
+#[must_use]
+pub fn is_sent(nal: &[u8]) -> bool {
+    nal.first().is_some_and(|first| !matches!(first & 0x1f, DELIMITER | FILLER))
+}
+
 /// The NAL units between start codes, none of them empty, without the zero bytes that may follow one.
-fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(annex_b);
     std::iter::from_fn(move || {
         let bytes = rest?;

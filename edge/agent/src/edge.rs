@@ -122,7 +122,7 @@ impl Running {
         self.desk.signs.armed.subscribe()
     }
 
-    /// Whether a recording was played to its end.
+    /// Whether a recording has come to its end, or broken before it.
     #[must_use]
     pub fn video_ended(&self) -> watch::Receiver<bool> {
         self.video_ended.clone()

@@ -27,6 +27,11 @@ const RETRY_MAX: Duration = Duration::from_secs(4);
 /// Where no picture may be lost, a console that takes none for this long loses them after all.
 const TAKE: Duration = Duration::from_secs(5);
 
+/// The picture, as switch entries name it.
+pub const VIDEO: &str = "video";
+/// Why a recording's picture is off when all of it has been shown.
+pub const PLAYED: &str = "played to its end";
+
 /// What is captured, and when.
 #[derive(Debug)]
 pub(crate) struct Film {
@@ -35,7 +40,7 @@ pub(crate) struct Film {
     pub(crate) settings: Settings,
     /// Only from arming on, or as soon as a surgeon looks.
     pub(crate) on_arming: bool,
-    /// A recording has been played to its end.
+    /// A recording has come to its end, or broken before it.
     pub(crate) ended: watch::Sender<bool>,
     /// For tests.
     pub(crate) test_delay: Option<TestDelay>,
@@ -86,6 +91,11 @@ impl Film {
                     return;
                 }
                 End::SessionOver => return,
+                // Played again from its beginning, it would break in the same place.
+                End::Broke if self.source.plays_once() => {
+                    self.ended.send_replace(true);
+                    return;
+                }
                 End::Broke => tokio::time::sleep(pause).await,
             }
             pause = (2 * pause).min(RETRY_MAX);
@@ -129,7 +139,7 @@ impl Film {
                     Some(Output::Event(Event::Stalled { ms })) => self.switched(false, format!("silent for {ms} ms")),
                     Some(Output::Event(Event::Resumed)) => self.switched(true, "back".into()),
                     Some(Output::Event(Event::EndOfStream)) => {
-                        self.switched(false, "played to its end".into());
+                        self.switched(false, PLAYED.into());
                         return End::Played;
                     }
                     Some(Output::Event(Event::Stopped(error))) => return self.broke(&error.to_string()),
@@ -182,7 +192,7 @@ impl Film {
     }
 
     fn switched(&self, on: bool, reason: String) {
-        self.desk.handle(Input::Switched { what: "video", on, reason });
+        self.desk.handle(Input::Switched { what: VIDEO, on, reason });
     }
 }
 

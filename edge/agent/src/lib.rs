@@ -25,5 +25,6 @@ mod signal;
 
 pub use config::{Config, ConfigError, Far, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
 pub use edge::{Ending, RunError, Running, run, run_with};
+pub use film::{PLAYED, VIDEO};
 pub use record::{Archive, ArchiveError, OpenRecord, Record};
 pub use signal::{BadSdp, BadSignal, Signal};

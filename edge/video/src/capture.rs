@@ -51,6 +51,18 @@ impl Capture {
         Ok((capture, outputs))
     }
 
+    /// Would a recording give a picture? Found out without encoding any. A live source is left alone: it may be there later,
+    /// and some let only one in.
+    ///
+    /// # Errors
+    /// As [`Capture::start`], for recordings.
+    pub fn check_recording(source: &Source) -> Result<(), VideoError> {
+        if source.is_live() {
+            return Ok(());
+        }
+        Self::start(source, &Settings::default()).map(|_| ())
+    }
+
     fn build(
         source: &Source,
         settings: &Settings,

@@ -266,6 +266,11 @@ impl Source {
     pub fn is_live(&self) -> bool {
         !matches!(self, Self::File { .. })
     }
+
+    /// A recording that is shown once: its end is the end.
+    pub fn plays_once(&self) -> bool {
+        matches!(self, Self::File { looped: false, .. })
+    }
 }
 
 #[cfg(test)]

@@ -371,6 +371,14 @@ fn make(folder: &Path) -> anyhow::Result<&Path> {
     Ok(folder)
 }
 
+/// Before anything is started: a recording that can't be played is told at once.
+pub(crate) async fn check_video(video: Option<&str>) -> anyhow::Result<()> {
+    let Some(video) = video else { return Ok(()) };
+    let source: farhand_video::Source = video.parse()?;
+    tokio::task::spawn_blocking(move || farhand_video::Capture::check_recording(&source)).await??;
+    Ok(())
+}
+
 /// The console's name for a role's page.
 pub(crate) fn page(role: Role) -> &'static str {
     match role {

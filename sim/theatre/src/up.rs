@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     desk::Desk,
-    session::{Plan, Session},
+    session::{Plan, Session, check_video},
     site::{self, Site},
     stage::Stage,
     usage,
@@ -82,6 +82,7 @@ async fn up(arguments: &Arguments) -> anyhow::Result<()> {
             arguments.console.display()
         );
     }
+    check_video(arguments.video.as_deref()).await?;
     let began = Instant::now();
     let progress = Steps::new(arguments.json);
     progress.step("keys and ledger");

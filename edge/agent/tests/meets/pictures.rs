@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use farhand_agent::VideoConfig;
+use farhand_agent::{VIDEO, VideoConfig};
 use farhand_ledger::What;
 use farhand_wire::{FrameId, FrameMark, FrameRecord, Kind};
 use gstreamer as gst;
@@ -17,13 +17,13 @@ fn test_picture() -> VideoConfig {
     VideoConfig { key_interval_frames: 15, ..VideoConfig::new("test?width=320&height=240&fps=30") }
 }
 
-/// A recording of so many frames, 320x240, 30 a second.
-fn clip(folder: &Path, frames: u32) -> PathBuf {
+/// A recording of so many frames, 320x240, 30 a second, as GStreamer's muxer of that name writes it.
+fn clip(folder: &Path, frames: u32, muxer: &str) -> PathBuf {
     gst::init().unwrap();
-    let path = folder.join("clip.mp4");
+    let path = folder.join("clip");
     let pipeline = gst::parse::launch(&format!(
         "videotestsrc num-buffers={frames} pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! \
-         x264enc speed-preset=ultrafast key-int-max=30 ! mp4mux ! filesink location={}",
+         x264enc speed-preset=ultrafast key-int-max=30 ! {muxer} ! filesink location={}",
         path.display()
     ))
     .unwrap();
@@ -116,7 +116,7 @@ async fn a_request_brings_a_key_frame() {
 async fn a_recording_starts_on_arming_and_loses_no_frame() {
     const FRAMES: u32 = 45;
     let folder = tempfile::tempdir().unwrap();
-    let source = clip(folder.path(), FRAMES).display().to_string();
+    let source = clip(folder.path(), FRAMES, "mp4mux").display().to_string();
     let stage =
         Stage::set(VideoConfig { on_arming: true, every_frame: true, ..VideoConfig::new(source) }).await;
     let link = stage.kit.accept().await;
@@ -135,4 +135,18 @@ async fn a_recording_starts_on_arming_and_loses_no_frame() {
     stage.on_record("the last frame", is_last).await;
     let frames = stage.entries().iter().filter(|entry| matches!(entry.what, What::Frame(_))).count();
     assert_eq!(frames, FRAMES as usize);
+}
+
+/// Goal: a recording that breaks half way is not shown from its beginning again: its end is told, with the reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_breaks_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), 90, "matroskamux");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let stage = Stage::set(VideoConfig::new(path.display().to_string())).await;
+    let _peer = stage.peer("operate").await.unwrap();
+    soon("the end", stage.edge.video_ended().wait_for(|ended| *ended)).await.unwrap();
+    let is_told = |what: &What| matches!(what, What::Switch { what, on: false, reason } if what == VIDEO && reason.contains("cut off"));
+    stage.on_record("why it is over", is_told).await;
 }

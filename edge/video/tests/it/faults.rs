@@ -35,12 +35,15 @@ fn what_is_no_video_file_is_refused_with_its_reason() {
 fn a_cut_recording_is_refused_before_it_plays() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let whole = std::fs::read(clip(at, "mp4")).unwrap();
+    let path = clip(at, "mp4");
+    assert_eq!(Capture::check_recording(&file(&path)), Ok(()));
+    let whole = std::fs::read(path).unwrap();
     for kept in [whole.len() - 1, whole.len() / 2, 100, 9] {
         let error = refused(&written(at, "cut.mp4", &whole[..kept]));
         let is_named = matches!(error, VideoError::Truncated { file_bytes, .. } if file_bytes == kept as u64)
             || matches!(error, VideoError::NoIndex { .. });
         assert!(is_named, "{kept} bytes: {error:?}");
+        assert_eq!(Capture::check_recording(&file(&at.join("cut.mp4"))), Err(error));
     }
 }
 

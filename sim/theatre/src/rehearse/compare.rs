@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, fs::File, path::Path};
 
 use anyhow::Context as _;
+use farhand_agent::{PLAYED, VIDEO};
 use farhand_bundle::Reader;
-use farhand_ledger::{Entry, FrameEntry, KitSegment, Outcome, Segment as _, What, verify::Leaf};
-use farhand_wire::{FrameId, KitTick, LeaseToken, Sequence};
+use farhand_ledger::{Entry, KitSegment, Outcome, Segment as _, What, verify::Leaf};
+use farhand_wire::{KitTick, LeaseToken, Sequence};
 
 use super::surgeon::Seen;
 
@@ -17,6 +18,8 @@ pub(crate) struct Compared {
     pub(super) logged: usize,
     /// Received, recorded and logged with the same hashes.
     pub(super) equal: usize,
+    /// Why the picture was last switched off, if not because it had been played.
+    pub(super) video_broke: Option<String>,
 }
 
 impl Compared {
@@ -27,24 +30,24 @@ impl Compared {
 
 /// Holds every picture against the log.
 pub(super) fn with_log(bundle: &Path, seen: &Seen) -> anyhow::Result<Compared> {
-    let logged = frames(bundle).with_context(|| format!("{} can't be read", bundle.display()))?;
+    let (mut logged, mut video_broke) = (BTreeMap::new(), None);
+    let read = each_entry(bundle, |what| match what {
+        What::Frame(entry) => {
+            logged.insert(entry.frame, entry);
+        }
+        What::Switch { what, on, reason } if what == VIDEO => {
+            video_broke = (!on && reason != PLAYED).then_some(reason);
+        }
+        _ => {}
+    });
+    read.with_context(|| format!("{} can't be read", bundle.display()))?;
     let equal = seen.pictures.iter().filter(|(frame, (au, picture))| {
         let entry = logged.get(frame);
         let record = seen.records.get(frame);
         entry.is_some_and(|entry| entry.au_hash == *au && entry.picture_hash == *picture)
             && record.is_some_and(|record| record.au_hash == au.0 && record.picture_hash == picture.0)
     });
-    Ok(Compared { received: seen.pictures.len(), equal: equal.count(), logged: logged.len() })
-}
-
-fn frames(bundle: &Path) -> anyhow::Result<BTreeMap<FrameId, FrameEntry>> {
-    let mut frames = BTreeMap::new();
-    each_entry(bundle, |what| {
-        if let What::Frame(entry) = what {
-            frames.insert(entry.frame, entry);
-        }
-    })?;
-    Ok(frames)
+    Ok(Compared { received: seen.pictures.len(), equal: equal.count(), logged: logged.len(), video_broke })
 }
 
 /// When the kit took each command in, by its own signed word.

@@ -25,7 +25,7 @@ use serde_json::json;
 
 use crate::{
     desk::Desk,
-    session::{Plan, Session},
+    session::{Plan, Session, check_video},
     site::{self, LOOPBACK, Site},
     stage::Stage,
     up::{Steps, answers, logs, sealed},
@@ -82,9 +82,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let began = Instant::now();
-    if let Some(video) = &arguments.video {
-        check_video(video)?;
-    }
+    check_video(arguments.video.as_deref()).await?;
     let temporary = tempfile::tempdir().context("no temporary folder")?;
     let data = arguments.data.clone().unwrap_or_else(|| temporary.path().to_owned());
     let steps = Steps::new(arguments.json);
@@ -163,19 +161,6 @@ impl Arguments {
     }
 }
 
-/// Before anything is started: what can't be read is told at once.
-fn check_video(text: &str) -> anyhow::Result<()> {
-    let source: farhand_video::Source = text.parse()?;
-    if let farhand_video::Source::File { path, .. } = &source {
-        let read = fs::File::open(path).and_then(|file| file.metadata());
-        let metadata = read.with_context(|| format!("the video {} can't be read", path.display()))?;
-        if !metadata.is_file() || metadata.len() == 0 {
-            bail!("the video {} holds nothing", path.display());
-        }
-    }
-    Ok(())
-}
-
 /// Where the bundle was wanted, with the genesis beside it.
 fn keep(arguments: &Arguments, site: &Site, session: &Session, sealed: &Path) -> anyhow::Result<PathBuf> {
     let out = match &arguments.out {
@@ -235,6 +220,9 @@ impl Outcome {
     fn check(&self) -> anyhow::Result<()> {
         if !self.surgeon.grasped {
             bail!("the bead was not grasped");
+        }
+        if let Some(why) = &self.compared.video_broke {
+            bail!("{why}");
         }
         if !self.compared.all_equal() {
             bail!(

@@ -21,6 +21,7 @@ mod log;
 mod manifest;
 pub mod merkle;
 mod opening;
+mod people;
 pub mod picture;
 mod proof;
 mod segment;
@@ -41,6 +42,7 @@ pub use log::{
 };
 pub use manifest::{Binding, Manifest, Software};
 pub use opening::{OpeningEvidence, VerifiedOpening, verify_opening};
+pub use people::{NotTheirs, People};
 pub use proof::{BadCommit, CommitProof, Committed, HEADERS_MAX, ProofError, Proven, TransactionProof};
 pub use segment::{
     BadLink, Chain, DisplayReport, KitSegment, KitVerdict, Link, Outcome, SEGMENT_ITEMS_MAX, Segment, Sent,

@@ -9,13 +9,12 @@ mod chains;
 mod commands;
 mod frames;
 mod log;
-mod people;
 mod refused;
 
 use farhand_ledger::{
     BadLog, BadTransaction, Cbor, Checkpoint, Closing, DisplayReport, Entry, FrameEntry, Gap, Hash,
-    KitSegment, Numbered, OpeningEvidence, REASON_BYTES_MAX, Segment, SurgeonSegment, TrustRoot, Utc, What,
-    verify_opening,
+    KitSegment, Numbered, OpeningEvidence, People, REASON_BYTES_MAX, Segment, SurgeonSegment, TrustRoot, Utc,
+    What, verify_opening,
 };
 use farhand_wire::{
     Command, EdgeTick, FrameId, KitBootId, KitState, LeaseToken, PublicKey, Said, SessionId, Signed,
@@ -23,7 +22,7 @@ use farhand_wire::{
 };
 
 pub(crate) use self::refused::Refused;
-use self::{chains::Chains, commands::Commands, frames::Frames, log::Log, people::People};
+use self::{chains::Chains, commands::Commands, frames::Frames, log::Log};
 use crate::{queue::Lost, recorded::Passed};
 
 /// Between clock leaves, µs of the edge box's clock.

@@ -1,6 +1,6 @@
 //! Why something does not become a leaf: with it, the log would not hold.
 
-use farhand_ledger::{BadTransaction, Malformed, ProofError};
+use farhand_ledger::{BadTransaction, Malformed, NotTheirs, ProofError};
 use farhand_wire::{BadSignature, LeaseToken, PublicKey, Sequence, SessionId};
 use thiserror::Error;
 
@@ -28,6 +28,8 @@ pub(crate) enum Refused {
     Leaf(#[from] Malformed),
     #[error("{what} by {seen}, who may not say so")]
     Author { what: &'static str, seen: PublicKey },
+    #[error(transparent)]
+    Statement(#[from] NotTheirs),
     #[error("a command under token {token}, which the kit did not grant to anybody")]
     NoLease { token: LeaseToken },
     #[error("command {sequence} under token {token} is on record already, or came far too late")]

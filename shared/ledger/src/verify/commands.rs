@@ -7,11 +7,8 @@ use std::collections::BTreeMap;
 
 use farhand_wire::{Command, FrameId, KitBootId, KitTick, LeaseToken, MAC_BYTES, PublicKey, Sequence};
 
-use super::{
-    finding::{Findings, Problem},
-    people::People,
-};
-use crate::{Hash, KitSegment, KitVerdict, Outcome, SurgeonSegment};
+use super::finding::{Findings, Problem};
+use crate::{Hash, KitSegment, KitVerdict, Outcome, People, SurgeonSegment};
 
 /// Commands in flight between the three: a minute at 250 a second.
 const SLOTS_MAX: usize = 16_384;

@@ -4,8 +4,8 @@ use farhand_wire::{BadSignature, EdgeTick, FrameId, LeaseToken, PublicKey, Seque
 use thiserror::Error;
 
 use crate::{
-    BadLink, BadTransaction, BadTrust, CheckpointError, Closing, Hash, KitVerdict, Malformed, Numbered,
-    ProofError,
+    BadLink, BadTransaction, BadTrust, CheckpointError, Closing, Hash, KitVerdict, Malformed, NotTheirs,
+    Numbered, ProofError,
 };
 
 /// No report lists more; the rest is counted.
@@ -105,6 +105,8 @@ pub enum Problem {
     Author { what: &'static str, seen: PublicKey },
     #[error("{what} is of session {seen}, expected {expected}")]
     Session { what: &'static str, seen: SessionId, expected: SessionId },
+    #[error("more {what} than any session has")]
+    TooMany { what: &'static str },
     #[error("{what}: {error}")]
     Chain { what: &'static str, error: BadLink },
     #[error("a committed transaction: {0}")]
@@ -173,6 +175,17 @@ impl Problem {
             | Problem::NeverSent { .. }
             | Problem::FrameNumber { .. } => Severity::Absence,
             _ => Severity::Violation,
+        }
+    }
+}
+
+impl From<NotTheirs> for Problem {
+    fn from(why: NotTheirs) -> Self {
+        match why {
+            NotTheirs::Session { seen, expected } => Self::Session { what: "statement", seen, expected },
+            NotTheirs::Author { what, seen } => Self::Author { what, seen },
+            NotTheirs::TwoHolders { token, seen, expected } => Self::TwoHolders { token, seen, expected },
+            NotTheirs::TooMany { what } => Self::TooMany { what },
         }
     }
 }

@@ -13,18 +13,16 @@ mod anchors;
 mod commands;
 mod finding;
 mod frames;
-mod people;
 
 use std::collections::BTreeMap;
 
-use farhand_wire::{EdgeTick, KitBootId, KitState, LeaseToken, PublicKey, SessionId};
+use farhand_wire::{EdgeTick, KitBootId, KitState, LeaseToken, PublicKey, SessionId, Statement};
 
 use self::{
     anchors::{Anchors, Whole, check_seal},
     commands::Commands,
     finding::Findings,
     frames::Frames,
-    people::People,
 };
 pub use self::{
     commands::CommandCounts,
@@ -32,8 +30,8 @@ pub use self::{
 };
 use crate::{
     Cbor, Chain, Closing, DisplayReport, Entry, Gap, Hash, KitSegment, Link, Manifest, Numbered,
-    OpeningEvidence, Sealing, Segment, SurgeonSegment, TransactionProof, TrustRoot, Utc, VerifiedOpening,
-    What,
+    OpeningEvidence, People, Sealing, Segment, SurgeonSegment, TransactionProof, TrustRoot, Utc,
+    VerifiedOpening, What,
     merkle::{self, Tree},
     verify_opening,
 };
@@ -295,9 +293,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
             What::DisplayReport { signed } => self.take_display_report(leaf, signed),
             What::Statement { signed } => {
                 self.counts.statements += 1;
-                if let Some(people) = &mut self.people {
-                    people.hear(leaf, signed, &mut self.findings);
-                }
+                self.take_statement(leaf, signed);
             }
             What::KitState { sealed } => self.take_kit_state(leaf, sealed),
             What::Proof { proof } => self.take_proof(leaf, proof),
@@ -331,6 +327,17 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
             }
             Ok(_) => {}
             Err(error) => self.findings.add(leaf, Problem::Opening(error)),
+        }
+    }
+
+    fn take_statement(&mut self, leaf: u64, signed: &[u8]) {
+        let Some(people) = &mut self.people else { return };
+        match Statement::open(signed) {
+            Ok((author, statement)) => match people.may_say(author, &statement) {
+                Ok(()) => people.learn(author, &statement.said),
+                Err(error) => self.findings.add(leaf, error.into()),
+            },
+            Err(error) => self.findings.add(leaf, Problem::Signature { what: "statement", error }),
         }
     }
 
@@ -408,7 +415,10 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
             .and_then(|p| p.check(trust).map(|proven| (p, proven)));
         match proven {
             Ok((proof, proven)) if matches!(proven.transaction.event, crate::Event::RosterAdded(_)) => {
-                people.join(leaf, &proof, trust, &mut self.findings);
+                match people.opening().clone().with_addition(&proof, trust) {
+                    Ok(opening) => people.add(opening),
+                    Err(error) => self.findings.add(leaf, Problem::Transaction(error)),
+                }
             }
             Ok(_) => {}
             Err(error) => self.findings.add(leaf, Problem::Transaction(error)),

@@ -33,13 +33,15 @@ async function drag(page, site) {
   return Math.hypot(...truth(site).tip_mm.map((mm, axis) => mm - before[axis]));
 }
 
-async function withoutTheCloud(site, surgeon) {
+async function withoutTheCloud(site, surgeon, others) {
   kill(site, "cloud");
   const offline = surgeon.getByText("cloud is offline", { exact: false });
   await offline.first().waitFor({ timeout: 10_000 });
+  for (const page of others) await page.locator(".refusal").first().waitFor({ timeout: 10_000 });
   assert.ok((await drag(surgeon, site)) > 1, "without the cloud the operation goes on");
   await picture(surgeon, "kills-cloud");
   await offline.first().waitFor({ state: "detached", timeout: 30_000 });
+  for (const page of others) await page.locator(".refusal").first().waitFor({ state: "detached", timeout: 30_000 });
 }
 
 async function withoutTheEdge(site, surgeon) {
@@ -100,13 +102,14 @@ try {
   const field = await open(browser, site.field, { width: 390, height: 844 });
   const bedside = await open(browser, site.bedside, { width: 390, height: 844 });
   const surgeon = await open(browser, withTest(site.operate));
-  pages = [field, bedside, surgeon];
+  const audit = await open(browser, site.audit);
+  pages = [field, bedside, surgeon, audit];
   await deliver(field);
   await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
   await arm(bedside, surgeon);
   await engage(surgeon);
   assert.ok((await drag(surgeon, site)) > 1, "the tool follows");
-  await withoutTheCloud(site, surgeon);
+  await withoutTheCloud(site, surgeon, [field, audit]);
   await withoutTheEdge(site, surgeon);
   await withoutTheKit(site, bedside, surgeon);
   await withoutTheWorld(site, bedside, surgeon);

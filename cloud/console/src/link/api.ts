@@ -57,6 +57,11 @@ export async function claim(identity: Identity): Promise<Claimed> {
   return { role: text(answer, "role"), pseudonym: text(answer, "pseudonym") };
 }
 
+/** A server that was started again knows nobody: the same session key claims its link once more. */
+export async function claimAgain(identity: Identity): Promise<void> {
+  await claim(identity).catch(() => undefined); // what is asked for next says why not
+}
+
 export async function session(identity: Identity): Promise<SessionAnswer> {
   const answer = await call(`/api/session?link=${identity.link}`);
   return {

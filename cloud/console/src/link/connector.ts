@@ -6,7 +6,7 @@ import { type Bytes } from "../wire/bytes";
 import { Untrusted } from "../trust/untrusted";
 import { Malformed } from "../wire/malformed";
 import { type VerifiedOpening } from "../trust/opening";
-import { claim } from "./api";
+import { claimAgain } from "./api";
 import { Backoff } from "./backoff";
 import { Peer, type Lane } from "./peer";
 import { type Identity } from "./rolelink";
@@ -89,9 +89,8 @@ export class Connector {
     };
   }
 
-  /** A server that was started again knows nobody: the same session key claims its link once more. */
   async #again(): Promise<void> {
-    await claim(this.identity).catch(() => undefined); // unreachable, as the socket will say
+    await claimAgain(this.identity);
     this.#signal();
   }
 

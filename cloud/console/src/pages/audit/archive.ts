@@ -1,6 +1,6 @@
 /** The sealed sessions that the server keeps, its verdicts on them, and the trust root that they are checked under. */
 import { type Signal, signal } from "@preact/signals";
-import { call, json, whyFailed } from "../../link/api";
+import { call, claimAgain, json, whyFailed } from "../../link/api";
 import { type Identity } from "../../link/rolelink";
 import { equal, toHex } from "../../wire/bytes";
 import { sha256 } from "../../wire/mac";
@@ -53,6 +53,7 @@ export class Archive {
       if (this.trust.value.is === "failed") void this.#loadTrust();
     } catch (error) {
       this.trouble.value = whyFailed(error);
+      await claimAgain(this.identity);
     }
   }
 

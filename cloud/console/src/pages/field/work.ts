@@ -1,6 +1,6 @@
 /** The field team's work: hears from the server how it goes, signs what is checked, begins what the person pressed. */
 import { signal } from "@preact/signals";
-import { json, post, session, whyFailed } from "../../link/api";
+import { claimAgain, json, post, session, whyFailed } from "../../link/api";
 import { type Identity } from "../../link/rolelink";
 import { checkAsked, newestCustody, readAsked } from "../../trust/custody";
 import { readTrustRoot } from "../../trust/root";
@@ -40,7 +40,7 @@ export class FieldWork {
       // A refused stream is not tried again by the browser.
       if (events.readyState !== EventSource.CLOSED) return;
       void this.#whyNot();
-      setTimeout(() => this.start(), RETRY_MS);
+      setTimeout(() => void claimAgain(this.identity).then(() => this.start()), RETRY_MS);
     };
     events.onmessage = ({ data }: MessageEvent<string>) => this.#take(data);
   }

@@ -1,6 +1,10 @@
 //! `farhand-kit`: the robot's agent.
 
-use std::path::PathBuf;
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -20,11 +24,20 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).init();
-    let arguments = Arguments::parse();
-    let config = Config::read(&arguments.config).context("the kit does not start")?;
+    match serve(&Arguments::parse().config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "farhand-kit: {error:#}"); // nobody to tell if that fails
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(config: &Path) -> anyhow::Result<()> {
+    let config = Config::read(config).context("the kit does not start")?;
     let kit = run(&config).context("the kit does not start")?;
     while kit.is_alive() {
         tokio::select! {

@@ -1,6 +1,6 @@
 //! `farhand-edge`: the edge box.
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -28,12 +28,17 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rtc=warn,webrtc=warn"));
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,rtc=error,rtc_mdns=error,webrtc=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match Arguments::parse().command {
-        Command::Run { config } => serve(config).await,
+    let Command::Run { config } = Arguments::parse().command;
+    match serve(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "farhand-edge: {error:#}"); // nobody to tell if that fails
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -12,7 +12,10 @@ mod up;
 mod usage;
 mod world;
 
-use std::io;
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
@@ -41,15 +44,22 @@ enum Command {
     Part(part::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    match Arguments::parse().command {
+    let done = match Arguments::parse().command {
         Command::Up(arguments) => up::run(&arguments),
         Command::Rehearse(arguments) => rehearse::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
         Command::World(arguments) => world::command(&arguments),
         Command::Part(arguments) => part::run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "farhand: {error:#}"); // nobody to tell if that fails
+            ExitCode::FAILURE
+        }
     }
 }

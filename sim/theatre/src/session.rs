@@ -33,6 +33,7 @@ const LINK_S: u64 = 24 * 60 * 60;
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Where browsers connect to; port 0 takes a free one.
+    /// Free when it was looked at, see [`http_address`].
     pub(crate) listen: SocketAddr,
     /// The console as built.
     pub(crate) console: PathBuf,
@@ -119,7 +120,7 @@ impl Session {
         let links =
             [(Role::Surgeon, "S1"), (Role::Bedside, "B1"), (Role::Field, "F1"), (Role::Auditor, "R1")];
         let session = Self {
-            http: http_address(plan.listen)?,
+            http: plan.listen,
             links: links
                 .into_iter()
                 .map(|(role, name)| RoleLink::new(role, name))
@@ -335,7 +336,7 @@ impl RoleLink {
 }
 
 /// The address that was asked for, with a port that is free where none was named.
-fn http_address(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
+pub(crate) fn http_address(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     let in_use =
         || format!("{listen} can't be used: stop the program that listens there, or give another --listen");
     TcpListener::bind(listen).and_then(|listener| listener.local_addr()).with_context(in_use)

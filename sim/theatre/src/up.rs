@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     desk::Desk,
-    session::{Plan, Session, check_video},
+    session::{Plan, Session, check_video, http_address},
     site::{self, Site},
     stage::Stage,
     usage,
@@ -83,12 +83,13 @@ async fn up(arguments: &Arguments) -> anyhow::Result<()> {
         );
     }
     check_video(arguments.video.as_deref()).await?;
+    let plan = arguments.plan()?;
     let began = Instant::now();
     let progress = Steps::new(arguments.json);
     progress.step("keys and ledger");
     site::check_folder(&arguments.data)?;
     let site = Site::open_or_make(&arguments.data)?;
-    let session = Session::make(&site, &arguments.plan()?)?;
+    let session = Session::make(&site, &plan)?;
     let stage = Stage::start(&site, &session)?;
     let shown = tokio::select! {
         shown = show(arguments, &site, &session, &stage, &progress, began) => shown,
@@ -140,7 +141,7 @@ async fn show(
 impl Arguments {
     fn plan(&self) -> anyhow::Result<Plan> {
         Ok(Plan {
-            listen: self.listen,
+            listen: http_address(self.listen)?,
             console: std::path::absolute(&self.console)?,
             seed: self.seed,
             speedup: self.speedup,

@@ -25,7 +25,7 @@ use serde_json::json;
 
 use crate::{
     desk::Desk,
-    session::{Plan, Session, check_video},
+    session::{Plan, Session, check_video, http_address},
     site::{self, LOOPBACK, Site},
     stage::Stage,
     up::{Steps, answers, logs, sealed},
@@ -89,7 +89,7 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     steps.step("keys and ledger");
     site::check_folder(&data)?;
     let site = Site::open_or_make(&data)?;
-    let session = Session::make(&site, &arguments.plan())?;
+    let session = Session::make(&site, &arguments.plan()?)?;
     let stage = Stage::start(&site, &session)?;
     let played = tokio::time::timeout(SESSION, play(arguments, &site, &session, &steps)).await;
     let used = usage::of(&stage.processes());
@@ -147,9 +147,9 @@ async fn connect(site: &Site, session: &Session, role: Role) -> anyhow::Result<(
 }
 
 impl Arguments {
-    fn plan(&self) -> Plan {
-        Plan {
-            listen: SocketAddr::new(LOOPBACK, 0),
+    fn plan(&self) -> anyhow::Result<Plan> {
+        Ok(Plan {
+            listen: http_address(SocketAddr::new(LOOPBACK, 0))?,
             console: PathBuf::from("cloud/console/dist"),
             seed: self.seed,
             speedup: self.speedup,
@@ -157,7 +157,7 @@ impl Arguments {
             video_once: self.video.is_some(),
             stamp: false,
             test_delay: None,
-        }
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     process::{Command as Process, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -24,12 +24,14 @@ const ENOSPC: i32 = 28;
 struct FillsUp {
     files: FileStore,
     full: Arc<AtomicBool>,
+    writes_refused: Arc<AtomicU32>,
 }
 
 impl Store for FillsUp {
     fn write(&mut self, part: Part, at: u64, bytes: &[u8]) -> io::Result<()> {
         if self.full.load(Ordering::SeqCst) {
             self.files.write(part, at, &bytes[..bytes.len() / 2])?;
+            self.writes_refused.fetch_add(1, Ordering::SeqCst);
             return Err(io::Error::from_raw_os_error(ENOSPC));
         }
         self.files.write(part, at, bytes)
@@ -40,11 +42,14 @@ impl Store for FillsUp {
     }
 }
 
-fn over_a_disk_that_fills_up(options: RecordOptions) -> (RecordOptions, Arc<AtomicBool>) {
-    let full = Arc::new(AtomicBool::new(false));
-    let same = Arc::clone(&full);
-    let store = Box::new(move |files| Box::new(FillsUp { files, full: same }) as Box<dyn Store>);
-    (RecordOptions { store, ..options }, full)
+/// The options, whether the disk is full, and how many writes it refused.
+fn over_a_disk_that_fills_up(options: RecordOptions) -> (RecordOptions, Arc<AtomicBool>, Arc<AtomicU32>) {
+    let (full, writes_refused) = <(Arc<AtomicBool>, Arc<AtomicU32>)>::default();
+    let same = (Arc::clone(&full), Arc::clone(&writes_refused));
+    let store = Box::new(move |files| {
+        Box::new(FillsUp { files, full: same.0, writes_refused: same.1 }) as Box<dyn Store>
+    });
+    (RecordOptions { store, ..options }, full, writes_refused)
 }
 
 /// Goal: while the disk is full the watermark stands still and the health says why; when there is room again, all that came
@@ -54,19 +59,24 @@ async fn a_full_disk_stops_the_watermark_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let opened = opened();
     let options = RecordOptions { ledger: Some(opened.ledger.clone()), ..RecordOptions::default() };
-    let (options, full) = over_a_disk_that_fills_up(options);
+    let (options, full, writes_refused) = over_a_disk_that_fills_up(options);
     let mut theatre = Theatre::open(folder.path(), &opened, options).unwrap();
     theatre.begin();
     theatre.work(0);
     theatre.healthy(|health| health.leaves == 18).await; // all of it, and a clock leaf
     full.store(true, Ordering::SeqCst);
     theatre.command(6, 3);
+    theatre.surgeon_lists(&[(6, 3)]);
     let health = theatre.healthy(|health| health.behind.is_some()).await;
     assert!(health.behind.unwrap().contains("No space left on device"));
     theatre.frame(4);
-    theatre.surgeon_lists(&[(6, 3)]);
-    assert_eq!(*theatre.recorder.watermark().borrow(), mark(4, 1));
+    let refused = writes_refused.load(Ordering::SeqCst);
+    while writes_refused.load(Ordering::SeqCst) < refused + 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let told = *theatre.recorder.watermark().borrow();
     full.store(false, Ordering::SeqCst);
+    assert_eq!(told, mark(4, 1));
     theatre.durable(mark(6, 2)).await;
     theatre.healthy(|health| health.behind.is_none()).await;
     let bundle = theatre.record.seal("done").await.unwrap();
@@ -81,7 +91,7 @@ async fn what_found_no_room_is_declared() {
     let opened = opened();
     let limits = QueueLimits { bulk_bytes_max: 20_000, bytes_max: 60_000 };
     let options = RecordOptions { ledger: Some(opened.ledger.clone()), limits, ..RecordOptions::default() };
-    let (options, full) = over_a_disk_that_fills_up(options);
+    let (options, full, _) = over_a_disk_that_fills_up(options);
     let mut theatre = Theatre::open(folder.path(), &opened, options).unwrap();
     theatre.begin();
     theatre.work(0);

@@ -4,26 +4,26 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::rehearse::{self, Outcome, compare::taken_in};
 
 /// Measure a whole rehearsed session, with everything on: five validators, the world, kit, edge box, cloud.
-///
-/// The raw samples go to a file beside the figures, one number in µs a line.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     what: What,
     /// A file as the camera, played once; without it the simulator's camera.
     #[arg(long, value_name = "SRC")]
     video: Option<String>,
-    /// Where the raw samples go.
-    #[arg(long, value_name = "FILE", default_value = "samples.txt")]
-    samples: PathBuf,
+    /// Where the raw samples go, one number in µs a line (video: of arrival).
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Print one JSON object.
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// From a picture's capture to its last packet at a console.
+    /// From a picture's capture to its last packet at a console, and to its being shown in Chromium.
     Video,
     /// From a command's leaving the console to the kit's taking it in.
     Command,
@@ -62,8 +62,67 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         What::Command => command_us(&outcome)?,
     };
     samples_us.sort_unstable();
-    write_samples(&arguments.samples, &samples_us)?;
-    tell(arguments, &outcome, &figures(arguments.what, &samples_us))
+    if let Some(path) = &arguments.samples {
+        write_samples(path, &samples_us)?;
+    }
+    let mut figures = figures(arguments.what, &samples_us);
+    let mut load = load(&outcome);
+    if arguments.what == What::Video {
+        match shown() {
+            Ok(shown) => {
+                load = format!(
+                    "{load}; shown: {} of {} over {} s",
+                    shown.browser, shown.source, shown.watched_s
+                );
+                figures.extend(shown.figures());
+            }
+            Err(error) => tracing::warn!("no figures of a browser: {error:#}"),
+        }
+    }
+    tell(arguments, &figures, &load)
+}
+
+/// What `tests/browser/shown.mjs` saw in Debian's Chromium.
+#[derive(Debug, Deserialize)]
+struct Shown {
+    source: String,
+    browser: String,
+    watched_s: u64,
+    shown_ms: Vec<f64>,
+}
+
+impl Shown {
+    fn figures(self) -> [Figure; 2] {
+        let mut us: Vec<u64> = self.shown_ms.iter().map(|ms| (ms.max(0.0) * 1e3) as u64).collect();
+        us.sort_unstable();
+        [
+            Figure { name: "shown_ms_p50", ms: percentile_ms(&us, 0.50), bar_ms: Some(25.0) },
+            Figure { name: "shown_ms_p95", ms: percentile_ms(&us, 0.95), bar_ms: Some(40.0) },
+        ]
+    }
+}
+
+/// A surgeon's page in a real browser, by the script that drives it.
+fn shown() -> anyhow::Result<Shown> {
+    let target = std::env::current_exe()?.ancestors().nth(2).map(Path::to_owned);
+    let output = Command::new("node")
+        .arg("tests/browser/shown.mjs")
+        .env("CARGO_TARGET_DIR", target.context("this program stands in no target folder")?)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("node could not be started; run ./check once, which installs it, in the project's folder")?;
+    if !output.status.success() {
+        bail!("tests/browser/shown.mjs ended with {}", output.status);
+    }
+    serde_json::from_slice(&output.stdout).context("tests/browser/shown.mjs printed something else")
+}
+
+fn load(outcome: &Outcome) -> String {
+    format!(
+        "a whole session of {:.0} s, everything on: {}",
+        outcome.took.as_secs_f64(),
+        outcome.used.iter().map(|(name, s)| format!("{name} {s:.1} s")).collect::<Vec<_>>().join(", ")
+    )
 }
 
 /// Too long by the way of the fastest state from kit to console, for by it the two clocks are compared.
@@ -103,14 +162,9 @@ fn write_samples(path: &Path, samples_us: &[u64]) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
 }
 
-fn tell(arguments: &Arguments, outcome: &Outcome, figures: &[Figure]) -> anyhow::Result<()> {
+fn tell(arguments: &Arguments, figures: &[Figure], load: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let load = format!(
-        "a whole session of {:.0} s, everything on: {}",
-        outcome.took.as_secs_f64(),
-        outcome.used.iter().map(|(name, s)| format!("{name} {s:.1} s")).collect::<Vec<_>>().join(", ")
-    );
     if arguments.json {
         let metrics: serde_json::Map<String, serde_json::Value> =
             figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.ms))).collect();
@@ -125,8 +179,7 @@ fn tell(arguments: &Arguments, outcome: &Outcome, figures: &[Figure]) -> anyhow:
         let bar = bar_ms.map_or(String::new(), |bar| format!("   bar {bar} ms"));
         writeln!(out, "{name:<16}{ms:8.2} ms{bar}")?;
     }
-    writeln!(out, "{cores} cores; {load}")?;
-    Ok(writeln!(out, "samples in {}", arguments.samples.display())?)
+    Ok(writeln!(out, "{cores} cores; {load}")?)
 }
 
 #[cfg(test)]

@@ -253,7 +253,7 @@ impl Operation {
         }
         let next = self.next(act, out)?;
         if next != act {
-            tracing::info!(?act, ?next, "the script goes on");
+            tracing::debug!(?act, ?next, "the script goes on");
             self.act = (next, Instant::now());
         }
         Ok(())

@@ -10,7 +10,7 @@ const FRAME_MS = 1000 / 30;
 const DELAY_MS = 120;
 const WATCHED_MS = 4_000;
 
-const middle = (list) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)];
+const middle = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
 /** Medians over the pictures of the next seconds that have both figures. */
 async function watch(page) {

@@ -43,6 +43,40 @@ pub struct Plan<'a> {
     pub at: Utc,
 }
 
+impl Plan<'_> {
+    /// What a ledger must hold for the session to be open, signed, in order: consent, custody, and last the opening.
+    /// A ledger that asks for grants wants those before.
+    pub fn transactions(&self, ledger: LedgerId, hospital: &SigningKey) -> Result<Vec<Vec<u8>>, Malformed> {
+        use CustodyStep::{Airborne, Landed, Loaded, Paired, Sealed, SelfTested, Unsealed};
+        let sign = |author: &SigningKey, event| Transaction { ledger, at: self.at, event }.sign(author);
+        let commitment = Hash::of_parts(&[b"five keys: no consent form", &self.session.0]);
+        let consent = Consent { session: self.session, commitment, given: true };
+        let mut signed = vec![sign(hospital, Event::Consent(consent))?];
+        let consent = Hash::of(&signed[0]);
+        let steps = [Sealed, Loaded, Airborne, Landed, Unsealed, SelfTested, Paired { edge: self.edge }];
+        let mut previous = Hash::ZERO;
+        for (sequence, step) in (1..).zip(steps) {
+            let author = if matches!(step, SelfTested | Paired { .. }) { self.kit } else { self.field };
+            let custody = Custody { kit: public(self.kit), sequence, step, previous };
+            let custody = sign(author, Event::Custody(custody))?;
+            previous = Hash::of(&custody);
+            signed.push(custody);
+        }
+        let opening = Opening {
+            session: self.session,
+            roster: self.roster.clone(),
+            edge: self.edge,
+            kit: public(self.kit),
+            limits_digest: self.limits_digest,
+            arm_digest: self.arm_digest,
+            consent,
+            custody: previous,
+        };
+        signed.push(sign(hospital, Event::SessionOpened(opening))?);
+        Ok(signed)
+    }
+}
+
 impl FiveKeys {
     /// Keys and a fresh chain, all from one seed. Block 0 names the ledger.
     #[must_use]
@@ -99,51 +133,12 @@ impl FiveKeys {
 
     /// Commits consent, custody and opening, each in its block, as a kit would be shown them.
     pub fn open(&mut self, plan: Plan<'_>) -> Result<OpeningEvidence, Malformed> {
-        let consent = Consent {
-            session: plan.session,
-            commitment: Hash::of_parts(&[b"five keys: no consent form", &plan.session.0]),
-            given: true,
-        };
-        let hospital = self.hospital.clone();
-        let consent = self.commit_one(&hospital, plan.at, Event::Consent(consent))?;
-        let custody = self.deliver(&plan)?;
-        let opening = Opening {
-            session: plan.session,
-            roster: plan.roster,
-            edge: plan.edge,
-            kit: public(plan.kit),
-            limits_digest: plan.limits_digest,
-            arm_digest: plan.arm_digest,
-            consent: Hash::of(&consent.transaction),
-            custody: custody.last().map_or(Hash::ZERO, |proof| Hash::of(&proof.transaction)),
-        };
-        let opening = self.commit_one(&hospital, plan.at, Event::SessionOpened(opening))?;
+        let transactions = plan.transactions(self.trust.ledger(), &self.hospital)?;
+        let committed = transactions.into_iter().map(|one| Ok(self.commit(plan.at, vec![one])?.remove(0)));
+        let mut custody = committed.collect::<Result<Vec<_>, Malformed>>()?;
+        let opening = custody.remove(custody.len() - 1);
+        let consent = custody.remove(0);
         Ok(OpeningEvidence { opening, consent, custody })
-    }
-
-    fn deliver(&mut self, plan: &Plan<'_>) -> Result<Vec<TransactionProof>, Malformed> {
-        use CustodyStep::{Airborne, Landed, Loaded, Paired, Sealed, SelfTested, Unsealed};
-        let steps = [Sealed, Loaded, Airborne, Landed, Unsealed, SelfTested, Paired { edge: plan.edge }];
-        let mut previous = Hash::ZERO;
-        let mut proofs = Vec::new();
-        for (sequence, step) in (1..).zip(steps) {
-            let author = if matches!(step, SelfTested | Paired { .. }) { plan.kit } else { plan.field };
-            let custody = Custody { kit: public(plan.kit), sequence, step, previous };
-            let proof = self.commit_one(author, plan.at, Event::Custody(custody))?;
-            previous = Hash::of(&proof.transaction);
-            proofs.push(proof);
-        }
-        Ok(proofs)
-    }
-
-    fn commit_one(
-        &mut self,
-        author: &SigningKey,
-        at: Utc,
-        event: Event,
-    ) -> Result<TransactionProof, Malformed> {
-        let transaction = self.sign(author, at, event)?;
-        Ok(self.commit(at, vec![transaction])?.remove(0))
     }
 
     /// Appends a block and certifies it.

@@ -17,8 +17,7 @@ use std::{
 
 use ed25519_dalek::SigningKey;
 use farhand_ledger::{
-    Checkpoint, Consent, Custody, CustodyStep, Event, Grant, Hash, Member, Opening, Transaction,
-    TransactionProof, Utc, merkle,
+    Checkpoint, Event, Grant, Hash, Member, Transaction, TransactionProof, Utc, five_keys::Plan, merkle,
 };
 use farhand_submit::Client;
 use farhand_validator::{LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger};
@@ -123,47 +122,26 @@ impl Ledger {
         for (person, role) in people {
             client.commit(&self.grant(person, role), COMMIT_WAIT).await.unwrap();
         }
-        let consent = Event::Consent(Consent { session, commitment: Hash::of(b"a form"), given: true });
-        let consent = self.sign(self.hospital(), consent);
-        client.commit(&consent, COMMIT_WAIT).await.unwrap();
-        let custody = self.deliver(client, &kit, &field, edge).await;
         let member = |(person, role): (&SigningKey, Role)| Member {
             key: public(person),
             role,
             pseudonym: "one".to_owned(),
         };
-        let opening = Opening {
+        let plan = Plan {
             session,
             roster: people.into_iter().take(2).map(member).collect(),
             edge: public(edge),
-            kit: public(&kit),
+            kit: &kit,
+            field: &field,
             limits_digest: Hash::of(b"limits"),
             arm_digest: Hash::of(b"arm"),
-            consent: Hash::of(&consent),
-            custody,
+            at: now(),
         };
-        let opening = self.sign(self.hospital(), Event::SessionOpened(opening));
-        client.commit(&opening, COMMIT_WAIT).await.unwrap()
-    }
-
-    async fn deliver(
-        &self,
-        client: &Client,
-        kit: &SigningKey,
-        field: &SigningKey,
-        edge: &SigningKey,
-    ) -> Hash {
-        use CustodyStep::{Airborne, Landed, Loaded, Paired, Sealed, SelfTested, Unsealed};
-        let steps = [Sealed, Loaded, Airborne, Landed, Unsealed, SelfTested, Paired { edge: public(edge) }];
-        let mut previous = Hash::ZERO;
-        for (sequence, step) in (1..).zip(steps) {
-            let author = if matches!(step, SelfTested | Paired { .. }) { kit } else { field };
-            let custody = Custody { kit: public(kit), sequence, step, previous };
-            let signed = self.sign(author, Event::Custody(custody));
-            client.commit(&signed, COMMIT_WAIT).await.unwrap();
-            previous = Hash::of(&signed);
+        let mut newest = None;
+        for transaction in plan.transactions(self.made.trust.ledger(), self.hospital()).unwrap() {
+            newest = Some(client.commit(&transaction, COMMIT_WAIT).await.unwrap());
         }
-        previous
+        newest.unwrap()
     }
 }
 

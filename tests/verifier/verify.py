@@ -802,6 +802,8 @@ class Session:
                 or root != self.tree.root() or manifest != self.manifest_hash
                 or not all(0 <= lack <= self.redacted for lack in lacks)):
             self.findings.violation(None, "the seal is of something else")
+        if size != (self.before[0] if self.before else 0):
+            self.findings.violation(None, "the last checkpoint is not the seal's")
 
     def finish(self):
         if not self.closed:
@@ -1111,34 +1113,41 @@ def verify(path, trust):
     return session.exit(), findings, session
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file")
-    parser.add_argument("--trust", metavar="GENESIS")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+def report_on(path, trust):
+    """What there is to say of a file, whatever is in it."""
     try:
-        trust = None
-        if arguments.trust:
-            with open(arguments.trust, "rb") as file:
-                trust = Trust(file.read())
-        code, findings, session = verify(arguments.file, trust)
+        code, findings, session = verify(path, trust)
         counts = dict(zip(
             ("commands", "frames", "surgeon_segments", "kit_segments", "display_reports", "statements"),
             session.counts,
         ))
-        report = {"exit": code, "leaves": session.tree.size, "redacted": session.redacted, **counts,
-                  "findings": findings.list}
+        return {"exit": code, "leaves": session.tree.size, "redacted": session.redacted, **counts,
+                "findings": findings.list}
     except Exception as error:  # a file from outside: whatever goes wrong in reading it is the answer
-        report = {"exit": 2, "unreadable": f"{type(error).__name__}: {error}", "findings": []}
-    if arguments.json:
-        print(json.dumps(report))
-    else:
+        return {"exit": 2, "unreadable": f"{type(error).__name__}: {error}", "findings": []}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="+", help="with several, the exit code is the highest")
+    parser.add_argument("--trust", metavar="GENESIS")
+    parser.add_argument("--json", action="store_true", help="an object a line for each file")
+    arguments = parser.parse_args()
+    trust, worst = None, 0
+    if arguments.trust:
+        with open(arguments.trust, "rb") as file:
+            trust = Trust(file.read())
+    for path in arguments.file:
+        report = report_on(path, trust)
+        worst = max(worst, report["exit"])
+        if arguments.json:
+            print(json.dumps(report))
+            continue
         words = ["holds", "does not hold", "unreadable", "self-consistent, not trusted"]
         print(words[report["exit"]], {key: value for key, value in report.items() if key != "findings"})
         for finding in report["findings"][:50]:
             print(f"  leaf {finding['leaf']}: {finding['severity']}: {finding['what']}")
-    sys.exit(report["exit"])
+    sys.exit(worst)
 
 
 if __name__ == "__main__":

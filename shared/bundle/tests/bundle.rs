@@ -30,7 +30,7 @@ fn a_good_bundle_holds() {
         (Verdict::Holds, &[][..], &[][..])
     );
     assert_eq!((verified.pictures, verified.pictures_left_out, verified.bytes), (12, 0, bytes.len() as u64));
-    assert_eq!((verified.report.checkpoints, verified.report.frames_confirmed), (4, 12));
+    assert_eq!((verified.report.checkpoints, verified.report.frames_confirmed), (5, 12));
     let reader = Reader::open(bytes).unwrap();
     let contents: Vec<Content> = reader.contents().map(Result::unwrap).collect();
     let leaves: Vec<Leaf> = contents.iter().map(|content| content.leaf.clone()).collect();

@@ -23,7 +23,7 @@ fn a_good_session_holds() {
     let report = session.verify(Some(session.keys.trust()));
     assert_eq!(report.findings, []);
     assert_eq!(report.verdict, Verdict::Holds);
-    assert_eq!((report.counts.commands, report.counts.frames, report.checkpoints), (16, 12, 4));
+    assert_eq!((report.counts.commands, report.counts.frames, report.checkpoints), (16, 12, 5));
     assert_eq!((report.commands.sent, report.commands.lost_to_edge, report.commands.taken_in), (20, 4, 16));
     assert_eq!(report.frames_confirmed, 12);
     assert_eq!(report.opening.unwrap().kit(), public(KIT));

@@ -70,6 +70,11 @@ impl<C: Iterator<Item = Vec<u8>>> Anchors<C> {
         }
     }
 
+    /// Leaves under the newest checkpoint.
+    pub(super) fn reach(&self) -> u64 {
+        self.newest.map_or(0, |(newest, _)| newest.tree_size)
+    }
+
     /// Reads proofs until one is a checkpoint that continues the one before.
     fn advance(&mut self, opening: &VerifiedOpening, trust: &TrustRoot, findings: &mut Findings) {
         while self.next.is_none()
@@ -135,6 +140,8 @@ pub(super) fn read(proof: &[u8], trust: &TrustRoot) -> Result<Proven, ProofError
 pub(super) struct Whole {
     pub(super) edge: PublicKey,
     pub(super) redacted: u64,
+    /// Leaves under the newest checkpoint.
+    pub(super) checkpointed: u64,
     pub(super) sealing: Sealing,
 }
 
@@ -162,6 +169,11 @@ pub(super) fn check_seal(proof: &[u8], whole: &Whole, trust: &TrustRoot, finding
         if seen > expected || expected - seen > may_lack {
             findings.add(None, Problem::SealNumber { what, seen, expected });
         }
+    }
+    // The ledger seals nothing but its newest checkpoint, and checkpoints name the one before: so none is left out.
+    if whole.checkpointed != seal.tree_size {
+        let (seen, expected) = (whole.checkpointed, seal.tree_size);
+        findings.add(None, Problem::CheckpointsEnd { seen, expected });
     }
     let hashes: [(&str, Hash, Hash); 2] =
         [("root", has.root, seal.root), ("manifest", has.manifest, seal.manifest)];

@@ -83,6 +83,8 @@ pub enum Problem {
     Root { size: u64, seen: Hash, expected: Hash },
     #[error("a checkpoint of {checkpointed} leaves is committed, the log has {size}")]
     Cut { checkpointed: u64, size: u64 },
+    #[error("the checkpoints end at {seen} leaves, the seal stands on one of {expected}")]
+    CheckpointsEnd { seen: u64, expected: u64 },
     #[error("the seal: {0}")]
     Seal(ProofError),
     #[error("the proof of the seal shows {seen}")]

@@ -239,6 +239,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         Whole {
             edge: people.opening().edge(),
             redacted: self.redacted,
+            checkpointed: self.anchors.reach(),
             sealing: Sealing {
                 session: people.opening().session(),
                 tree_size: self.tree.size(),

@@ -11,9 +11,9 @@ use std::convert::Infallible;
 
 use ed25519_dalek::SigningKey;
 use farhand_ledger::{
-    Binding, Cbor, Chain, Closing, DisplayReport, Entry, Event, FrameEntry, Hash, KitSegment, KitVerdict,
-    Manifest, Member, Outcome, Salt, Sealing, Segment, Sent, SessionLog, Shown, SurgeonSegment, TrustRoot,
-    Utc, What,
+    Binding, Cbor, Chain, Checkpoint, Closing, DisplayReport, Entry, Event, FrameEntry, Hash, KitSegment,
+    KitVerdict, Manifest, Member, Outcome, Salt, Sealing, Segment, Sent, SessionLog, Shown, SurgeonSegment,
+    TrustRoot, Utc, What,
     five_keys::{FiveKeys, Plan},
     merkle,
     verify::{Frame, Leaf, Problem, Report, Verdict, verify},
@@ -95,6 +95,7 @@ pub struct Theatre {
     pub kit: Chain,
     pub now_ms: u64,
     pub sealer: u8,
+    pub newest: Option<Checkpoint>,
 }
 
 impl Theatre {
@@ -126,6 +127,7 @@ impl Theatre {
             kit: Chain::new(SESSION),
             now_ms: 0,
             sealer: EDGE,
+            newest: None,
         };
         theatre.record(What::Opened { evidence });
         theatre.record(What::Clock { utc: at(1) });
@@ -247,6 +249,7 @@ impl Theatre {
 
     pub fn checkpoint(&mut self) {
         let checkpoint = self.log.checkpoint().unwrap();
+        self.newest = Some(checkpoint);
         let proof = self.commit(Event::Checkpoint(checkpoint));
         self.checkpoints.push(proof);
     }
@@ -271,13 +274,30 @@ impl Theatre {
         self.seal()
     }
 
+    /// Under the last checkpoint, for the ledger seals nothing else.
     pub fn seal(mut self) -> Session {
         let manifest = Manifest::new(SESSION, self.keys.trust().to_bytes(), Binding::Link, vec![]).to_bytes();
         let leaves: Vec<Hash> = self.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
+        let (tree_size, root) = (leaves.len() as u64, merkle::root(&leaves));
+        let (first_sequence, previous_root) =
+            self.newest.map_or((0, merkle::empty_root()), |newest| (newest.tree_size, newest.root));
+        if first_sequence < tree_size {
+            let last_sequence = tree_size - 1;
+            let last = Checkpoint {
+                session: SESSION,
+                tree_size,
+                root,
+                previous_root,
+                first_sequence,
+                last_sequence,
+            };
+            let proof = self.commit(Event::Checkpoint(last));
+            self.checkpoints.push(proof);
+        }
         let sealing = Sealing {
             session: SESSION,
-            tree_size: leaves.len() as u64,
-            root: merkle::root(&leaves),
+            tree_size,
+            root,
             manifest: Hash::of(&manifest),
             commands: self.counts.commands,
             frames: self.counts.frames,

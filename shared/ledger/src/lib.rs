@@ -2,7 +2,7 @@
 //!
 //! **Everything here is a function of bytes.** No clock, no random numbers, no socket, thread or file: whoever reads
 //! this crate and builds it can verify a session offline. `docs/evidence-format.md` says every byte in prose, and
-//! `evidence.cddl` beside this crate is the contract for whatever is CBOR.
+//! `docs/evidence.cddl` is the contract for whatever is CBOR.
 //!
 //! Bottom up: [`merkle`] (RFC 9162), [`Transaction`] (a signed fact for the ledger), [`Batch`] (what a block commits
 //! to), [`Header`] and [`Certificate`] (HotStuff's own bytes), [`CommitProof`] and [`TransactionProof`] (a fact that

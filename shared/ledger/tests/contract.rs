@@ -1,4 +1,4 @@
-//! `evidence.cddl` is the contract for whatever is CBOR: what this crate writes must be what it says.
+//! `docs/evidence.cddl` is the contract for whatever is CBOR: what this crate writes must be what it says.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail the test")]
 
 mod theatre;
@@ -11,7 +11,7 @@ use farhand_ledger::{
 use farhand_wire::Signed;
 use theatre::{Session, at};
 
-const CONTRACT: &str = include_str!("../evidence.cddl");
+const CONTRACT: &str = include_str!("../../../docs/evidence.cddl");
 
 fn conforms(rule: &str, bytes: &[u8]) {
     if let Err(error) = validate_cbor_bytes(rule, CONTRACT, bytes) {
@@ -48,6 +48,7 @@ fn a_whole_session_is_what_the_contract_says() {
             What::SurgeonSegment { signed } => conforms("surgeon-segment", &body(&signed)),
             What::KitSegment { signed } => conforms("kit-segment", &body(&signed)),
             What::DisplayReport { signed } => conforms("display-report", &body(&signed)),
+            What::Statement { signed } => conforms("statement", &body(&signed)),
             _ => {}
         }
     }

@@ -95,7 +95,7 @@ fn a_statement_opens_only_under_its_author_and_domain() {
     assert!(Statement::open(&Signed::new(b"farhand/v1 transaction\0", &key, body).to_bytes()).is_err());
 }
 
-/// Goal: the bytes that the CDDL file describes are the bytes that are sent.
+/// Goal: the bytes that the CDDL file describes (`statement`, choice 11) are the bytes that are sent.
 #[test]
 fn statements_are_the_arrays_that_the_cddl_describes() {
     let statement = Statement {

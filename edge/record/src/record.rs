@@ -62,7 +62,7 @@ pub struct LedgerAccess {
 /// What is rarely other than the default.
 pub struct RecordOptions {
     pub limits: QueueLimits,
-    /// From one sync of the disk to the next, at least: 5 ms.
+    /// From one sync of the disk to the next, at least: 2 ms.
     pub group: Duration,
     /// How far this machine's clock may be off UTC, as it says in clock leaves and checkpoints: 100 ms, what a clock
     /// kept by NTP over the internet is well within.
@@ -298,7 +298,7 @@ impl Default for RecordOptions {
     fn default() -> Self {
         Self {
             limits: QueueLimits::default(),
-            group: Duration::from_millis(5),
+            group: Duration::from_millis(2),
             clock_uncertainty: Duration::from_millis(100),
             store: Box::new(|files| Box::new(files)),
             ledger: None,

@@ -43,16 +43,21 @@ struct Actor {
 impl Stage {
     /// Starts validators, mesh, world, kit, edge box, cloud and aircraft's companion.
     pub(crate) fn start(site: &Site, session: &Session) -> anyhow::Result<Self> {
-        let program = std::env::current_exe().context("this program can't find itself")?;
-        let logs = session.folder.join("logs");
-        fs::create_dir_all(&logs)?;
-        let (stop, stopping) = watch::channel(false);
-        let validators = (1..).zip(site.validator_configs());
-        let validators =
-            validators.map(|(number, config)| (format!("validator-{number}"), Kind::Validator, config));
         let others = [Kind::Mesh, Kind::World, Kind::Kit, Kind::Edge, Kind::Cloud, Kind::Flight];
         let others = others.map(|kind| (kind.name().to_owned(), kind, session.config(kind.name())));
-        let actor = |(name, kind, config): (String, Kind, PathBuf)| {
+        Self::play(validators(site).chain(others), &session.folder.join("logs"))
+    }
+
+    /// Starts the validators alone.
+    pub(crate) fn validators(site: &Site, logs: &Path) -> anyhow::Result<Self> {
+        Self::play(validators(site), logs)
+    }
+
+    fn play(parts: impl Iterator<Item = Part>, logs: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program can't find itself")?;
+        fs::create_dir_all(logs)?;
+        let (stop, stopping) = watch::channel(false);
+        let actor = |(name, kind, config): Part| {
             let (pid, seen) = watch::channel(None);
             let script = Script {
                 program: program.clone(),
@@ -63,7 +68,7 @@ impl Stage {
             };
             Actor { name, pid: seen, task: tokio::spawn(script.play(pid, stopping.clone())) }
         };
-        Ok(Self { actors: validators.chain(others).map(actor).collect(), stop })
+        Ok(Self { actors: parts.map(actor).collect(), stop })
     }
 
     /// Each part's process now, by name.
@@ -80,6 +85,14 @@ impl Stage {
             }
         }
     }
+}
+
+/// Name, kind, configuration.
+type Part = (String, Kind, PathBuf);
+
+fn validators(site: &Site) -> impl Iterator<Item = Part> {
+    let numbered = (1..).zip(site.validator_configs());
+    numbered.map(|(number, config)| (format!("validator-{number}"), Kind::Validator, config))
 }
 
 /// How one part is started.

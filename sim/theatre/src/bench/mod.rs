@@ -1,26 +1,37 @@
 //! `farhand bench`: figures beside the bars of the design, on a stated load.
 
+mod ledger;
+mod log;
+mod made_up;
+mod verify;
+
 use std::{
     fs,
-    io::Write as _,
+    io::{IsTerminal as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::rehearse::{self, Outcome, compare::taken_in};
 
-/// Measure a whole rehearsed session, with everything on: five validators, the world, kit, edge box, cloud.
+/// Measure something on a stated load, and hold it against the design's bars.
+///
+/// Files are written under the folder that it is started in, so that they are on a real disk.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     what: What,
-    /// A file as the camera, played once; without it the simulator's camera.
+    /// video, command: a file as the camera, played once; without it the simulator's camera.
     #[arg(long, value_name = "SRC")]
     video: Option<String>,
+    /// verify: the session's length in seconds.
+    #[arg(long, value_name = "S", default_value_t = 3600)]
+    seconds: u64,
     /// Where the raw samples go, one number in µs a line (video: of arrival).
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
@@ -37,18 +48,63 @@ enum What {
     Video,
     /// From a command's leaving the console to the kit's taking it in.
     Command,
+    /// From a checkpoint's being handed in to the proof of its commit, by five validators.
+    Ledger,
+    /// From an entry's being handed over to its being durable.
+    Log,
+    /// An hour's bundle, verified by `farhand-audit`.
+    Verify,
 }
 
-/// A figure, and the bar it is held against.
+impl What {
+    fn name(self) -> String {
+        self.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+    }
+}
+
+/// What was measured, and under which load.
+struct Measured {
+    figures: Vec<Figure>,
+    load: String,
+    /// Sorted.
+    samples_us: Vec<u64>,
+}
+
+/// A figure, whose name ends with its unit, and the bar it is held against.
 struct Figure {
     name: &'static str,
-    ms: f64,
-    bar_ms: Option<f64>,
+    value: f64,
+    bar: Option<Bar>,
+}
+
+#[derive(Clone, Copy)]
+enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = match arguments.what {
+        What::Video | What::Command => session(arguments, &runtime)?,
+        What::Ledger => runtime.block_on(ledger::ledger())?,
+        What::Log => runtime.block_on(log::log())?,
+        What::Verify => verify::verify(arguments.seconds, &beside("farhand-audit")?)?,
+    };
+    if let Some(path) = &arguments.samples {
+        write_samples(path, &measured.samples_us)?;
+    }
+    tell(arguments, &measured)
+}
+
+/// Another of the project's programs.
+fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}
+
+/// A whole rehearsed session, with everything on: five validators, the world, kit, edge box, cloud.
+fn session(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Measured> {
+    let folder = tempfile::tempdir()?;
     let outcome = runtime.block_on(rehearse::rehearse(&rehearse::Arguments {
         seed: arguments.seed,
         video: arguments.video.clone(),
@@ -57,17 +113,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         speedup: 50.0,
         json: arguments.json,
     }))?;
-    let mut samples_us = match arguments.what {
-        What::Video => outcome.surgeon.arrived_us.clone(),
-        What::Command => command_us(&outcome)?,
-    };
+    let is_video = arguments.what == What::Video;
+    let mut samples_us = if is_video { outcome.surgeon.arrived_us.clone() } else { command_us(&outcome)? };
     samples_us.sort_unstable();
-    if let Some(path) = &arguments.samples {
-        write_samples(path, &samples_us)?;
-    }
-    let mut figures = figures(arguments.what, &samples_us);
+    let at = |share| percentile_ms(&samples_us, share);
     let mut load = load(&outcome);
-    if arguments.what == What::Video {
+    let mut figures = Vec::new();
+    if is_video {
+        figures.push(Figure { name: "arrived_ms_p50", value: at(0.50), bar: None });
+        figures.push(Figure { name: "arrived_ms_p95", value: at(0.95), bar: None });
         match shown() {
             Ok(shown) => {
                 load = format!(
@@ -78,8 +132,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             }
             Err(error) => tracing::warn!("no figures of a browser: {error:#}"),
         }
+    } else {
+        figures.push(Figure { name: "applied_ms_p50", value: at(0.50), bar: Some(Bar::AtMost(4.0)) });
+        figures.push(Figure { name: "applied_ms_p99", value: at(0.99), bar: Some(Bar::AtMost(10.0)) });
     }
-    tell(arguments, &figures, &load)
+    Ok(Measured { figures, load, samples_us })
 }
 
 /// What `tests/browser/shown.mjs` saw in Debian's Chromium.
@@ -96,8 +153,8 @@ impl Shown {
         let mut us: Vec<u64> = self.shown_ms.iter().map(|ms| (ms.max(0.0) * 1e3) as u64).collect();
         us.sort_unstable();
         [
-            Figure { name: "shown_ms_p50", ms: percentile_ms(&us, 0.50), bar_ms: Some(25.0) },
-            Figure { name: "shown_ms_p95", ms: percentile_ms(&us, 0.95), bar_ms: Some(40.0) },
+            Figure { name: "shown_ms_p50", value: percentile_ms(&us, 0.50), bar: Some(Bar::AtMost(25.0)) },
+            Figure { name: "shown_ms_p95", value: percentile_ms(&us, 0.95), bar: Some(Bar::AtMost(40.0)) },
         ]
     }
 }
@@ -137,20 +194,6 @@ fn command_us(outcome: &Outcome) -> anyhow::Result<Vec<u64>> {
         .collect())
 }
 
-fn figures(what: What, sorted_us: &[u64]) -> Vec<Figure> {
-    let at = |share: f64| percentile_ms(sorted_us, share);
-    match what {
-        What::Video => vec![
-            Figure { name: "arrived_ms_p50", ms: at(0.50), bar_ms: None },
-            Figure { name: "arrived_ms_p95", ms: at(0.95), bar_ms: None },
-        ],
-        What::Command => vec![
-            Figure { name: "applied_ms_p50", ms: at(0.50), bar_ms: Some(4.0) },
-            Figure { name: "applied_ms_p99", ms: at(0.99), bar_ms: Some(10.0) },
-        ],
-    }
-}
-
 /// The nearest rank: the smallest sample that at least that share is not above.
 fn percentile_ms(sorted_us: &[u64], share: f64) -> f64 {
     let rank = (share * sorted_us.len() as f64).ceil().max(1.0) as usize;
@@ -162,24 +205,40 @@ fn write_samples(path: &Path, samples_us: &[u64]) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
 }
 
-fn tell(arguments: &Arguments, figures: &[Figure], load: &str) -> anyhow::Result<()> {
+fn tell(arguments: &Arguments, measured: &Measured) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
+    let Measured { figures, load, .. } = measured;
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let machine =
+        format!("{cores} cores, {}", if cfg!(debug_assertions) { "dev build" } else { "release build" });
     if arguments.json {
         let metrics: serde_json::Map<String, serde_json::Value> =
-            figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.ms))).collect();
-        let name = if arguments.what == What::Video { "video" } else { "command" };
+            figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.value))).collect();
         let object = json!({
-            "name": name, "machine": format!("{cores} cores"), "load": load, "seed": arguments.seed,
+            "name": arguments.what.name(), "machine": machine, "load": load, "seed": arguments.seed,
             "metrics": metrics,
         });
         return Ok(writeln!(out, "{object}")?);
     }
-    for Figure { name, ms, bar_ms } in figures {
-        let bar = bar_ms.map_or(String::new(), |bar| format!("   bar {bar} ms"));
-        writeln!(out, "{name:<16}{ms:8.2} ms{bar}")?;
+    for Figure { name, value, bar } in figures {
+        let bar = match bar {
+            Some(Bar::AtMost(bar)) => format!("   bar: at most {bar}"),
+            Some(Bar::AtLeast(bar)) => format!("   bar: at least {bar}"),
+            None => String::new(),
+        };
+        writeln!(out, "{name:<20}{value:10.2}{bar}")?;
     }
-    Ok(writeln!(out, "{cores} cores; {load}")?)
+    Ok(writeln!(out, "{machine}; {load}")?)
+}
+
+/// A bar on a terminal.
+fn progress(of: u64, what: &'static str) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(of).with_message(what);
+    let style = ProgressStyle::with_template("{msg} {bar:40} {percent:>3} %, {eta} left");
+    style.map_or(bar.clone(), |style| bar.with_style(style))
 }
 
 #[cfg(test)]

@@ -34,8 +34,12 @@ pub fn audit_and(path: &Path, trust: Option<&TrustRoot>, mut progress: impl FnMu
 
 pub(crate) fn open(path: &Path) -> Result<Reader<File>, Unreadable> {
     let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
-    }
+    no_folder(&file)?;
     Reader::open(file)
+}
+
+/// Bytes of a file. A folder is none.
+pub(crate) fn no_folder(file: &File) -> io::Result<u64> {
+    let metadata = file.metadata()?;
+    if metadata.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(metadata.len()) }
 }

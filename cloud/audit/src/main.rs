@@ -7,12 +7,12 @@ use std::{
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
-use farhand_audit::{Line, Report, audit_and, lines, plain, words};
+use farhand_audit::{Format, Line, Report, audit_and, export, lines, plain, verdict, words, write_html};
 use farhand_bundle::{Reader, Redaction, redact_and};
 use farhand_ledger::TrustRoot;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -41,6 +41,38 @@ enum Task {
         /// One JSON object instead of text.
         #[arg(long)]
         json: bool,
+    },
+    /// Checks all that `verify` does, and writes it down for people who were not there: one HTML page that needs nothing
+    /// else to be read or printed. It is written whatever the verdict is, and says it first; the exit code is `verify`'s.
+    Report {
+        /// The bundle (an MCAP file).
+        file: PathBuf,
+        /// The ledger's genesis, from somebody other than whoever sent the bundle. Without it the page says that nothing
+        /// is proven (exit code 3).
+        #[arg(long, value_name = "GENESIS")]
+        trust: Option<PathBuf>,
+        /// Where the page goes. Nothing is overwritten.
+        #[arg(long, value_name = "PAGE")]
+        out: PathBuf,
+        /// At most so many pictures: the first and the last, then those at e-stops, at changes of control and at
+        /// refusals.
+        #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(..=64))]
+        pictures: u8,
+    },
+    /// Checks all that `verify` does, and writes what the bundle holds for other programs. The exit code is `verify`'s.
+    Export {
+        /// The bundle (an MCAP file).
+        file: PathBuf,
+        /// csv: commands, frames and events as tables, and the verdict. fhir: AuditEvent and Provenance in FHIR R4, a
+        /// resource a line. Neither holds patient data.
+        #[arg(long)]
+        format: Format,
+        /// The folder that the files go into. Nothing is overwritten.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// The ledger's genesis, from somebody other than whoever sent the bundle.
+        #[arg(long, value_name = "GENESIS")]
+        trust: Option<PathBuf>,
     },
     /// Shows what a bundle says, leaf by leaf, without checking it.
     Show {
@@ -82,6 +114,8 @@ const UNREADABLE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         Task::Verify { file, trust, json } => verify(&file, trust.as_deref(), json),
+        Task::Report { file, trust, out, pictures } => report(&file, trust.as_deref(), &out, pictures),
+        Task::Export { file, format, out, trust } => hand_out(&file, trust.as_deref(), format, &out),
         Task::Show { file, all, from, to, json } => show(&file, Shown { all, from, to, json }),
         Task::Redact { file, leaves, pictures, out, json } => {
             take_out(&file, leaves.as_deref(), pictures, &out, json)
@@ -108,6 +142,28 @@ fn verify(file: &Path, trust: Option<&Path>, json: bool) -> anyhow::Result<u8> {
     } else {
         say(&format!("{}\n\n{}", file.display(), words(&report).trim_end()))?;
     }
+    Ok(report.exit)
+}
+
+fn report(file: &Path, trust: Option<&Path>, out: &Path, pictures: u8) -> anyhow::Result<u8> {
+    let trust = trust.map(read_trust).transpose()?;
+    let mut progress = Progress::new();
+    let written = write_html(file, trust.as_ref(), out, pictures.into(), |at, of| progress.show(at, of));
+    progress.clear();
+    let report = written?;
+    say(&format!("{}: {}", out.display(), verdict(&report)))?;
+    Ok(report.exit)
+}
+
+fn hand_out(file: &Path, trust: Option<&Path>, format: Format, out: &Path) -> anyhow::Result<u8> {
+    let trust = trust.map(read_trust).transpose()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let mut progress = Progress::new();
+    let now_us = now.as_micros() as u64;
+    let written = export(file, trust.as_ref(), format, out, now_us, |at, of| progress.show(at, of));
+    progress.clear();
+    let report = written?;
+    say(&format!("{}: {}", out.display(), verdict(&report)))?;
     Ok(report.exit)
 }
 

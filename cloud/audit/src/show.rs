@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use farhand_bundle::{Content, Unreadable};
+use farhand_bundle::{Content, Passed, Unreadable};
 use farhand_ledger::{
-    Cbor, DisplayReport, Entry, Event, KitSegment, OpeningEvidence, Outcome, Segment, SurgeonSegment,
+    Cbor, DisplayReport, Entry, Event, Hash, KitSegment, OpeningEvidence, Outcome, Segment, SurgeonSegment,
     Transaction, TransactionProof, What, verify::Leaf,
 };
 use farhand_wire::{Command, KitNotice, KitState, Mode, PublicKey, Said, Statement};
@@ -44,14 +44,37 @@ pub fn lines(path: &Path, mut see: impl FnMut(Line) -> bool) -> Result<(), Unrea
 type Described = (&'static str, Option<PublicKey>, String, bool);
 
 fn line(leaf: u64, content: &Content) -> Line {
-    let (kind, by, what, stream) = match &content.leaf {
-        Leaf::Redacted(hash) => ("redacted", None, format!("leaves its hash, {hash}"), false),
+    let described = match &content.leaf {
+        Leaf::Redacted(hash) => redacted(*hash),
         Leaf::Whole(bytes) => match Entry::read(bytes) {
             Ok(entry) => describe(&entry.what, content.unit.as_ref().map(Vec::len)),
             Err(error) => ("unreadable", None, error.to_string(), false),
         },
     };
-    Line { leaf, utc: rfc3339(content.utc_us), kind, by: by.map(|key| key.to_string()), what, stream }
+    described_line(leaf, content.utc_us, described)
+}
+
+/// The line of a leaf that the verifier has passed, unless it is one of many.
+pub(crate) fn line_of(passed: &Passed<'_>) -> Option<Line> {
+    let described = match (passed.redacted, passed.entry.map(|entry| &entry.what)) {
+        (Some(hash), _) => redacted(hash),
+        (None, None) => ("unreadable", None, "see what the verifier found".to_owned(), false),
+        // Nobody needs words for these, of which there are thousands.
+        (None, Some(What::Command { .. } | What::KitState { .. } | What::Frame(_))) => return None,
+        (None, Some(What::SurgeonSegment { .. } | What::KitSegment { .. } | What::DisplayReport { .. })) => {
+            return None;
+        }
+        (None, Some(what)) => describe(what, None),
+    };
+    Some(described_line(passed.number, passed.utc_us, described)).filter(|line| !line.stream)
+}
+
+fn described_line(leaf: u64, utc_us: u64, (kind, by, what, stream): Described) -> Line {
+    Line { leaf, utc: rfc3339(utc_us), kind, by: by.map(|key| key.to_string()), what, stream }
+}
+
+fn redacted(hash: Hash) -> Described {
+    ("redacted", None, format!("leaves its hash, {hash}"), false)
 }
 
 fn describe(what: &What, unit_bytes: Option<usize>) -> Described {

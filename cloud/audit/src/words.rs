@@ -34,7 +34,9 @@ fn write_report(text: &mut String, report: &Report) -> fmt::Result {
     writeln!(text, "\n{}", what_to_do(report))
 }
 
-fn verdict(report: &Report) -> &'static str {
+/// What came out, in a line.
+#[must_use]
+pub fn verdict(report: &Report) -> &'static str {
     let left_out = report.leaves.redacted > 0 || report.frames.pictures_left_out > 0;
     match report.verdict {
         VerdictName::Holds if left_out => {
@@ -175,7 +177,7 @@ fn write_findings(text: &mut String, findings: &[FindingLine], left_out: u64) ->
     Ok(())
 }
 
-fn what_to_do(report: &Report) -> &'static str {
+pub(crate) fn what_to_do(report: &Report) -> &'static str {
     match report.verdict {
         VerdictName::Holds => {
             "This rests on the trust root: compare its SHA-256 with what the ledger's validators publish."
@@ -221,7 +223,7 @@ fn join(parts: &[String]) -> String {
     parts.join(", ")
 }
 
-fn range(range: &Range) -> String {
+pub(crate) fn range(range: &Range) -> String {
     if range.first == range.last {
         range.first.to_string()
     } else {
@@ -230,7 +232,7 @@ fn range(range: &Range) -> String {
 }
 
 /// A number with its thousands apart.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()
@@ -241,7 +243,7 @@ fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     format!("{first}{}.", letters.as_str())

@@ -182,7 +182,7 @@ impl Writer {
             first_sequence: size,
             last_sequence: size + LEAVES - 1,
         };
-        self.newest = Some(checkpoint.clone());
+        self.newest = Some(checkpoint);
         let event = Event::Checkpoint(checkpoint);
         Ok(Transaction { ledger: self.ledger, at: utc_now(), event }.sign(&self.cast.edge)?)
     }

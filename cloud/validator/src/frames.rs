@@ -19,6 +19,8 @@ pub enum PeerFrame {
     Batch(Bytes),
     /// Send me the batch with this root.
     WantBatch(Hash),
+    /// The view that I am in, or will begin in.
+    Entered(u64),
 }
 
 impl PeerFrame {
@@ -29,6 +31,7 @@ impl PeerFrame {
             Self::Transaction(body) => frame(2, &[body]),
             Self::Batch(body) => frame(3, &[body]),
             Self::WantBatch(root) => frame(4, &[&root.0]),
+            Self::Entered(view) => frame(5, &[&view.to_le_bytes()]),
         }
     }
 
@@ -41,6 +44,7 @@ impl PeerFrame {
             2 => at_most(body, TRANSACTION_BYTES_MAX).map(Self::Transaction),
             3 => at_most(body, BATCH_BYTES_MAX).map(Self::Batch),
             4 => exactly(kind, &body).map(|root| Self::WantBatch(Hash(root))),
+            5 => exactly(kind, &body).map(|view| Self::Entered(u64::from_le_bytes(view))),
             kind => Err(BadFrame::UnknownKind { kind }),
         }
     }
@@ -59,6 +63,7 @@ mod tests {
             PeerFrame::Transaction(body.clone()),
             PeerFrame::Batch(body.clone()),
             PeerFrame::WantBatch(Hash([3; 32])),
+            PeerFrame::Entered(7),
         ] {
             assert_eq!(PeerFrame::read(&frame.to_bytes()), Ok(frame));
         }

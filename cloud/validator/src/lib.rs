@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod beats;
+mod beginning;
 pub mod config;
 pub mod fault;
 pub mod frames;

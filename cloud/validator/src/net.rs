@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -75,6 +75,8 @@ struct Shared {
     inbox: flume::Receiver<(VerifyingKey, Message)>,
     beats: Beats,
     counters: Arc<Counters>,
+    /// The view that each peer last said it was in.
+    views: Mutex<BTreeMap<DeviceId, u64>>,
 }
 
 impl PeerNetwork {
@@ -92,7 +94,25 @@ impl PeerNetwork {
             (id, Link::start(endpoint.clone(), id, addr, Arc::clone(&counters)))
         };
         let links = peers.iter().map(link).collect();
-        Self(Arc::new(Shared { me, links, to_replica, inbox, beats, counters }))
+        let views = Mutex::default();
+        Self(Arc::new(Shared { me, links, to_replica, inbox, beats, counters, views }))
+    }
+
+    /// Takes what a peer says of its view.
+    fn hear(&self, peer: DeviceId, view: u64) {
+        self.0.views.lock().unwrap_or_else(PoisonError::into_inner).insert(peer, view);
+    }
+
+    /// The view that each peer last said it was in.
+    #[must_use]
+    pub fn views(&self) -> Vec<u64> {
+        self.0.views.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+
+    /// How many other validators there are.
+    #[must_use]
+    pub fn peers(&self) -> usize {
+        self.0.links.len()
     }
 
     /// Sends a frame to one peer, if it is connected and its queue has room.
@@ -196,6 +216,7 @@ mod tests {
             inbox,
             beats: Beats::default(),
             counters: Arc::default(),
+            views: Mutex::default(),
         }))
     }
 

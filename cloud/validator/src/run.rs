@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     app::LedgerApp,
     beats::{Beats, Thread},
+    beginning::Beginning,
     config::{ConfigError, ValidatorConfig},
     fault::{Fault, FaultSignal},
     gate::Gate,
@@ -96,7 +97,7 @@ pub async fn run_validator(config: ValidatorConfig) -> Result<Handle, StartError
     let fault = FaultSignal::default();
     let store = open_store(&config, fault.clone()).await?;
     let endpoints = listen(&config)?;
-    Ok(Parts::new(config, store, fault, &endpoints[0]).start(endpoints))
+    Ok(Parts::new(config, store, fault, &endpoints[0]).start(endpoints).await)
 }
 
 impl Handle {
@@ -244,12 +245,16 @@ impl Parts {
         Self { config, store, fault, beats, network, mempool, payloads, intake, rules }
     }
 
-    fn start(self, endpoints: [Endpoint; 2]) -> Handle {
+    async fn start(mut self, endpoints: [Endpoint; 2]) -> Handle {
         let [peers, clients] = &endpoints;
+        let inbound = tokio::spawn(self.inbound().run(peers.clone())).abort_handle();
+        let beginning = Beginning::default();
+        beginning.agree(&self.network, &mut self.store).await;
         let replica = self.replica();
         let (publish, status) = watch::channel(Status::default());
         let tasks = vec![
-            tokio::spawn(self.inbound().run(peers.clone())).abort_handle(),
+            inbound,
+            tokio::spawn(beginning.tell(self.network.clone(), self.store.clone())).abort_handle(),
             tokio::spawn(self.desk().run(clients.clone())).abort_handle(),
             tokio::spawn(self.watchdog().run(self.reporter(publish))).abort_handle(),
         ];

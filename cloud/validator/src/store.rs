@@ -12,6 +12,7 @@ mod tables;
 
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     fs,
     path::{Path, PathBuf},
     sync::{
@@ -21,7 +22,10 @@ use std::{
 };
 
 use hotstuff_rs::{
-    block_tree::pluggables::KVStore as _,
+    block_tree::{
+        pluggables::{KVGet as _, KVGetError, KVStore as _, WriteBatch as _},
+        variables,
+    },
     replica::Replica,
     types::{
         data_types::Power,
@@ -209,13 +213,34 @@ impl Store {
         self.0.progress.subscribe()
     }
 
+    /// The view in which a replica over this store begins.
+    #[must_use]
+    pub fn next_view(&self) -> u64 {
+        let chain = self.look();
+        let known = |error: KVGetError| format!("{error:?}");
+        let entered = self.or_stop("read", chain.highest_view_entered().map_err(known));
+        let proven = self.or_stop("read", chain.highest_pc().map_err(known)).view;
+        let timed_out = self.or_stop("read", chain.highest_tc().map_err(known)).map(|tc| tc.view);
+        match entered.max(proven).max(timed_out.unwrap_or(proven)).int() {
+            0 => 0,
+            newest => newest + 1,
+        }
+    }
+
+    /// Has a replica begin in that view, which is later than it would have.
+    pub fn begin_in(&mut self, view: u64) {
+        let mut changes = Changes::new();
+        changes.set(&variables::HIGHEST_VIEW_ENTERED, &view.saturating_sub(1).to_le_bytes());
+        self.write(changes);
+    }
+
     /// The newest view that the replica entered.
     #[must_use]
     pub fn view(&self) -> u64 {
         self.0.view.load(Ordering::Acquire)
     }
 
-    fn or_stop<T>(&self, action: &'static str, result: Result<T, redb::Error>) -> T {
+    fn or_stop<T, E: Display>(&self, action: &'static str, result: Result<T, E>) -> T {
         result.unwrap_or_else(|error| {
             self.0.fault.stop_here(Fault::Store { action, detail: error.to_string() })
         })

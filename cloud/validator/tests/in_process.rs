@@ -13,7 +13,10 @@ use farhand_submit::frames::parts;
 use farhand_validator::{
     FaultSignal, Handle, ValidatorConfig, frames::PeerFrame, run_validator, store::Store,
 };
-use hotstuff_rs::block_tree::pluggables::KVGet;
+use hotstuff_rs::block_tree::{
+    pluggables::{KVGet, KVStore, WriteBatch},
+    variables,
+};
 use rig::{COMMIT_WAIT, Ledger};
 
 /// What the replica must never forget.
@@ -36,11 +39,36 @@ fn safety(store: &Store) -> Safety {
 }
 
 async fn run_all(ledger: &Ledger) -> Vec<Handle> {
+    // At once: each waits a while for the others.
+    let starting: Vec<_> = (0..5).map(|at| tokio::spawn(run_validator(ledger.config(at)))).collect();
     let mut handles = Vec::new();
-    for at in 0..5 {
-        handles.push(run_validator(ledger.config(at)).await.unwrap());
+    for one in starting {
+        handles.push(one.await.unwrap().unwrap());
     }
     handles
+}
+
+/// Goal: a ledger that was stopped while some of its validators had entered a view and the others had not starts again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_starts_again_from_uneven_views() {
+    let ledger = Ledger::make(5);
+    let handles = run_all(&ledger).await;
+    ledger.client(0).await.commit(&ledger.some_grant(1), COMMIT_WAIT).await.unwrap();
+    for handle in handles {
+        handle.stop().await;
+    }
+    for (at, behind) in [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1)] {
+        let config = ledger.config(at);
+        let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+        let mut uneven = <Store as KVStore>::WriteBatch::new();
+        uneven.set(&variables::HIGHEST_VIEW_ENTERED, &(10_000u64 - behind).to_le_bytes());
+        store.write(uneven);
+    }
+    let handles = run_all(&ledger).await;
+    ledger.client(0).await.commit(&ledger.some_grant(2), COMMIT_WAIT).await.unwrap();
+    for handle in handles {
+        handle.stop().await;
+    }
 }
 
 /// Goal: a validator that is stopped and started goes on with its lock, its views, its height and the chain's state,

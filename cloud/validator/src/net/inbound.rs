@@ -83,6 +83,7 @@ impl Inbound {
             PeerFrame::Transaction(body) => self.transaction(&body),
             PeerFrame::Batch(body) => self.batch(peer, &body),
             PeerFrame::WantBatch(root) => self.want_batch(peer, root),
+            PeerFrame::Entered(view) => self.network.hear(peer, view),
         }
     }
 

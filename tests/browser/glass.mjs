@@ -4,7 +4,7 @@
 //   node tests/browser/glass.mjs
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromiumForTests, deliver, now, open, until, up, withTest } from "./stage.mjs";
+import { chromiumForTests, now, until, up, watching } from "./stage.mjs";
 
 const FRAME_MS = 1000 / 30;
 const DELAY_MS = 120;
@@ -31,11 +31,7 @@ async function watch(page) {
 const browser = await chromiumForTests();
 const site = await up(1, { options: ["--test-delay-ms", `${DELAY_MS}`] });
 try {
-  const field = await open(browser, site.field, { width: 390, height: 844 });
-  const surgeon = await open(browser, withTest(site.operate));
-  await deliver(field);
-  await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
-  await surgeon.bringToFront();
+  const surgeon = await watching(browser, site);
   const before = await watch(surgeon);
   await until("the delay has set in", async () => (await now(surgeon)).glassToGlassMs > before.reckoned_ms + DELAY_MS / 2, 30_000);
   await sleep(500);

@@ -4,7 +4,7 @@
 //
 //   node tests/browser/shown.mjs [SOURCE]
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromiumForTests, deliver, now, open, until, up, withTest } from "./stage.mjs";
+import { chromiumForTests, up, watching } from "./stage.mjs";
 
 const WATCHED_MS = 20_000;
 const [source = "test?width=1280&height=720&fps=30"] = process.argv.slice(2);
@@ -12,11 +12,7 @@ const [source = "test?width=1280&height=720&fps=30"] = process.argv.slice(2);
 const browser = await chromiumForTests();
 const site = await up(1, { stamp: false, options: ["--video", source] });
 try {
-  const field = await open(browser, site.field, { width: 390, height: 844 });
-  const surgeon = await open(browser, withTest(site.operate));
-  await deliver(field);
-  await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
-  await surgeon.bringToFront();
+  const surgeon = await watching(browser, site);
   // The two clocks have met by then.
   await sleep(2_000);
   const shown = new Map();

@@ -110,6 +110,16 @@ export async function deliver(page) {
   await picture(page, "field-done");
 }
 
+/** The surgeon's page, in front, once the kit is delivered and pictures come. */
+export async function watching(browser, site) {
+  const field = await open(browser, site.field, { width: 390, height: 844 });
+  const surgeon = await open(browser, withTest(site.operate));
+  await deliver(field);
+  await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
+  await surgeon.bringToFront();
+  return surgeon;
+}
+
 /** Both sign; the surgeon takes control. */
 export async function arm(bedside, surgeon) {
   // On a machine that is short of time the arm's cable may have been silent for a moment: a fault, which two people clear.

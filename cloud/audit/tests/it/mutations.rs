@@ -1,19 +1,9 @@
 //! A thousand changes, from a seed, at every kind of place in a bundle: each is found, by our verifier and by the one in Python.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests may fail, and say why they were skipped"
-)]
-
-#[path = "../../../shared/bundle/tests/sessions/mod.rs"]
-mod sessions;
 
 use std::{
-    env, fs,
+    fs,
     ops::Range,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use farhand_audit::audit;
@@ -26,10 +16,14 @@ use farhand_ledger::{
 use farhand_wire::{EngagementId, FrameId, HoldNumber, KitState, KitTick, MacKey, Sequence};
 use fastrand::Rng;
 use serde_json::Value;
-use sessions::{
-    bundle, finish,
-    theatre::{SESSION, Session, TOKEN, Theatre},
-    unit, work,
+
+use crate::{
+    python,
+    sessions::{
+        bundle, finish,
+        theatre::{SESSION, Session, TOKEN, Theatre},
+        unit, verdict, work,
+    },
 };
 
 const SEED: u64 = 20_260_713;
@@ -71,7 +65,7 @@ struct Mutant {
 fn every_mutation_is_found() {
     let session = every_kind();
     let (good, trust) = (bundle(&session), session.keys.trust());
-    assert_eq!(sessions::verdict(&good, Some(trust)), Verdict::Holds, "{:?}", session.problems());
+    assert_eq!(verdict(&good, Some(trust)), Verdict::Holds, "{:?}", session.problems());
     let mutants = mutants(&session, &good);
     assert_eq!(mutants.len(), OF_BYTES + OF_CONTENT);
     let folder = tempfile::tempdir().unwrap();
@@ -84,9 +78,7 @@ fn every_mutation_is_found() {
     }
     let trust_file = folder.path().join("trust");
     fs::write(&trust_file, trust.to_bytes()).unwrap();
-    let Some(exits) = exits_in_python(&trust_file, &files) else {
-        return eprintln!("skipped in part: no Python with tests/verifier/requirements.txt (FARHAND_PYTHON)");
-    };
+    let Some(exits) = exits_in_python(&trust_file, &files) else { return };
     for (mutant, exit) in mutants.iter().zip(exits) {
         assert!(matches!(exit, 1 | 2), "the verifier in Python: {}: {exit}", mutant.what);
     }
@@ -98,21 +90,9 @@ fn what_is_written_conforms_to_the_cddl() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("every-kind.mcap");
     fs::write(&file, bundle(&every_kind())).unwrap();
-    let Some(mut command) = python("cddl.py") else {
-        return eprintln!("skipped: no Python with tests/verifier/requirements.txt (FARHAND_PYTHON)");
-    };
+    let Some(mut command) = python("cddl.py") else { return };
     let output = command.arg(file).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// One of the scripts in `tests/verifier`, if there is a Python with what they need.
-fn python(script: &str) -> Option<Command> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let ours = root.join("target/verifier-venv/bin/python");
-    let named = env::var_os("FARHAND_PYTHON").map(PathBuf::from);
-    let mut command = Command::new(named.or(Some(ours)).filter(|python| python.exists())?);
-    command.arg(root.join("tests/verifier").join(script));
-    Some(command)
 }
 
 fn exits_in_python(trust: &Path, files: &[PathBuf]) -> Option<Vec<i64>> {

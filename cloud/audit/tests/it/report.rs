@@ -1,17 +1,8 @@
 //! The report that people print and the tables that programs read: they say what `verify` says, and nothing of a bundle
 //! is more in them than text.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stderr,
-    reason = "tests may fail, and say why they were skipped"
-)]
-
-#[path = "../../../shared/bundle/tests/sessions/mod.rs"]
-mod sessions;
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -20,12 +11,16 @@ use farhand_bundle::{Reader, Redaction, redact};
 use farhand_ledger::{Event, Member, Outcome, RosterAddition, What, five_keys::FiveKeys};
 use farhand_wire::{PressId, Role, Said};
 use serde_json::Value;
-use sessions::{
-    bundle, good, record_frame, small,
-    theatre::{BEDSIDE, KIT, SESSION, Session, Theatre, at, public},
-    work,
-};
 use tempfile::TempDir;
+
+use crate::{
+    python,
+    sessions::{
+        bundle, good, record_frame, small,
+        theatre::{BEDSIDE, KIT, SESSION, Session, Theatre, at, public},
+        work,
+    },
+};
 
 /// A folder with a bundle and trust roots in it.
 struct Place(TempDir);
@@ -302,24 +297,14 @@ fn nothing_is_overwritten_and_nothing_is_left() {
     assert_eq!(names(place.0.path()).len(), before);
 }
 
-/// The interpreter with what `tests/verifier/requirements.txt` names, if there is one.
-fn python(root: &Path) -> Option<PathBuf> {
-    let ours = root.join("target/verifier-venv/bin/python");
-    env::var_os("FARHAND_PYTHON").map(PathBuf::from).or(Some(ours)).filter(|python| python.exists())
-}
-
 /// Goal: somebody else's reader of FHIR R4 takes every line, hostile words and all.
 #[test]
 fn resources_are_fhir() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let Some(python) = python(&root) else {
-        return eprintln!("skipped: no Python with tests/verifier/requirements.txt (FARHAND_PYTHON)");
-    };
-    let script = root.join("tests/verifier/fhir.py");
     for session in [good(), hostile(), refused()] {
         let place = Place::new(&session);
         assert_eq!(place.export("fhir", "fhir"), 0);
-        let output = Command::new(&python).arg(&script).arg(place.path("fhir")).output().unwrap();
+        let Some(mut fhir) = python("fhir.py") else { return };
+        let output = fhir.arg(place.path("fhir")).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -123,11 +123,14 @@ export async function watching(browser, site) {
 /** Both sign; the surgeon takes control. */
 export async function arm(bedside, surgeon) {
   // On a machine that is short of time the arm's cable may have been silent for a moment: a fault, which two people clear.
-  if ((await bedside.locator('.state[data-look="stopped"]').count()) > 0) {
-    console.log("a fault at the start; both clear it");
-    await press(bedside, "Sign clearing");
-    await press(surgeon, "Sign clearing");
-  }
+  const [home, clearing] = ["Home", "Sign clearing"].map((name) => bedside.getByRole("button", { name, exact: true }));
+  await until("the arm can be homed", async () => {
+    if (await home.isVisible()) return true;
+    for (const page of (await clearing.isVisible()) ? [bedside, surgeon] : []) {
+      await page.getByRole("button", { name: "Sign clearing", exact: true }).click({ timeout: 500 }).catch(() => {});
+    }
+    return false;
+  });
   await press(bedside, "Home");
   await press(bedside, "Press again: the arm homes");
   await until("the arm is homed", async () => ((await now(surgeon))?.flags & 1) !== 0);

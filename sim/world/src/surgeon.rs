@@ -75,6 +75,7 @@ pub struct Console {
     /// What it sent and has not listed.
     unlisted: Vec<(LeaseToken, Listed)>,
     lists: Chain,
+    listed_us: u64,
     began: bool,
 }
 
@@ -115,6 +116,7 @@ impl Console {
             unlisting: false,
             unlisted: Vec::new(),
             lists: Chain::new(session),
+            listed_us: 0,
             began: false,
         }
     }
@@ -231,13 +233,14 @@ impl Console {
             self.move_hand(now_us);
             self.send_command(now_us, out);
         }
-        if now_us.is_multiple_of(LIST_US) && !self.unlisting {
+        if now_us >= self.listed_us + LIST_US && !self.unlisting {
+            self.listed_us = now_us;
             self.list(out);
         }
     }
 
-    /// Signs what was sent, a list for each token.
-    fn list(&mut self, out: &mut Vec<Sent>) {
+    /// Signs what was sent, a list for each token. To be called once more at the end.
+    pub fn list(&mut self, out: &mut Vec<Sent>) {
         for sent in std::mem::take(&mut self.unlisted).chunk_by(|one, other| one.0 == other.0) {
             for piece in sent.chunks(SEGMENT_ITEMS_MAX) {
                 let link = self.lists.next();

@@ -2,6 +2,10 @@
 //! broke something.
 #![allow(clippy::unwrap_used, reason = "a folder that can't be read is a failed test")]
 
+#[allow(unsafe_code, reason = "an allocator can't be made without")]
+#[path = "../targets/src/bounded.rs"]
+mod bounded;
+
 use std::{fs, path::Path};
 
 use farhand_fuzz::TARGETS;

@@ -2,10 +2,9 @@
 //! `-targets` lists them.
 #![no_main]
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::OnceLock,
-};
+mod bounded;
+
+use std::sync::OnceLock;
 
 use farhand_fuzz::TARGETS;
 use libfuzzer_sys::fuzz_target;
@@ -26,34 +25,4 @@ fn chosen() -> fn(&[u8]) {
     let name = std::env::var("FARHAND_FUZZ").unwrap_or_default();
     let target = TARGETS.iter().find(|(known, _)| *known == name);
     target.unwrap_or_else(|| panic!("FARHAND_FUZZ names no target, but {name:?}; -targets lists them")).1
-}
-
-/// Whoever asks for more at once believes a length that was only announced.
-const BYTES_AT_ONCE_MAX: usize = 64 << 20;
-
-struct Bounded;
-
-#[global_allocator]
-static ALLOCATOR: Bounded = Bounded;
-
-// SAFETY: all is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Bounded {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        assert!(layout.size() <= BYTES_AT_ONCE_MAX, "{} bytes at once", layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        assert!(layout.size() <= BYTES_AT_ONCE_MAX, "{} bytes at once", layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        assert!(size <= BYTES_AT_ONCE_MAX, "{size} bytes at once");
-        unsafe { System.realloc(pointer, layout, size) }
-    }
 }

@@ -840,12 +840,11 @@ def nal_units(unit):
     at = unit.find(b"\0\0\1")
     while at >= 0:
         begin = at + 3
-        ends = [place for place in (unit.find(b"\0\0\1", begin), unit.find(b"\0\0\0", begin)) if place >= 0]
-        end = min(ends, default=len(unit))
+        at = unit.find(b"\0\0\1", begin)
+        end = at if at >= 0 else len(unit)
         nal = unit[begin:end].rstrip(b"\0")
         if nal and nal[0] & 0x1F not in (9, 12):
             yield nal
-        at = unit.find(b"\0\0\1", end) if ends else -1
 
 
 def check_picture(leaf, frame, unit, findings):

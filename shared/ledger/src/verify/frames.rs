@@ -33,6 +33,13 @@ impl Frames {
         self.captured = EdgeTick::default();
     }
 
+    /// The edge box declared these missing: they may have been shown, and what comes next goes on behind them.
+    pub(super) fn lose(&mut self, first: u64, last: u64) {
+        if first == self.newest.next().0 {
+            self.newest = FrameId(last);
+        }
+    }
+
     /// Takes a frame; `missing` says whether the edge box declared that range missing.
     pub(super) fn take(
         &mut self,

@@ -344,8 +344,8 @@ mod tests {
             let mut network = network.clone();
             thread::spawn(move || network.send(to, vote(4, 1)));
         }
-        assert!(matches!(fault.wait().await, Fault::Store { action: "write", .. }));
         assert!(sent[0].recv_timeout(Duration::from_millis(200)).is_err());
+        assert!(matches!(fault.wait().await, Fault::Store { action: "write", .. }));
         assert!(network.recv().is_none());
     }
 

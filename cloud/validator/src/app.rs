@@ -75,6 +75,8 @@ const UNCERTAINTY_US_MAX: u64 = 10_000_000;
 const BLOCK_TRANSACTIONS_MAX: usize = 2000;
 /// Leaves room for the batch's own bytes.
 const BLOCK_BYTES_MAX: usize = BATCH_BYTES_MAX - 64 * 1024;
+/// Blocks that a peer has are committed as they come, sixteen at a time.
+const SYNC_WITHOUT_COMMIT_MAX: Duration = Duration::from_secs(5);
 /// A block is committed by the third after it.
 const COMMITTING_BLOCKS: usize = 3;
 /// Blocks that can await their commit; more are looked at in no case.
@@ -118,8 +120,36 @@ pub struct LedgerApp {
     pub payloads: Arc<Payloads>,
     pub network: PeerNetwork,
     pub beats: Beats,
+    /// This machine's clock: [`now_us`].
+    pub clock: fn() -> u64,
+    pub patience: SyncPatience,
     /// Dropped with the thread that owns this.
     pub watch: AlgorithmWatch,
+}
+
+/// How long this validator listens to one that it catches up from. The crate goes on for as long as blocks come that it
+/// does not have, and takes no part in anything else meanwhile; one liar could make such blocks for ever.
+#[derive(Debug)]
+pub struct SyncPatience {
+    committed: Option<u64>,
+    since: Instant,
+}
+
+impl Default for SyncPatience {
+    fn default() -> Self {
+        Self { committed: None, since: Instant::now() }
+    }
+}
+
+impl SyncPatience {
+    /// Whether too long nothing was committed. The next sync then has its own time.
+    fn is_over(&mut self, committed: Option<u64>, now: Instant) -> bool {
+        let is_over = committed == self.committed && now.duration_since(self.since) > SYNC_WITHOUT_COMMIT_MAX;
+        if is_over || committed != self.committed {
+            *self = Self { committed, since: now };
+        }
+        is_over
+    }
 }
 
 impl App<Store> for LedgerApp {
@@ -138,11 +168,15 @@ impl App<Store> for LedgerApp {
     }
 
     fn validate_block(&mut self, request: ValidateBlockRequest<Store>) -> ValidateBlockResponse {
-        self.answer(&request, Some(now_us()))
+        self.answer(&request, Some((self.clock)()))
     }
 
     /// A block that others committed: its time was compared with clocks when that was to be done.
     fn validate_block_for_sync(&mut self, request: ValidateBlockRequest<Store>) -> ValidateBlockResponse {
+        if self.patience.is_over(self.store.progress().borrow().height, Instant::now()) {
+            tracing::warn!("ends a sync that commits nothing");
+            return ValidateBlockResponse::Invalid;
+        }
         self.answer(&request, None)
     }
 }
@@ -200,7 +234,7 @@ impl LedgerApp {
 
     /// Never before the newest batch: a leader whose clock is behind says how much it may be off instead.
     fn time_for_batch(&self, chain: &Chain<'_, '_>) -> Utc {
-        let here_us = now_us();
+        let here_us = (self.clock)();
         let us = here_us.max(newest_batch_us(chain));
         Utc { us, uncertainty_us: self.pace.uncertainty_us + (us - here_us) }
     }
@@ -268,8 +302,9 @@ impl LedgerApp {
             return if block.height.int() == 0 { Err(Invalid::Nameless) } else { Ok(None) };
         }
         let limit = if here_us.is_some() { self.pace.batch_wait } else { self.pace.sync_batch_wait };
-        let payload =
-            self.payloads.find(root, limit, || self.network.tell_all(&PeerFrame::WantBatch(root).to_bytes()));
+        let want = PeerFrame::WantBatch(root).to_bytes();
+        let first = usize::from(root.0[0]); // so that not all ask the same peer first
+        let payload = self.payloads.find(root, limit, |turn| self.network.tell_one(first + turn, &want));
         let payload = payload.ok_or(Invalid::BatchMissing { root, limit_ms: limit.as_millis() })?;
         let header = payload.batch.header();
         check_header(self.rules.ledger, self.pace, header, newest_batch_us(chain), here_us)?;
@@ -377,7 +412,8 @@ fn newest_batch_us(chain: &Chain<'_, '_>) -> u64 {
 }
 
 /// This machine's clock, µs since 1970.
-pub(crate) fn now_us() -> u64 {
+#[must_use]
+pub fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
@@ -405,6 +441,20 @@ mod tests {
         check(NOW_US, 100_000, None).unwrap();
         assert!(matches!(check(NOW_US - 1_000_001, 100_000, Some(NOW_US)), Err(Invalid::BackInTime { .. })));
         assert!(matches!(check(NOW_US, 10_000_001, Some(NOW_US)), Err(Invalid::Uncertain { .. })));
+    }
+
+    /// Goal: whoever feeds a validator blocks that commit nothing holds it only so long, and the next one is listened to.
+    #[test]
+    fn a_sync_that_commits_nothing_ends() {
+        let mut patience = SyncPatience::default();
+        let began = Instant::now();
+        let after = |ms| began + Duration::from_millis(ms);
+        assert!(!patience.is_over(Some(7), after(0)));
+        assert!(!patience.is_over(Some(7), after(5000)));
+        assert!(!patience.is_over(Some(23), after(5001)), "it commits");
+        assert!(!patience.is_over(Some(23), after(10_000)));
+        assert!(patience.is_over(Some(23), after(10_002)));
+        assert!(!patience.is_over(Some(23), after(10_003)), "the next one has its own time");
     }
 
     /// Goal: a batch made for another ledger is worth nothing on this one.

@@ -180,8 +180,11 @@ mod tests {
     use farhand_ledger::{Event, Grant, Utc, five_keys::FiveKeys};
     use farhand_wire::Role;
     use hotstuff_rs::{
-        block_sync::messages::BlockSyncRequest,
-        hotstuff::messages::Proposal,
+        block_sync::messages::{BlockSyncRequest, BlockSyncResponse},
+        hotstuff::{
+            messages::{Nudge, Proposal},
+            types::Phase,
+        },
         types::data_types::{BlockHeight, ChainID, CryptoHash, Data, Datum, ViewNumber},
     };
 
@@ -240,6 +243,33 @@ mod tests {
         };
         assert_eq!(propose(vec![]), None);
         assert_eq!(propose(vec![Datum::new(vec![1])]), Some(Refused::DataInBlock { data: 1 }));
+    }
+
+    /// Goal: an answer to who catches up has no more blocks than may be asked for, and no data in any of them.
+    #[test]
+    fn an_answer_of_too_many_blocks_or_with_data_is_refused() {
+        let (gate, highest_pc) = ledger();
+        let answer = |blocks: usize, data: Vec<Datum>| {
+            let (height, hash) = (BlockHeight::new(1), CryptoHash::new([0; 32]));
+            let block = Block::new(height, highest_pc.clone(), hash, Data::new(data));
+            let blocks = vec![block; blocks];
+            refusal(gate.admit(BlockSyncResponse { blocks, highest_pc: highest_pc.clone() }.into(), 0))
+        };
+        let max = ASKED_MAX as usize;
+        assert_eq!(answer(max, vec![]), None);
+        assert_eq!(answer(max + 1, vec![]), Some(Refused::TooManyGiven { blocks: max + 1, max: ASKED_MAX }));
+        assert_eq!(answer(1, vec![Datum::new(vec![1])]), Some(Refused::DataInBlock { data: 1 }));
+    }
+
+    /// Goal: a nudge is for changing the validators, which no epoch does, and one in view 0 would end the replica's thread.
+    #[test]
+    fn a_nudge_is_refused() {
+        let (gate, mut justify) = ledger();
+        justify.phase = Phase::Prepare;
+        for view in [0, 5] {
+            let nudge = Nudge::new(ChainID::new(1), ViewNumber::new(view), justify.clone());
+            assert_eq!(refusal(gate.admit(HotStuffMessage::Nudge(nudge).into(), 0)), Some(Refused::Nudge));
+        }
     }
 
     /// Goal: whoever is far behind learns of it from a quorum's certificate, and nobody can name a far view without one.

@@ -7,6 +7,7 @@
 //! application. [`gate`] spares it what it would trust too much, [`rules`] say what may be written, [`payload`] carries
 //! batches beside its blocks (which stay empty), [`watchdog`] sees what it does not tell: stalled heights, dead threads.
 //! `docs/evidence-format.md` has the bytes that a verifier needs.
+//! `docs/hotstuff.md` lists what the crate does that needs care, what is done about it, and the test of each.
 
 pub mod app;
 pub mod beats;
@@ -26,6 +27,8 @@ pub mod run;
 mod serve;
 pub mod status;
 pub mod store;
+#[cfg(test)]
+mod twins;
 pub mod watchdog;
 
 pub use config::{ClientRole, ConfigError, ConfigFile, ValidatorConfig};

@@ -10,6 +10,7 @@ mod outbound;
 
 use std::{
     collections::BTreeMap,
+    fmt::Debug,
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
@@ -25,6 +26,7 @@ use ed25519_dalek::VerifyingKey;
 use farhand_link::{DeviceId, Endpoint};
 use hotstuff_rs::{
     block_sync::messages::BlockSyncAdvertiseMessage,
+    hotstuff::messages::HotStuffMessage,
     networking::{
         messages::{Message, ProgressMessage},
         network::Network,
@@ -35,8 +37,9 @@ use hotstuff_rs::{
 use crate::{
     beats::{Beats, Thread},
     frames::PeerFrame,
+    store::Store,
 };
-pub use inbound::Inbound;
+pub use inbound::{Inbound, Paces};
 use outbound::Link;
 
 /// How long the replica's poller waits for a message: it spins if this returns at once.
@@ -63,6 +66,14 @@ impl Counters {
     }
 }
 
+/// Carries frames to one peer.
+pub trait Carrier: Debug + Send + Sync {
+    /// Queues a frame, or drops it.
+    fn send(&self, frame: Bytes);
+
+    fn is_connected(&self) -> bool;
+}
+
 /// The network as the replica and the rest of the validator see it. Clones are the same network.
 #[derive(Clone, Debug)]
 pub struct PeerNetwork(Arc<Shared>);
@@ -70,7 +81,9 @@ pub struct PeerNetwork(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     me: VerifyingKey,
-    links: BTreeMap<DeviceId, Link>,
+    /// Where votes are written down before they leave.
+    store: Store,
+    carriers: BTreeMap<DeviceId, Box<dyn Carrier>>,
     to_replica: flume::Sender<(VerifyingKey, Message)>,
     inbox: flume::Receiver<(VerifyingKey, Message)>,
     beats: Beats,
@@ -85,17 +98,30 @@ impl PeerNetwork {
     pub fn start(
         endpoint: &Endpoint,
         me: VerifyingKey,
+        store: Store,
         peers: &[(DeviceId, SocketAddr)],
         beats: Beats,
     ) -> Self {
         let counters = Arc::new(Counters::default());
-        let (to_replica, inbox) = flume::bounded(INBOX_MESSAGES_MAX);
         let link = |&(id, addr): &(DeviceId, SocketAddr)| {
-            (id, Link::start(endpoint.clone(), id, addr, Arc::clone(&counters)))
+            let link = Link::start(endpoint.clone(), id, addr, Arc::clone(&counters));
+            (id, Box::new(link) as Box<dyn Carrier>)
         };
-        let links = peers.iter().map(link).collect();
+        Self::over(me, store, peers.iter().map(link).collect(), beats, Arc::clone(&counters))
+    }
+
+    /// The same over carriers of the caller's.
+    #[must_use]
+    pub fn over(
+        me: VerifyingKey,
+        store: Store,
+        carriers: BTreeMap<DeviceId, Box<dyn Carrier>>,
+        beats: Beats,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let (to_replica, inbox) = flume::bounded(INBOX_MESSAGES_MAX);
         let views = Mutex::default();
-        Self(Arc::new(Shared { me, links, to_replica, inbox, beats, counters, views }))
+        Self(Arc::new(Shared { me, store, carriers, to_replica, inbox, beats, counters, views }))
     }
 
     /// Takes what a peer says of its view.
@@ -112,25 +138,33 @@ impl PeerNetwork {
     /// How many other validators there are.
     #[must_use]
     pub fn peers(&self) -> usize {
-        self.0.links.len()
+        self.0.carriers.len()
     }
 
     /// Sends a frame to one peer, if it is connected and its queue has room.
     pub fn tell(&self, peer: DeviceId, frame: Bytes) {
-        if let Some(link) = self.0.links.get(&peer) {
-            link.send(frame);
+        if let Some(carrier) = self.0.carriers.get(&peer) {
+            carrier.send(frame);
+        }
+    }
+
+    /// Sends a frame to one of the connected peers, to each in its turn.
+    pub fn tell_one(&self, turn: usize, frame: &Bytes) {
+        let connected: Vec<_> = self.0.carriers.values().filter(|carrier| carrier.is_connected()).collect();
+        if let Some(at) = turn.checked_rem(connected.len()) {
+            connected[at].send(frame.clone());
         }
     }
 
     /// Sends a frame to all peers.
     pub fn tell_all(&self, frame: &Bytes) {
-        self.0.links.values().for_each(|link| link.send(frame.clone()));
+        self.0.carriers.values().for_each(|carrier| carrier.send(frame.clone()));
     }
 
     /// How many peers are connected.
     #[must_use]
     pub fn connected(&self) -> usize {
-        self.0.links.values().filter(|link| link.is_connected()).count()
+        self.0.carriers.values().filter(|carrier| carrier.is_connected()).count()
     }
 
     /// What came of messages so far.
@@ -177,7 +211,14 @@ impl Network for PeerNetwork {
         self.tell_all(&Self::encode(&message));
     }
 
+    /// A vote leaves only when it is on the disk that this validator voted in its view, and once.
     fn send(&mut self, peer: VerifyingKey, message: Message) {
+        if let Some(view) = voted_in(&message)
+            && !self.0.store.claim_vote(view)
+        {
+            tracing::error!(view, "does not vote a second time");
+            return;
+        }
         if peer == self.0.me {
             self.deliver(peer, message);
         } else if let Ok(id) = DeviceId::try_from(peer.to_bytes()) {
@@ -198,26 +239,61 @@ fn advertisement(message: &Message) -> Option<&BlockSyncAdvertiseMessage> {
     }
 }
 
+fn voted_in(message: &Message) -> Option<u64> {
+    match message {
+        Message::ProgressMessage(ProgressMessage::HotStuffMessage(HotStuffMessage::PhaseVote(vote))) => {
+            Some(vote.view.int())
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::mpsc, time::Instant};
 
     use borsh::BorshDeserialize;
     use ed25519_dalek::SigningKey;
 
     use super::*;
+    use crate::{
+        fault::{Fault, FaultSignal},
+        store::{Origin, disks::FullDisk},
+    };
+
+    fn key(number: u8) -> VerifyingKey {
+        SigningKey::from_bytes(&[number; 32]).verifying_key()
+    }
+
+    /// A peer that keeps what it was sent.
+    #[derive(Debug)]
+    struct Kept(mpsc::Sender<Bytes>);
+
+    impl Carrier for Kept {
+        fn send(&self, frame: Bytes) {
+            let _ = self.0.send(frame); // not every test reads it
+        }
+
+        fn is_connected(&self) -> bool {
+            true
+        }
+    }
+
+    /// The network of the first of five, and what each of the others is sent.
+    fn first_of_five(disk: FullDisk, fault: FaultSignal) -> (PeerNetwork, Vec<mpsc::Receiver<Bytes>>) {
+        let origin = Origin { genesis: [1; 32], me: key(1), validators: (1..=5).map(key).collect() };
+        let store = Store::open_on(disk, &origin, fault).unwrap();
+        let (mut carriers, mut sent) = (BTreeMap::<_, Box<dyn Carrier>>::new(), Vec::new());
+        for number in 2..=5 {
+            let (keep, kept) = mpsc::channel();
+            carriers.insert(key(number).to_bytes().try_into().unwrap(), Box::new(Kept(keep)));
+            sent.push(kept);
+        }
+        (PeerNetwork::over(key(1), store, carriers, Beats::default(), Arc::default()), sent)
+    }
 
     fn alone() -> PeerNetwork {
-        let (to_replica, inbox) = flume::bounded(2);
-        PeerNetwork(Arc::new(Shared {
-            me: SigningKey::from_bytes(&[1; 32]).verifying_key(),
-            links: BTreeMap::new(),
-            to_replica,
-            inbox,
-            beats: Beats::default(),
-            counters: Arc::default(),
-            views: Mutex::default(),
-        }))
+        first_of_five(FullDisk::default(), FaultSignal::default()).0
     }
 
     /// As the crate encodes it: progress message 0, advertisement 2, of a block 0; chain id, height, signature.
@@ -225,9 +301,10 @@ mod tests {
         Message::try_from_slice(&[&[0u8, 2, 0][..], &[0; 16], &[0; 64]].concat()).unwrap()
     }
 
-    /// A proposal-free message for oneself: a vote of 0 in view 0.
-    fn vote() -> Message {
-        Message::try_from_slice(&[&[0u8, 0, 2][..], &[0; 16], &[0; 32], &[0], &[0; 64]].concat()).unwrap()
+    /// A vote for a block: progress message 0, of consensus 0, vote 2; chain id, view, block, phase, signature.
+    fn vote(view: u64, block: u8) -> Message {
+        let bytes = [&[0u8, 0, 2][..], &[0; 8], &view.to_le_bytes(), &[block; 32], &[0], &[0; 64]].concat();
+        Message::try_from_slice(&bytes).unwrap()
     }
 
     /// Goal: the replica's poller and its sync server spin unless their transport makes them wait.
@@ -248,8 +325,49 @@ mod tests {
     #[test]
     fn a_validator_hears_itself_and_its_queue_is_bounded() {
         let mut network = alone();
-        (0..3).for_each(|_| network.broadcast(vote()));
+        (0..=INBOX_MESSAGES_MAX).for_each(|_| network.broadcast(vote(0, 0)));
         assert_eq!(network.counters().dropped.load(Ordering::Relaxed), 1);
         assert!(network.recv().is_some_and(|(from, _)| from == network.0.me));
+    }
+
+    /// Goal: the crate sends a vote before it writes it down, so it is written down here first: a vote whose record the
+    /// disk does not take never leaves, to nobody.
+    #[tokio::test]
+    async fn a_vote_leaves_only_once_it_is_on_the_disk() {
+        let (disk, fault) = (FullDisk::default(), FaultSignal::default());
+        let full = disk.full();
+        let (mut network, sent) = first_of_five(disk, fault.clone());
+        network.send(key(2), vote(3, 1));
+        assert_eq!(sent[0].try_iter().count(), 1);
+        full.store(true, Ordering::SeqCst);
+        for to in [key(1), key(2)] {
+            let mut network = network.clone();
+            thread::spawn(move || network.send(to, vote(4, 1)));
+        }
+        assert!(sent[0].recv_timeout(Duration::from_millis(200)).is_err());
+        assert!(matches!(fault.wait().await, Fault::Store { action: "write", .. }));
+        assert!(network.recv().is_none());
+    }
+
+    /// Goal: nobody gets two votes of one view, nor one of a view before: not for another block, not after a restart.
+    #[test]
+    fn a_validator_votes_once_in_a_view() {
+        let (mut network, sent) = first_of_five(FullDisk::default(), FaultSignal::default());
+        for (view, block) in [(3, 1), (3, 2), (3, 1), (2, 1), (4, 2)] {
+            network.send(key(2), vote(view, block));
+        }
+        assert_eq!(sent[0].try_iter().count(), 2);
+    }
+
+    /// Goal: a question is put to one peer at a time, and in the end to each.
+    #[test]
+    fn a_question_goes_to_one_peer_at_a_time() {
+        let (network, sent) = first_of_five(FullDisk::default(), FaultSignal::default());
+        for turn in 7..11 {
+            network.tell_one(turn, &Bytes::from_static(b"?"));
+            assert_eq!(sent.iter().filter(|sent| sent.try_recv().is_ok()).count(), 1);
+        }
+        (0..8).for_each(|turn| network.tell_one(turn, &Bytes::from_static(b"?")));
+        assert!(sent.iter().all(|sent| sent.try_iter().count() == 2));
     }
 }

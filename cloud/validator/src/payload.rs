@@ -16,8 +16,9 @@ use crate::store::Store;
 
 /// Batches remembered of each peer.
 pub const RECENT_MAX: usize = 16;
-/// While a batch is missing, peers are asked for it this often.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// A peer that was asked for a missing batch has this long before the next one is asked: four within the time that a
+/// vote waits.
+const ASK_NEXT: Duration = Duration::from_millis(75);
 
 /// A batch with its encoding and root.
 #[derive(Debug)]
@@ -78,15 +79,16 @@ impl Payloads {
         recent.or_else(|| self.stored(root))
     }
 
-    /// The batch with that root; if it is not here, `ask` is called now and again until it came or `limit` is over.
-    pub fn find(&self, root: Hash, limit: Duration, mut ask: impl FnMut()) -> Option<Arc<Payload>> {
+    /// The batch with that root; if it is not here, `ask` is called with 0, 1, 2 and so on until it came or `limit`
+    /// is over.
+    pub fn find(&self, root: Hash, limit: Duration, mut ask: impl FnMut(usize)) -> Option<Arc<Payload>> {
         if let Some(found) = self.get(root) {
             return Some(found);
         }
         let until = Instant::now() + limit;
-        loop {
-            ask();
-            let wait = ASK_AGAIN.min(until.saturating_duration_since(Instant::now()));
+        for turn in 0.. {
+            ask(turn);
+            let wait = ASK_NEXT.min(until.saturating_duration_since(Instant::now()));
             let missing = |recent: &mut HashMap<_, _>| find(recent, root).is_none();
             let (recent, _) = self
                 .arrived
@@ -96,9 +98,10 @@ impl Payloads {
                 return Some(found);
             }
             if Instant::now() >= until {
-                return None;
+                break;
             }
         }
+        None
     }
 
     fn stored(&self, root: Hash) -> Option<Arc<Payload>> {
@@ -147,12 +150,12 @@ mod tests {
         let (_dir, payloads) = payloads();
         let wanted = payload(1);
         let mut asked = 0;
-        let found = payloads.find(wanted.root, Duration::from_secs(60), || {
+        let found = payloads.find(wanted.root, Duration::from_secs(60), |_| {
             asked += 1;
             payloads.offer(peer(), Arc::clone(&wanted));
         });
         assert_eq!((found.map(|found| found.root), asked), (Some(wanted.root), 1));
-        assert!(payloads.find(payload(2).root, Duration::from_millis(1), || {}).is_none());
+        assert!(payloads.find(payload(2).root, Duration::from_millis(1), |_| {}).is_none());
     }
 
     /// Goal: a peer that sends batches without end pushes out its own, and nobody else's.

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    app::LedgerApp,
+    app::{self, LedgerApp, SyncPatience},
     beats::{Beats, Thread},
     beginning::Beginning,
     config::{ConfigError, ValidatorConfig},
@@ -29,7 +29,7 @@ use crate::{
     gate::Gate,
     intake::Intake,
     mempool::Mempool,
-    net::{Inbound, PeerNetwork},
+    net::{Inbound, Paces, PeerNetwork},
     payload::Payloads,
     rules::Rules,
     serve::Desk,
@@ -49,7 +49,10 @@ const EPOCH_VIEWS: u32 = 1;
 const SYNC_ANSWER_WAIT: Duration = Duration::from_secs(1);
 const SYNC_WITHOUT_PROGRESS: Duration = Duration::from_secs(3);
 const SYNC_VIEWS_BEHIND: u64 = 2;
-const SYNC_FORGIVE: Duration = Duration::from_secs(10);
+/// The crate's blacklist is the wrong way round: it forgives at its next step whoever still has time to serve, and never
+/// whoever has none left (and nobody behind that one in its queue). So the time must never run out within a step, however
+/// long this process is held up: nobody is shut out for ever, and a liar costs one sync at a time.
+const SYNC_FORGIVE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The crate counts what it buffers but never what it took out again, so any bound would one day have it drop every
 /// early message. The gate lets early messages through only if they are near or proven, which is the bound.
 const EARLY_MESSAGES_BYTES: u64 = 1 << 50;
@@ -220,7 +223,7 @@ fn listen(config: &ValidatorConfig) -> Result<[Endpoint; 2], StartError> {
 }
 
 /// What a validator is made of.
-struct Parts {
+pub(crate) struct Parts {
     config: ValidatorConfig,
     store: Store,
     fault: FaultSignal,
@@ -230,19 +233,30 @@ struct Parts {
     payloads: Arc<Payloads>,
     intake: Arc<Intake>,
     rules: Rules,
+    pub(crate) clock: fn() -> u64,
 }
 
 impl Parts {
     fn new(config: ValidatorConfig, store: Store, fault: FaultSignal, peers: &Endpoint) -> Self {
         let beats = Beats::default();
         let me = config.key.signing_key().verifying_key();
-        let network = PeerNetwork::start(peers, me, &config.peers, beats.clone());
+        let network = PeerNetwork::start(peers, me, store.clone(), &config.peers, beats.clone());
+        Self::over(config, store, fault, network, beats)
+    }
+
+    pub(crate) fn over(
+        config: ValidatorConfig,
+        store: Store,
+        fault: FaultSignal,
+        network: PeerNetwork,
+        beats: Beats,
+    ) -> Self {
         let mempool = Arc::new(Mempool::new(config.mempool));
         let payloads = Arc::new(Payloads::new(store.clone()));
         let ledger = config.trust.ledger();
         let intake = Arc::new(Intake { ledger, store: store.clone(), mempool: Arc::clone(&mempool) });
         let rules = Rules { ledger, hospitals: config.trust.hospitals().to_vec() };
-        Self { config, store, fault, beats, network, mempool, payloads, intake, rules }
+        Self { config, store, fault, beats, network, mempool, payloads, intake, rules, clock: app::now_us }
     }
 
     async fn start(mut self, endpoints: [Endpoint; 2]) -> Handle {
@@ -272,7 +286,7 @@ impl Parts {
         }
     }
 
-    fn replica(&self) -> Replica<Store> {
+    pub(crate) fn replica(&self) -> Replica<Store> {
         Thread::ALL.into_iter().for_each(|thread| self.beats.beat(thread));
         ReplicaSpec::builder()
             .app(self.app())
@@ -310,17 +324,20 @@ impl Parts {
             payloads: Arc::clone(&self.payloads),
             network: self.network.clone(),
             beats: self.beats.clone(),
+            clock: self.clock,
+            patience: SyncPatience::default(),
             watch: self.beats.watch_algorithm(),
         }
     }
 
-    fn inbound(&self) -> Inbound {
+    pub(crate) fn inbound(&self) -> Inbound {
         Inbound {
             network: self.network.clone(),
             gate: Arc::new(Gate::new(self.config.trust.clone(), SYNC_BLOCKS_MAX)),
             store: self.store.clone(),
             payloads: Arc::clone(&self.payloads),
             intake: Arc::clone(&self.intake),
+            paces: Paces::default(),
         }
     }
 

@@ -6,6 +6,8 @@
 //! **Invariant (local):** the replica's safety state (its lock, the views it entered and voted in) is initialized once
 //! in the life of a data folder, in the same write that says so. `Replica::initialize` on a store with history would
 //! forget the lock, therefore it is called from [`Store::open`] alone.
+//!
+//! **Invariant (local):** the lock and the newest view voted in never go back, whatever the crate would write.
 
 mod kv;
 mod tables;
@@ -247,6 +249,8 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod disks;
 #[cfg(test)]
 #[path = "store_tests.rs"]
 mod tests;

@@ -2,14 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use borsh::BorshDeserialize;
 use bytes::Bytes;
 use ed25519_dalek::VerifyingKey;
-use farhand_ledger::Hash;
+use farhand_ledger::{BATCH_BYTES_MAX, Hash};
 use farhand_link::{CloseReason, Connection, DeviceId, Endpoint};
 use farhand_submit::frames::{BadFrame, Parts};
 use hotstuff_rs::networking::messages::Message;
@@ -26,8 +26,10 @@ use crate::{
 
 /// Frames that a peer may send in a second; an honest validator sends some dozens, and each transaction once.
 const FRAMES_PER_S_MAX: u32 = 20_000;
+/// Bytes of batches that a peer is given in a second, however often it asks: four of the largest.
+const ANSWER_BYTES_PER_S_MAX: usize = 4 * BATCH_BYTES_MAX;
 
-/// Takes connections in and reads them.
+/// What comes from the peers. Clones are one.
 #[derive(Clone, Debug)]
 pub struct Inbound {
     pub network: PeerNetwork,
@@ -35,6 +37,7 @@ pub struct Inbound {
     pub store: Store,
     pub payloads: Arc<Payloads>,
     pub intake: Arc<Intake>,
+    pub paces: Paces,
 }
 
 impl Inbound {
@@ -56,19 +59,30 @@ impl Inbound {
     async fn read(self, connection: Connection) {
         let peer = connection.peer();
         let mut parts = Parts::default();
-        let mut pace = Pace::default();
         while let Ok(Some(part)) = connection.recv_message().await {
-            let frame = match parts.take(&part) {
-                Ok(Some(frame)) => PeerFrame::read(&frame),
+            let taken = match parts.take(&part) {
+                Ok(Some(frame)) => self.take(peer, &frame),
                 Ok(None) => continue,
                 Err(bad) => Err(bad),
             };
-            match frame {
-                Ok(frame) if pace.allows(Instant::now()) => self.handle(peer, frame),
-                Ok(_) => self.network.counters().drop_one(),
-                Err(bad) => return self.end(&connection, bad),
+            if let Err(bad) = taken {
+                return self.end(&connection, bad);
             }
         }
+    }
+
+    /// Takes a frame that `peer` sent.
+    ///
+    /// # Errors
+    /// [`BadFrame`] if it is none; such a peer is not listened to any more.
+    pub fn take(&self, peer: DeviceId, frame: &Bytes) -> Result<(), BadFrame> {
+        let frame = PeerFrame::read(frame)?;
+        if self.paces.of(peer, |pace| pace.allows_frame(Instant::now())) {
+            self.handle(peer, frame);
+        } else {
+            self.network.counters().drop_one();
+        }
+        Ok(())
     }
 
     fn end(&self, connection: &Connection, bad: BadFrame) {
@@ -116,25 +130,76 @@ impl Inbound {
     }
 
     fn want_batch(&self, peer: DeviceId, root: Hash) {
-        if let Some(payload) = self.payloads.get(root) {
+        let Some(payload) = self.payloads.get(root) else { return };
+        if self.paces.of(peer, |pace| pace.allows_answer(payload.bytes.len(), Instant::now())) {
             self.network.tell(peer, PeerFrame::Batch(payload.bytes.clone().into()).to_bytes());
+        } else {
+            self.network.counters().drop_one();
         }
     }
 }
 
-/// How much one peer said in the second that runs.
+/// How much each peer said and was given in the second that runs, whichever connection it came over.
+#[derive(Clone, Debug, Default)]
+pub struct Paces(Arc<Mutex<HashMap<DeviceId, Pace>>>);
+
+impl Paces {
+    fn of(&self, peer: DeviceId, ask: impl FnOnce(&mut Pace) -> bool) -> bool {
+        ask(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default())
+    }
+}
+
 #[derive(Debug, Default)]
 struct Pace {
     second: Option<Instant>,
     frames: u32,
+    answer_bytes: usize,
 }
 
 impl Pace {
-    fn allows(&mut self, now: Instant) -> bool {
-        if self.second.is_none_or(|began| now.duration_since(began) >= Duration::from_secs(1)) {
-            *self = Self { second: Some(now), frames: 0 };
-        }
+    fn allows_frame(&mut self, now: Instant) -> bool {
+        self.begin_second(now);
         self.frames += 1;
         self.frames <= FRAMES_PER_S_MAX
+    }
+
+    fn allows_answer(&mut self, bytes: usize, now: Instant) -> bool {
+        self.begin_second(now);
+        let allowed = self.answer_bytes + bytes <= ANSWER_BYTES_PER_S_MAX;
+        if allowed {
+            self.answer_bytes += bytes;
+        }
+        allowed
+    }
+
+    fn begin_second(&mut self, now: Instant) {
+        if self.second.is_none_or(|began| now.duration_since(began) >= Duration::from_secs(1)) {
+            *self = Self { second: Some(now), ..Self::default() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: short questions get no more than so many bytes of answers in a second, and as many in the next.
+    #[test]
+    fn a_peer_is_given_so_many_bytes_a_second() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let given =
+            |pace: &mut Pace, now| (0..100).filter(|_| pace.allows_answer(BATCH_BYTES_MAX, now)).count();
+        assert_eq!(given(&mut pace, now), 4);
+        assert!(!pace.allows_answer(1, now));
+        assert_eq!(given(&mut pace, now + Duration::from_secs(1)), 4);
+    }
+
+    /// Goal: a peer that talks without end is heard so many times in a second.
+    #[test]
+    fn a_peer_is_heard_so_often_in_a_second() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let heard = (0..2 * FRAMES_PER_S_MAX).filter(|_| pace.allows_frame(now)).count();
+        assert_eq!(heard, FRAMES_PER_S_MAX as usize);
+        assert!(pace.allows_frame(now + Duration::from_secs(1)));
     }
 }

@@ -14,7 +14,7 @@ use farhand_link::{Connection, DeviceId, Endpoint, KeepConnected, SearchLimits};
 use farhand_submit::frames::send;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 
-use super::Counters;
+use super::{Carrier, Counters};
 
 /// Frames that wait for one peer.
 const QUEUE_FRAMES_MAX: usize = 512;
@@ -49,15 +49,17 @@ impl Link {
         let driver = tokio::spawn(carry(keep, waiting, Arc::clone(&connected)));
         Self { queue, connected, counters, driver }
     }
+}
 
-    /// Queues a frame. What was said while nobody listened is of no use later, so then it is dropped.
-    pub(super) fn send(&self, frame: Bytes) {
+impl Carrier for Link {
+    /// What was said while nobody listened is of no use later, so then it is dropped.
+    fn send(&self, frame: Bytes) {
         if self.is_connected() && self.queue.try_send(frame).is_err() {
             self.counters.drop_one();
         }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    fn is_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
     }
 }

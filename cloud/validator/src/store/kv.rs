@@ -6,11 +6,13 @@ use std::{
     sync::{PoisonError, atomic::Ordering},
 };
 
+use borsh::BorshDeserialize as _;
 use hotstuff_rs::{
     block_tree::{
         pluggables::{KVGet, KVGetError, KVStore, WriteBatch},
         variables,
     },
+    hotstuff::types::PhaseCertificate,
     types::validator_set::ValidatorSet,
 };
 
@@ -113,7 +115,8 @@ impl KVStore for Store {
     type WriteBatch = Changes;
     type Snapshot<'a> = Snapshot;
 
-    fn write(&mut self, changes: Changes) {
+    fn write(&mut self, mut changes: Changes) {
+        self.leave_out_needless(&mut changes);
         let mut staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner);
         if changes.is_empty() {
             return;
@@ -155,6 +158,38 @@ impl Store {
         }
     }
 
+    /// Leaves out what is written already, and a lock older than the one that is held. The crate locks on what the newest
+    /// message leads to, even if an old certificate came with it; whoever sends old ones again would take the lock back
+    /// step by step, until a block could be voted for beside one that is committed elsewhere.
+    fn leave_out_needless(&self, changes: &mut Changes) {
+        let known = self.0.variables.read().unwrap_or_else(PoisonError::into_inner);
+        changes.0.retain(|key, value| {
+            let (&[name], Some(value)) = (key.as_slice(), value) else { return true };
+            let held = known.get(&name);
+            let is_lock = name == variables::LOCKED_PC[0];
+            held != Some(value) && !(is_lock && held.is_some_and(|held| is_older(value, held)))
+        });
+    }
+
+    /// Writes down that this validator votes in `view`; false if it voted in that view or a later one before. To be called
+    /// before a vote leaves: the crate writes it down only afterwards, and a crash in between would allow a second vote in
+    /// the view in which a replica begins.
+    #[must_use]
+    pub fn claim_vote(&self, view: u64) -> bool {
+        if self.voted_in().is_some_and(|newest| view <= newest) {
+            return false;
+        }
+        let mut changes = Changes::new();
+        changes.set(&variables::HIGHEST_VIEW_PHASE_VOTED, &view.to_le_bytes());
+        self.clone().write(changes);
+        true
+    }
+
+    fn voted_in(&self) -> Option<u64> {
+        let copy = self.0.variables.read().unwrap_or_else(PoisonError::into_inner);
+        view_under(&copy, variables::HIGHEST_VIEW_PHASE_VOTED)
+    }
+
     /// Tells the rest of the process of a write that is on the disk.
     fn publish(&self, changes: &Changes) {
         let mut copy = self.0.variables.write().unwrap_or_else(PoisonError::into_inner);
@@ -181,6 +216,14 @@ impl Store {
 }
 
 pub(super) fn view_entered(copy: &BTreeMap<u8, Vec<u8>>) -> Option<u64> {
-    let bytes = copy.get(&variables::HIGHEST_VIEW_ENTERED[0])?;
-    Some(u64::from_le_bytes(bytes.as_slice().try_into().ok()?))
+    view_under(copy, variables::HIGHEST_VIEW_ENTERED)
+}
+
+fn view_under(copy: &BTreeMap<u8, Vec<u8>>, [name]: [u8; 1]) -> Option<u64> {
+    Some(u64::from_le_bytes(copy.get(&name)?.as_slice().try_into().ok()?))
+}
+
+fn is_older(lock: &[u8], held: &[u8]) -> bool {
+    let view = |bytes| PhaseCertificate::try_from_slice(bytes).ok().map(|certificate| certificate.view);
+    view(lock) < view(held)
 }

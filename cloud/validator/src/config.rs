@@ -16,7 +16,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{app::Pace, mempool::MempoolLimits, store::Origin};
+use crate::{app::Pace, mempool::MempoolLimits, store::Origin, watchdog::WatchLimits};
 
 /// What a validator needs to run.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub struct ValidatorConfig {
     pub clients: Vec<(DeviceId, DeviceRole)>,
     pub pace: Pace,
     pub mempool: MempoolLimits,
+    pub watch: WatchLimits,
 }
 
 /// The file: TOML, each value overridable as `FARHAND_VALIDATOR_…`. Paths in it start at its own folder.
@@ -198,6 +199,7 @@ impl ConfigFile {
                 ..Pace::default()
             },
             mempool: MempoolLimits::default(),
+            watch: WatchLimits::default(),
         };
         config.check()?;
         Ok(config)

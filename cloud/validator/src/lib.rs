@@ -26,6 +26,7 @@ pub mod run;
 mod serve;
 pub mod status;
 pub mod store;
+pub mod supervise;
 pub mod watchdog;
 
 pub use config::{ClientRole, ConfigError, ConfigFile, ValidatorConfig};

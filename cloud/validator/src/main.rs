@@ -11,8 +11,12 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use farhand_validator::{
     Fault, LocalPlan, Status, ValidatorConfig, make_local_ledger, run_validator, status,
+    supervise::{Supervisor, attended},
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{oneshot, watch},
+};
 
 /// One validator of Farhand's evidence ledger.
 ///
@@ -52,8 +56,19 @@ enum Command {
     /// Run one validator until it is told to stop (SIGINT, SIGTERM) or can't go on.
     ///
     /// Exit codes: 0 told to stop; 1 could not start; 74 the disk failed; 75 a fault that a restart mends (a stalled
-    /// height, a dead thread). Have a supervisor start it again, as with systemd's Restart=on-failure.
+    /// height, a dead thread). Nothing starts it again; `supervise` does.
     Run {
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Stop when standard input ends, too.
+        #[arg(long)]
+        until_input_ends: bool,
+    },
+    /// Run one validator in a process of its own, and start it again whenever that one ends, until told to stop.
+    ///
+    /// At once if it was not well (75); every 30 seconds while its disk fails (74); after any other end a second later,
+    /// and ever later, to a minute, if it dies soon each time. One that hangs is killed first.
+    Supervise {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
@@ -74,7 +89,8 @@ fn main() -> ExitCode {
         Command::Init { dir, validators, out, listen, port } => {
             init(&LocalPlan { data: dir, out, validators, listen, first_port: port, clients: Vec::new() })
         }
-        Command::Run { config } => run(&config),
+        Command::Run { config, until_input_ends } => run(&config, until_input_ends),
+        Command::Supervise { config } => supervise(config),
         Command::Status { config, json } => show_status(&config, json),
     };
     done.unwrap_or_else(|error| {
@@ -90,21 +106,23 @@ fn init(plan: &LocalPlan) -> anyhow::Result<ExitCode> {
     writeln!(out, "genesis {} (SHA-256 {})", made.genesis.display(), made.trust.fingerprint())?;
     writeln!(out, "Run each of them:")?;
     for config in &made.configs {
-        writeln!(out, "  farhand-validator run --config {}", config.display())?;
+        writeln!(out, "  farhand-validator supervise --config {}", config.display())?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(path: &Path) -> anyhow::Result<ExitCode> {
+fn run(path: &Path, until_input_ends: bool) -> anyhow::Result<ExitCode> {
     let config = ValidatorConfig::load(path)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let fault = runtime.block_on(run_until_told(config))?;
+    let fault = runtime.block_on(run_until_told(config, until_input_ends))?;
     runtime.shutdown_background(); // after a fault of the store a thread may be parked for ever
     Ok(fault.map_or(ExitCode::SUCCESS, |fault| ExitCode::from(fault.exit_code())))
 }
 
-async fn run_until_told(config: ValidatorConfig) -> anyhow::Result<Option<Fault>> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+async fn run_until_told(config: ValidatorConfig, until_input_ends: bool) -> anyhow::Result<Option<Fault>> {
+    let told = told()?;
+    let input_ended =
+        async { if until_input_ends { input_ended().await } else { std::future::pending().await } };
     let _file_too_large = error_instead_of_death()?;
     let handle = run_validator(config).await?;
     tracing::info!(id = %handle.id(), peers = %handle.peer_addr(), clients = %handle.client_addr(), "runs");
@@ -113,12 +131,49 @@ async fn run_until_told(config: ValidatorConfig) -> anyhow::Result<Option<Fault>
             std::mem::forget(handle); // its threads are stuck or dead, and the process ends
             return Ok(Some(fault));
         }
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        () = told => {}
+        () = input_ended => {}
     }
     tracing::info!("stops");
     handle.stop().await;
     Ok(None)
+}
+
+fn supervise(path: PathBuf) -> anyhow::Result<ExitCode> {
+    let data_dir = ValidatorConfig::load(&path)?.data_dir;
+    let program = std::env::current_exe().context("this program can't find itself")?;
+    let supervisor = Supervisor {
+        name: path.display().to_string(),
+        begin: move || attended(&program).args(["run", "--until-input-ends", "--config"]).arg(&path).spawn(),
+        data_dir: Some(data_dir),
+        pid: watch::Sender::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        supervisor.run(told()?).await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// SIGINT or SIGTERM.
+fn told() -> anyhow::Result<impl Future<Output = ()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Standard input ends when whoever started this does, however that happens.
+async fn input_ended() {
+    let (end, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink()); // an error is an end, too
+        let _ = end.send(()); // told by a signal already
+    });
+    let _ = ended.await; // either way
 }
 
 /// A file that may not grow (RLIMIT_FSIZE) is an error of the store, which is said, instead of a silent death.

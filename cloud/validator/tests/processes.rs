@@ -15,10 +15,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farhand_ledger::{Event, Hash, TransactionProof};
+use farhand_ledger::{Event, Hash, TransactionProof, merkle};
 use farhand_submit::{Client, ClientError};
-use farhand_validator::status;
+use farhand_validator::{FaultSignal, status, store::Store};
 use farhand_wire::SessionId;
+use hotstuff_rs::{
+    block_tree::{
+        pluggables::{KVGet, KVStore, WriteBatch},
+        variables,
+    },
+    types::data_types::BlockHeight,
+};
 use rig::{COMMIT_WAIT, Ledger, checkpoint, key};
 
 /// Goal: with one of five gone commits go on; with two gone nothing is committed; with all back they agree, and all that
@@ -206,6 +213,122 @@ async fn a_full_disk_ends_a_validator_loudly() {
     assert!(said.contains("could not open the store") && said.contains("File too large"), "{said}");
     ledger.start(0);
     ledger.client(0).await;
+}
+
+/// Goal: a validator whose disk fails under it says so and ends with the code for that; the others go on, and once there is
+/// room it is back with everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_ends_a_running_validator_loudly() {
+    let mut ledger = Ledger::make(5).start_all();
+    let first = ledger.client(0).await;
+    let mut proven = commit_some(&ledger, &first, 0..2).await;
+    let process = ledger.process(4, None).await.to_string();
+    let limited = Command::new("prlimit").args(["--fsize=65536", "--pid", &process]).status().unwrap();
+    assert!(limited.success());
+    let status = ledger.ended(4).await;
+    let said = fs::read_to_string(ledger.log(4)).unwrap();
+    assert_eq!(status.code(), Some(74), "{said}");
+    assert!(said.contains("the ledger's store could not write"), "{said}");
+    proven.extend(commit_some(&ledger, &first, 2..4).await);
+    ledger.start(4);
+    all_agree(&ledger, &proven).await;
+}
+
+/// Goal: a replica whose thread panics is noticed, and its supervisor starts it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_panics_is_started_again() {
+    let mut ledger = Ledger::make(5).start_all();
+    let first = ledger.client(0).await;
+    commit_some(&ledger, &first, 0..1).await;
+    ledger.kill(4);
+    let config = ledger.config(4);
+    let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let mut no_lock = <Store as KVStore>::WriteBatch::new();
+    no_lock.set(&variables::LOCKED_PC, b"no certificate"); // read at a proposal, and expected to be one
+    store.write(no_lock);
+    drop(store);
+
+    ledger.supervise(4);
+    ledger.says(4, "the algorithm thread of the replica ended").await;
+    let said = ledger.says(4, "ended; is started again").await;
+    assert!(said.contains("exit status: 75"), "{said}");
+    let panicked = ledger.process(4, None).await;
+    ledger.process(4, Some(panicked)).await;
+}
+
+/// Goal: a validator that hangs is killed and started again, so is one that was killed; told to stop it stops, and it
+/// does not outlive its supervisor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_keeps_a_validator_running_and_takes_it_along() {
+    let mut ledger = Ledger::make(5);
+    ledger.supervise(0);
+    let first = ledger.process(0, None).await;
+    rig::signal(first, "STOP");
+    let second = ledger.process(0, Some(first)).await;
+    ledger.says(0, "wrote no status").await;
+    rig::signal(second, "KILL");
+    let third = ledger.process(0, Some(second)).await;
+    rig::signal(ledger.children[0].as_ref().unwrap().id(), "TERM");
+    assert!(ledger.ended(0).await.success());
+    assert!(!runs(third));
+
+    ledger.supervise(0);
+    let fourth = ledger.process(0, Some(third)).await;
+    ledger.kill(0);
+    rig::until("the validator ends with its supervisor", || (!runs(fourth)).then_some(())).await;
+}
+
+fn runs(process: u32) -> bool {
+    fs::exists(format!("/proc/{process}")).unwrap()
+}
+
+/// Goal: a validator that was dead for hundreds of blocks, and one that lost its folder, catch up from the others with every
+/// batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_away_for_hundreds_of_blocks_gets_every_batch() {
+    let mut ledger = Ledger::make(5).start_all();
+    let client = ledger.client(0).await;
+    commit_some(&ledger, &client, 0..1).await;
+    ledger.kill(4);
+    let left = client.height().await.unwrap().unwrap();
+    let mut numbers = 1..;
+    while client.height().await.unwrap().unwrap() < left + 300 {
+        client.submit(&ledger.some_grant(numbers.next().unwrap())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    ledger.start(4);
+    catches_up(&ledger, &client, 4).await;
+    ledger.kill(3);
+    ledger.wipe(3);
+    ledger.start(3);
+    catches_up(&ledger, &client, 3).await;
+    for at in [4, 3] {
+        ledger.kill(at);
+        let batches = batches_held(&ledger, at);
+        println!("validator {at} holds {batches} batches");
+        assert!(batches > 50, "{batches}");
+    }
+}
+
+async fn catches_up(ledger: &Ledger, client: &Client, at: usize) {
+    let goal = client.height().await.unwrap();
+    let (dir, began) = (ledger.config(at).data_dir, Instant::now());
+    rig::until("a validator caught up", || status::read(&dir).ok().filter(|status| status.height >= goal))
+        .await;
+    println!("validator {at} caught up to height {goal:?} in {} ms", began.elapsed().as_millis());
+}
+
+/// How many batches the committed blocks of a stopped validator name; each of them is there.
+fn batches_held(ledger: &Ledger, at: usize) -> usize {
+    let config = ledger.config(at);
+    let store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let (chain, height) = (store.look(), store.progress().borrow().height.unwrap());
+    let root = |height| {
+        let block = chain.block_at_height(BlockHeight::new(height)).unwrap().unwrap();
+        chain.block_data_hash(&block).unwrap().unwrap().bytes()
+    };
+    let named = (0..=height).map(root).filter(|root| *root != merkle::empty_root().0);
+    named.inspect(|root| assert!(store.batch(root).is_some(), "validator {at} lacks a batch")).count()
 }
 
 fn run(ledger: &Ledger, at: usize) -> String {

@@ -17,6 +17,7 @@ pub mod frames;
 pub mod gate;
 pub mod init;
 pub mod intake;
+pub mod join;
 pub mod mempool;
 pub mod net;
 pub mod payload;

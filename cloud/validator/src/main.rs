@@ -2,15 +2,18 @@
 
 use std::{
     io::{self, Write as _},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use farhand_link::DeviceId;
 use farhand_validator::{
-    Fault, LocalPlan, Status, ValidatorConfig, make_local_ledger, run_validator, status,
+    Fault, LocalPlan, Status, ValidatorConfig,
+    join::{self, Joining},
+    make_local_ledger, run_validator, status,
     supervise::{Supervisor, attended},
 };
 use tokio::{
@@ -34,8 +37,8 @@ struct Cli {
 enum Command {
     /// Make a whole ledger on this machine: keys, genesis file, and a configuration for each validator.
     ///
-    /// For a trial. In earnest each organisation makes its own key, and only public keys meet in the genesis file.
-    /// Then run each validator: farhand-validator run --config OUT/validator-1/validator.toml
+    /// For a trial. In earnest each organisation makes its own key with `join`, and only public keys meet in the genesis
+    /// file. Then run each validator: farhand-validator supervise --config OUT/validator-1/validator.toml
     Init {
         /// Where the validators keep their data, a folder each.
         #[arg(long, value_name = "D")]
@@ -52,6 +55,39 @@ enum Command {
         /// First UDP port; two a validator. 0 takes what is free.
         #[arg(long, default_value_t = 7710)]
         port: u16,
+    },
+    /// Set up one organisation's validator: its own key first, then, once all agree on a genesis file, its configuration.
+    ///
+    /// Without --genesis it makes the key and says what to send to the others. With it, and with the others' keys and
+    /// addresses, it writes DIR/validator.toml. Run then, the validator gets the ledger's whole history from the others,
+    /// with every batch, and checks each block's certificate and each transaction by itself before it votes.
+    Join {
+        /// The validator's own folder: key, genesis, configuration, data.
+        #[arg(long)]
+        dir: PathBuf,
+        /// As it came from the others; compare its SHA-256 with theirs.
+        #[arg(long, value_name = "FILE", requires_all = ["peer", "peer_listen", "client_listen"])]
+        genesis: Option<PathBuf>,
+        /// Another validator: its key (64 hexadecimal digits) and where it listens for validators. Once for each.
+        #[arg(long, value_name = "KEY@IP:PORT", value_parser = parse_peer)]
+        peer: Vec<(DeviceId, SocketAddr)>,
+        /// Where this one listens for validators.
+        #[arg(long, value_name = "IP:PORT")]
+        peer_listen: Option<SocketAddr>,
+        /// Where this one listens for clients.
+        #[arg(long, value_name = "IP:PORT")]
+        client_listen: Option<SocketAddr>,
+    },
+    /// Make the genesis file of a new ledger from public keys: what validators, kits and auditors keep.
+    Genesis {
+        /// Public key of a validator, as its `join` says it. Once for each; five are the fewest.
+        #[arg(long, value_name = "KEY", required = true)]
+        validator: Vec<DeviceId>,
+        /// Public key of a hospital, which grants roles and opens sessions. Once for each.
+        #[arg(long, value_name = "KEY", required = true)]
+        hospital: Vec<DeviceId>,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Run one validator until it is told to stop (SIGINT, SIGTERM) or can't go on.
     ///
@@ -89,6 +125,15 @@ fn main() -> ExitCode {
         Command::Init { dir, validators, out, listen, port } => {
             init(&LocalPlan { data: dir, out, validators, listen, first_port: port, clients: Vec::new() })
         }
+        Command::Join { dir, genesis, peer, peer_listen, client_listen } => {
+            match (genesis, peer_listen, client_listen) {
+                (Some(genesis), Some(peer_listen), Some(client_listen)) => {
+                    set_up(&Joining { dir, genesis, peer_listen, client_listen, peers: peer })
+                }
+                _ => show_key(&dir),
+            }
+        }
+        Command::Genesis { validator, hospital, out } => genesis(&out, &validator, &hospital),
         Command::Run { config, until_input_ends } => run(&config, until_input_ends),
         Command::Supervise { config } => supervise(config),
         Command::Status { config, json } => show_status(&config, json),
@@ -108,6 +153,43 @@ fn init(plan: &LocalPlan) -> anyhow::Result<ExitCode> {
     for config in &made.configs {
         writeln!(out, "  farhand-validator supervise --config {}", config.display())?;
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parse_peer(text: &str) -> anyhow::Result<(DeviceId, SocketAddr)> {
+    let (key, addr) = text.split_once('@').context("a peer is KEY@IP:PORT")?;
+    Ok((key.parse()?, addr.parse()?))
+}
+
+fn show_key(dir: &Path) -> anyhow::Result<ExitCode> {
+    let key = join::own_key(dir)?.id();
+    let mut out = io::stdout().lock();
+    writeln!(out, "{key}")?;
+    writeln!(
+        out,
+        "This is the public key of the validator in {}. Send it to the others, with",
+        dir.display()
+    )?;
+    writeln!(
+        out,
+        "the address that it will listen at. Once you have the genesis file, run this again with --genesis."
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn genesis(path: &Path, validators: &[DeviceId], hospitals: &[DeviceId]) -> anyhow::Result<ExitCode> {
+    let trust = join::make_genesis(path, validators, hospitals)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "ledger {} with {} validators", trust.ledger(), trust.validators().len())?;
+    writeln!(out, "genesis {} (SHA-256 {})", path.display(), trust.fingerprint())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set_up(plan: &Joining) -> anyhow::Result<ExitCode> {
+    let config = join::join(plan)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "Name those who may submit under [[clients]] in {0}, and run it:", config.display())?;
+    writeln!(out, "  farhand-validator supervise --config {}", config.display())?;
     Ok(ExitCode::SUCCESS)
 }
 

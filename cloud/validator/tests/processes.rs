@@ -11,13 +11,18 @@ mod rig;
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use farhand_ledger::{Event, Hash, TransactionProof, merkle};
+use farhand_ledger::{Event, Hash, TransactionProof, TrustRoot, merkle};
+use farhand_link::DeviceKey;
 use farhand_submit::{Client, ClientError};
-use farhand_validator::{FaultSignal, status, store::Store};
+use farhand_validator::{
+    ClientRole, ConfigFile, FaultSignal, LocalLedger, ValidatorConfig, config::ClientEntry,
+    make_local_ledger, status, store::Store,
+};
 use farhand_wire::SessionId;
 use hotstuff_rs::{
     block_tree::{
@@ -282,22 +287,19 @@ fn runs(process: u32) -> bool {
     fs::exists(format!("/proc/{process}")).unwrap()
 }
 
-/// Goal: a validator that was dead for hundreds of blocks, and one that lost its folder, catch up from the others with every
-/// batch.
+/// Goal: a validator that was dead while others went on, and one that lost its folder and with it hundreds of blocks, catch
+/// up from the others with every batch.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_was_away_for_hundreds_of_blocks_gets_every_batch() {
+async fn who_was_away_gets_hundreds_of_blocks_with_every_batch() {
     let mut ledger = Ledger::make(5).start_all();
     let client = ledger.client(0).await;
-    commit_some(&ledger, &client, 0..1).await;
+    let mut numbers = 0..;
+    write_to(&ledger, &client, &mut numbers, 10).await;
     ledger.kill(4);
-    let left = client.height().await.unwrap().unwrap();
-    let mut numbers = 1..;
-    while client.height().await.unwrap().unwrap() < left + 300 {
-        client.submit(&ledger.some_grant(numbers.next().unwrap())).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(40)).await;
-    }
+    write_to(&ledger, &client, &mut numbers, 40).await; // each turn of the dead leader takes a second or two
     ledger.start(4);
     catches_up(&ledger, &client, 4).await;
+    write_to(&ledger, &client, &mut numbers, 320).await;
     ledger.kill(3);
     ledger.wipe(3);
     ledger.start(3);
@@ -307,6 +309,14 @@ async fn who_was_away_for_hundreds_of_blocks_gets_every_batch() {
         let batches = batches_held(&ledger, at);
         println!("validator {at} holds {batches} batches");
         assert!(batches > 50, "{batches}");
+    }
+}
+
+/// Has work done until the ledger is that high.
+async fn write_to(ledger: &Ledger, client: &Client, numbers: &mut impl Iterator<Item = u64>, height: u64) {
+    while client.height().await.unwrap() < Some(height) {
+        client.submit(&ledger.some_grant(numbers.next().unwrap())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(40)).await;
     }
 }
 
@@ -329,6 +339,71 @@ fn batches_held(ledger: &Ledger, at: usize) -> usize {
     };
     let named = (0..=height).map(root).filter(|root| *root != merkle::empty_root().0);
     named.inspect(|root| assert!(store.batch(root).is_some(), "validator {at} lacks a batch")).count()
+}
+
+/// Goal: five organisations, each with a key that nobody else saw, found a ledger; one that comes late gets its whole history
+/// from the others and takes part. A key that the genesis file does not name is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_organisations_found_a_ledger_and_one_comes_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |at: usize| dir.path().join(format!("organisation-{at}"));
+    let own: Vec<String> = (0..5).map(|at| command(&["join", "--dir", text(&folder(at))])).collect();
+    let own: Vec<&str> = own.iter().map(|said| said.lines().next().unwrap()).collect();
+    let hospital = DeviceKey::generate().unwrap();
+    let client = DeviceKey::generate().unwrap();
+    let genesis = dir.path().join("genesis.trust");
+    let named: Vec<&str> = own.iter().flat_map(|key| ["--validator", *key]).collect();
+    let hospital_id = hospital.id().to_string();
+    let found = [&["genesis", "--hospital", &hospital_id, "--out", text(&genesis)], &named[..]].concat();
+    command(&found);
+    let ports = make_local_ledger(&rig::plan(&dir, 5)).unwrap(); // knows of free ones
+    let listen: Vec<_> = ports.configs.iter().map(|path| ValidatorConfig::load(path).unwrap()).collect();
+    let set_up = |at: usize, folder: &Path| {
+        let others = (0..5).filter(|other| *other != at);
+        let peers: Vec<String> =
+            others.map(|other| format!("--peer={}@{}", own[other], listen[other].peer_listen)).collect();
+        let mine = [
+            format!("--peer-listen={}", listen[at].peer_listen),
+            format!("--client-listen={}", listen[at].client_listen),
+        ];
+        let fixed = ["join", "--dir", text(folder), "--genesis", text(&genesis)];
+        Command::new(rig::BINARY).args(fixed).args(peers).args(mine).output().unwrap()
+    };
+    let stranger = set_up(4, &dir.path().join("stranger"));
+    let said = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert!(!stranger.status.success() && said.contains("is not among the validators"), "{said}");
+    assert!(!dir.path().join("stranger/validator.toml").exists());
+
+    let trust = TrustRoot::read(&fs::read(&genesis).unwrap()).unwrap();
+    let configs: Vec<PathBuf> = (0..5).map(|at| folder(at).join("validator.toml")).collect();
+    let made = LocalLedger { trust, genesis: genesis.clone(), hospital, client, configs, ..ports };
+    for (at, config) in made.configs.iter().enumerate() {
+        assert!(set_up(at, &folder(at)).status.success());
+        let mut file: ConfigFile = toml::from_str(&fs::read_to_string(config).unwrap()).unwrap();
+        file.clients.push(ClientEntry { key: made.client.id().to_string(), role: ClientRole::Cloud });
+        fs::write(config, toml::to_string(&file).unwrap()).unwrap();
+    }
+    let ids = own.iter().map(|key| key.parse().unwrap());
+    let client_addrs = ids.zip(listen.iter().map(|config| config.client_listen)).collect();
+    let made = LocalLedger { client_addrs, ..made };
+    let mut ledger = Ledger { dir, made, children: (0..5).map(|_| None).collect() };
+    (0..4).for_each(|at| ledger.supervise(at));
+    let first = ledger.client(0).await;
+    let mut proven = commit_some(&ledger, &first, 0..8).await;
+    ledger.supervise(4);
+    let late = ledger.client(4).await;
+    proven.extend(commit_some(&ledger, &late, 8..9).await);
+    all_agree(&ledger, &proven).await;
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn command(arguments: &[&str]) -> String {
+    let done = Command::new(rig::BINARY).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
 }
 
 fn run(ledger: &Ledger, at: usize) -> String {

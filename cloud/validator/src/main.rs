@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -229,6 +230,7 @@ fn supervise(path: PathBuf) -> anyhow::Result<ExitCode> {
         begin: move || attended(&program).args(["run", "--until-input-ends", "--config"]).arg(&path).spawn(),
         data_dir: Some(data_dir),
         pid: watch::Sender::default(),
+        kill: Arc::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

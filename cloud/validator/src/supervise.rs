@@ -7,12 +7,13 @@ use std::{
     fmt, fs, io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::{
     process::{Child, ChildStdin, Command},
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -48,6 +49,8 @@ pub struct Supervisor<B> {
     pub data_dir: Option<PathBuf>,
     /// The process now.
     pub pid: watch::Sender<Option<u32>>,
+    /// Kills the process, as power that fails would. It is started again like any that died, however often.
+    pub kill: Arc<Notify>,
 }
 
 impl<B> fmt::Debug for Supervisor<B> {
@@ -60,6 +63,7 @@ impl<B> fmt::Debug for Supervisor<B> {
 enum End {
     Exited(io::Result<ExitStatus>),
     Hung,
+    Killed,
     NotStarted(io::Error),
 }
 
@@ -82,7 +86,10 @@ impl<B: FnMut() -> io::Result<Child> + Send> Supervisor<B> {
                 Err(error) => End::NotStarted(error),
             };
             self.pid.send_replace(None);
-            let rest = restarts.rest(end.code(), began.elapsed());
+            let rest = match end {
+                End::Killed => REST,
+                _ => restarts.rest(end.code(), began.elapsed()),
+            };
             self.say(&end, rest);
             tokio::select! {
                 () = sleep(rest) => {}
@@ -92,12 +99,13 @@ impl<B: FnMut() -> io::Result<Child> + Send> Supervisor<B> {
     }
 
     async fn attend(&self, child: &mut Child) -> End {
-        tokio::select! {
+        let end = tokio::select! {
             status = child.wait() => return End::Exited(status),
-            () = self.hangs() => {}
-        }
+            () = self.hangs() => End::Hung,
+            () = self.kill.notified() => End::Killed,
+        };
         let _ = child.kill().await; // it may have ended just now
-        End::Hung
+        end
     }
 
     async fn hangs(&self) {
@@ -123,6 +131,7 @@ impl<B: FnMut() -> io::Result<Child> + Send> Supervisor<B> {
             ),
             End::Exited(Ok(status)) => tracing::warn!(name, %status, rest_s, "ended; is started again"),
             End::Exited(Err(error)) => tracing::warn!(name, %error, rest_s, "was lost; is started again"),
+            End::Killed => tracing::warn!(name, rest_s, "was killed, as was asked; is started again"),
             End::Hung => tracing::error!(
                 name,
                 rest_s,
@@ -136,7 +145,7 @@ impl End {
     fn code(&self) -> Option<i32> {
         match self {
             Self::Exited(status) => status.as_ref().ok().and_then(ExitStatus::code),
-            Self::Hung | Self::NotStarted(_) => None,
+            Self::Hung | Self::Killed | Self::NotStarted(_) => None,
         }
     }
 }

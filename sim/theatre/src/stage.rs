@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -13,7 +14,11 @@ use farhand_validator::{
     ValidatorConfig,
     supervise::{Supervisor, attended},
 };
-use tokio::{process::Child, sync::watch, task::JoinHandle};
+use tokio::{
+    process::Child,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 use crate::{part::Kind, session::Session, site::Site};
 
@@ -28,6 +33,7 @@ pub(crate) struct Stage {
 struct Actor {
     name: String,
     pid: watch::Receiver<Option<u32>>,
+    kill: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -57,7 +63,9 @@ impl Stage {
                 log: logs.join(&name).with_extension("log"),
                 name: name.clone(),
             };
-            Actor { name, pid: seen, task: tokio::spawn(script.play(pid, stopping.clone())) }
+            let kill = Arc::new(Notify::new());
+            let task = tokio::spawn(script.play(pid, kill.clone(), stopping.clone()));
+            Actor { name, pid: seen, kill, task }
         };
         Ok(Self { actors: parts.map(actor).collect(), stop })
     }
@@ -65,6 +73,11 @@ impl Stage {
     /// Each part's process now, by name.
     pub(crate) fn processes(&self) -> Vec<(String, Option<u32>)> {
         self.actors.iter().map(|actor| (actor.name.clone(), *actor.pid.borrow())).collect()
+    }
+
+    /// Kills a part's process, as power that fails would. It is started again like any that died, however often.
+    pub(crate) fn kill(&self, name: &str) {
+        self.actors.iter().filter(|actor| actor.name == name).for_each(|actor| actor.kill.notify_one());
     }
 
     /// Ends all parts and waits for them.
@@ -97,13 +110,13 @@ struct Script {
 
 impl Script {
     /// Plays the part until told to stop.
-    async fn play(self, pid: watch::Sender<Option<u32>>, mut stop: watch::Receiver<bool>) {
+    async fn play(self, pid: watch::Sender<Option<u32>>, kill: Arc<Notify>, mut stop: watch::Receiver<bool>) {
         let data_dir = match self.kind {
             Kind::Validator => ValidatorConfig::load(&self.config).ok().map(|config| config.data_dir),
             _ => None,
         };
         let name = format!("{} (log {})", self.name, self.log.display());
-        let supervisor = Supervisor { name, begin: move || self.begin(), data_dir, pid };
+        let supervisor = Supervisor { name, begin: move || self.begin(), data_dir, pid, kill };
         supervisor.run(told(&mut stop)).await;
     }
 

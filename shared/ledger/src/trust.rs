@@ -24,14 +24,14 @@ pub const TRUST_BYTES_MAX: usize = 1 << 20;
 
 /// A ledger's epochs, as far as they are known. Invariant (local): the first is number 0, and each later one was endorsed
 /// and committed by a quorum of the one before.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustRoot {
     first: Epoch,
     later: Vec<Later>,
 }
 
 /// An epoch that was proven.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Later {
     epoch: Epoch,
     /// Proof of the transaction that ended the epoch before, and where that stands.

@@ -32,6 +32,7 @@ LEAVES = (
 )
 EVENTS = (
     "grant", "opening", "roster addition", "consent", "custody", "checkpoint", "model", "hand-over", "seal", "export",
+    "epoch end",
 )
 STATEMENTS = (
     "endorse", "fingerprint", "e-stop", "clear e-stop", "arm", "disarm", "home", "withdraw", "lease request",
@@ -159,7 +160,10 @@ class Contract:
 
     def check_attachments(self, manifest, proofs):
         _, _, trust, _, _ = self.check("manifest", manifest, "the attachment")
-        self.check("trust-root", trust, "the manifest")
+        first = cbor2.dumps(cbor2.load(io.BytesIO(trust)), canonical=True)
+        self.check("trust-root", first, "the manifest")
+        for number, proof in enumerate(verify.split_proofs(trust[len(first):]) if trust != first else []):
+            self.check_proof(proof, f"the end of epoch {number}")
         for number, proof in enumerate(verify.split_proofs(proofs)):
             self.check_proof(proof, f"proof {number}")
 

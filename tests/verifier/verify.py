@@ -116,6 +116,7 @@ def choice(*variants):
     return check
 
 
+TRUST_BYTES = 1_048_576
 U64, U32, HASH, ID, KEY = uint(), uint(2**32 - 1), bstr(32), bstr(16), bstr(32)
 NAME, REASON, SIGNED = tstr(1, 64), tstr(0, 512), bstr(98, 16384)
 NUMBER = uint(least=1)
@@ -132,6 +133,7 @@ EVENT = choice(
     [struct_of(ID, U64, KEY, KEY)],
     [struct_of(ID, U64, HASH, HASH, U64, U64)],
     [struct_of(ID, HASH, U64)],
+    [struct_of(HASH, bstr(0, 16384), list_of(bstr(0, 16384), 1, 64))],
 )
 TRANSACTION = struct_of(ID, UTC, EVENT)
 BATCH_HEADER = struct_of(ID, UTC, uint(4096))
@@ -139,12 +141,13 @@ PATH = list_of(HASH, 0, 65)
 COMMIT = struct_of(list_of(bstr(0, 8192), 3, 64), bstr(0, 8192))
 PROOF = struct_of(BATCH_HEADER, PATH, U64, bstr(0, 16384), PATH, COMMIT)
 OPENING = struct_of(PROOF, PROOF, list_of(PROOF, 0, 64))
-TRUST = struct_of(
+ENDORSEMENT = struct_of(HASH, HASH)
+EPOCH = struct_of(
     exactly("farhand trust root v1"), ID, uint(least=1),
-    list_of(struct_of(KEY, uint(2**32, 1)), 5, 64), list_of(KEY, 1, 64), exactly(0),
+    list_of(struct_of(KEY, uint(2**32, 1)), 5, 64), list_of(KEY, 1, 64), U64,
 )
 MANIFEST = struct_of(
-    exactly("farhand manifest v1"), ID, bstr(0, 16384), uint(1), list_of(struct_of(NAME, HASH), 0, 64)
+    exactly("farhand manifest v1"), ID, bstr(0, TRUST_BYTES), uint(1), list_of(struct_of(NAME, HASH), 0, 64)
 )
 FRAME = struct_of(U64, U32, U64, U64, boolean, HASH, HASH, U64)
 GAP = struct_of(uint(4), U64, U64, U64, REASON)
@@ -278,12 +281,12 @@ def open_transaction(data):
 
 # ---- 4. The trust root --------------------------------------------------------------------------------------------
 
-class Trust:
+class Epoch:
     def __init__(self, data):
         if len(data) > 16384:
             raise Malformed("too long")
-        _, self.ledger, self.chain, validators, self.hospitals, _ = decode(data, TRUST)
-        self.fingerprint = sha(data)
+        _, self.ledger, self.chain, validators, self.hospitals, self.number = decode(data, EPOCH)
+        self.hash = sha(data)
         self.validators = [tuple(one) for one in validators]
         for keys in ([key for key, _ in validators], self.hospitals):
             if any(one >= other for one, other in zip(keys, keys[1:])):
@@ -294,6 +297,66 @@ class Trust:
         self.quorum = 2 * power // 3 + 1
         if any(power - one < self.quorum for _, one in validators):
             raise Malformed("one validator is needed for every quorum")
+
+    def check_endorsed(self, next_one, endorsements):
+        """By a quorum of this epoch's validators (4.1)."""
+        newest, power = b"", 0
+        for data in endorsements:
+            author, body = open_envelope(data, b"farhand/v1 epoch end")
+            one = dict(self.validators).get(author)
+            if one is None or author <= newest:
+                raise Malformed("an endorsement by a stranger, or out of order")
+            if decode(body, ENDORSEMENT) != [self.hash, next_one.hash]:
+                raise Malformed("something else was endorsed")
+            newest, power = author, power + one
+        if power < self.quorum:
+            raise Malformed(f"power {power} endorsed the next epoch, {self.quorum} is a quorum")
+
+
+class Trust:
+    """The first epoch and those that were proven to follow."""
+
+    def __init__(self, data):
+        if len(data) > TRUST_BYTES:
+            raise Malformed("too long")
+        try:
+            first = cbor2.dumps(cbor2.load(io.BytesIO(data)), canonical=True)
+        except Exception as error:  # as in decode
+            raise Malformed(f"no CBOR: {error}") from error
+        if not data.startswith(first):
+            raise Malformed("not deterministic CBOR")
+        self.epochs, self.ends = [Epoch(first)], []
+        self.fingerprint, self.ledger = self.epochs[0].hash, self.epochs[0].ledger
+        if self.epochs[0].number != 0:
+            raise Malformed("it does not begin with the ledger's first epoch")
+        rest = data[len(first):]
+        try:
+            proofs = split_proofs(rest) if rest else []
+        except Exception as error:  # as above
+            raise Malformed(f"no proofs: {error}") from error
+        for proof in proofs:
+            self.end(Proven(decode(proof, PROOF), self))
+
+    def end(self, proven):
+        ending = self.epochs[-1]
+        previous, data, endorsements = proven.expect(10)
+        following = Epoch(data)
+        if (previous != ending.hash or following.ledger != self.ledger or following.number != ending.number + 1
+                or any(following.chain == epoch.chain for epoch in self.epochs)):
+            raise Malformed("an epoch that does not follow")
+        ending.check_endorsed(following, endorsements)
+        self.epochs.append(following)
+        self.ends.append(proven.position)
+
+    def epoch_of(self, chain):
+        for epoch in self.epochs:
+            if epoch.chain == chain:
+                return epoch
+        raise Malformed("a certificate of another chain")
+
+    def leads_to(self, other):
+        hashes = [epoch.hash for epoch in self.epochs]
+        return hashes == [epoch.hash for epoch in other.epochs[:len(hashes)]]
 
 
 # ---- 5. Blocks ----------------------------------------------------------------------------------------------------
@@ -325,16 +388,17 @@ class Certificate:
         return self.bytes == bytes(53)
 
     def check(self, trust):
-        if self.chain != trust.chain or self.phase != 0 or len(self.signatures) != len(trust.validators):
-            raise Malformed("a certificate of another chain, phase or set of validators")
+        epoch = trust.epoch_of(self.chain)
+        if self.phase != 0 or len(self.signatures) != len(epoch.validators):
+            raise Malformed("a certificate of another phase or set of validators")
         power = 0
-        for (key, one), signature in zip(trust.validators, self.signatures):
+        for (key, one), signature in zip(epoch.validators, self.signatures):
             if signature is not None:
                 if not is_signed(key, signature, self.vote):
                     raise Malformed("a validator's signature is bad")
                 power += one
-        if power < trust.quorum:
-            raise Malformed(f"power {power} is no quorum, {trust.quorum} is")
+        if power < epoch.quorum:
+            raise Malformed(f"power {power} is no quorum, {epoch.quorum} is")
 
 
 class Header:
@@ -350,7 +414,7 @@ class Header:
 
 
 def check_commit(commit, trust):
-    """Height and data hash of the block that this proves to be committed."""
+    """Epoch, height and data hash of the block that this proves to be committed."""
     headers = [Header(data) for data in commit[0]]
     last = Certificate(commit[1])
     if last.end != len(commit[1]):
@@ -367,8 +431,10 @@ def check_commit(commit, trust):
     if any(after.view != min(before.view + 1, 2**64 - 1) for before, after in zip(three, three[1:])):
         raise Malformed("views are not consecutive")
     for certificate in three:
+        if certificate.chain != last.chain:
+            raise Malformed("certificates of several chains")
         certificate.check(trust)
-    return headers[0].height, headers[0].data_hash
+    return trust.epoch_of(last.chain).number, headers[0].height, headers[0].data_hash
 
 
 # ---- 6. Batches and transactions ----------------------------------------------------------------------------------
@@ -378,7 +444,7 @@ class Proven:
 
     def __init__(self, proof, trust):
         header, header_path, index, envelope, path, commit = proof
-        height, data_hash = check_commit(commit, trust)
+        epoch, height, data_hash = check_commit(commit, trust)
         if index >= header[2]:
             raise Malformed("a transaction that cannot be")
         leaves = [(cbor2.dumps(header, canonical=True), 0, header_path), (envelope, index + 1, path)]
@@ -388,7 +454,9 @@ class Proven:
         self.author, (ledger, self.said, self.event) = open_transaction(envelope)
         if ledger != trust.ledger or header[0] != trust.ledger:
             raise Malformed("a transaction of another ledger")
-        self.hash, self.position, self.committed = sha(envelope), (height, index), header[1]
+        self.hash, self.position, self.committed = sha(envelope), (epoch, height, index), header[1]
+        if any(end[0] == epoch and self.position > end for end in trust.ends):
+            raise Malformed("a transaction behind the end of its epoch")
 
     def expect(self, number):
         if self.event[0] != number:
@@ -410,7 +478,7 @@ class Opening:
         self.check_custody([Proven(one, trust) for one in custody_proofs], custody)
 
     def by_hospital(self, proven):
-        if proven.author not in self.trust.hospitals:
+        if proven.author not in self.trust.epochs[proven.position[0]].hospitals:
             raise Malformed("not by a hospital")
 
     def check_roster(self):
@@ -499,15 +567,16 @@ class Session:
         self.findings, self.tree, self.redacted, self.closed = findings, Tree(), 0, False
         self.manifest_hash, self.manifest, own = sha(manifest), None, None
         try:
-            if len(manifest) > 65536:
+            if len(manifest) > TRUST_BYTES + 65536:
                 raise Malformed("too long")
             self.manifest = decode(manifest, MANIFEST)
             own = Trust(self.manifest[2])
         except Malformed as error:
             (findings.unread if self.manifest is None else findings.violation)(None, f"manifest: {error}")
-        if trust and own and trust.fingerprint != own.fingerprint:
+        leads = trust and own and trust.leads_to(own)
+        if trust and own and not leads and not own.leads_to(trust):
             findings.violation(None, "the bundle is of another ledger than the trust root given")
-        self.trusted, self.trust = trust is not None, trust or own
+        self.trusted, self.trust = trust is not None, own if leads else trust or own
         self.seal, self.proofs = proofs[0], iter(proofs[1:])
         self.checkpoint, self.before = None, None
         self.opening, self.endorsed, self.holders = None, {}, {}
@@ -777,7 +846,7 @@ class Session:
                 self.findings.violation(None, f"a checkpoint: {error}")
                 continue
             session, size, root, previous, first, last = checkpoint
-            before_size, before_root, position = self.before or (0, sha(), (-1, -1))
+            before_size, before_root, position = self.before or (0, sha(), (-1, -1, -1))
             earliest = max(proven.said[0] - proven.said[1], 0)
             if proven.author != self.opening.edge or session != self.opening.session:
                 self.findings.violation(last, "a checkpoint by another, or of another session")

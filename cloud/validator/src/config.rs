@@ -16,7 +16,7 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{app::Pace, mempool::MempoolLimits, store::Origin};
+use crate::{app::Pace, mempool::MempoolLimits, store::Origin, watchdog::WatchLimits};
 
 /// What a validator needs to run.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub struct ValidatorConfig {
     pub clients: Vec<(DeviceId, DeviceRole)>,
     pub pace: Pace,
     pub mempool: MempoolLimits,
+    pub watch: WatchLimits,
 }
 
 /// The file: TOML, each value overridable as `FARHAND_VALIDATOR_…`. Paths in it start at its own folder.
@@ -109,7 +110,7 @@ pub(crate) fn default_idle_wait_ms() -> u64 {
 pub enum ConfigError {
     #[error("{}: {why}", path.display())]
     File { path: PathBuf, why: Box<figment::Error> },
-    #[error("could not read the genesis file {}: {source}; `farhand-validator init` makes one", path.display())]
+    #[error("could not read the genesis file {}: {source}; `farhand-validator genesis` makes one, and `init` a whole ledger for a trial", path.display())]
     GenesisFile { path: PathBuf, source: io::Error },
     #[error("the genesis file {}: {why}", path.display())]
     Genesis { path: PathBuf, why: BadTrust },
@@ -127,6 +128,8 @@ pub enum ConfigError {
     PeerMissing { key: DeviceId },
     #[error("peer {key} is not among the validators of the genesis file")]
     PeerUnknown { key: DeviceId },
+    #[error("the genesis file knows {seen} epochs; this version's validators run a ledger's first one")]
+    Epochs { seen: usize },
     #[error("validator {key} has power {seen}; this version runs validators of power 1 each")]
     Power { key: String, seen: u64 },
 }
@@ -162,6 +165,10 @@ impl ValidatorConfig {
     /// # Errors
     /// [`ConfigError`] if validators, peers and this key don't belong together.
     pub fn check(&self) -> Result<(), ConfigError> {
+        match self.trust.epochs().count() {
+            1 => {}
+            seen => return Err(ConfigError::Epochs { seen }),
+        }
         let members = members(&self.trust)?;
         let me = self.key.id();
         if !members.contains(&me) {
@@ -179,7 +186,7 @@ impl ValidatorConfig {
 }
 
 impl ConfigFile {
-    fn resolve(self, folder: &Path) -> Result<ValidatorConfig, ConfigError> {
+    pub(crate) fn resolve(self, folder: &Path) -> Result<ValidatorConfig, ConfigError> {
         within("idle_wait_ms", self.idle_wait_ms, 30, 800)?;
         within("clock_uncertainty_ms", self.clock_uncertainty_ms, 1, 10_000)?;
         let peer = |entry: &PeerEntry| Ok((id("peer", &entry.key)?, entry.addr));
@@ -198,6 +205,7 @@ impl ConfigFile {
                 ..Pace::default()
             },
             mempool: MempoolLimits::default(),
+            watch: WatchLimits::default(),
         };
         config.check()?;
         Ok(config)

@@ -9,6 +9,11 @@ use std::{sync::Arc, thread};
 use thiserror::Error;
 use tokio::sync::watch;
 
+/// Exit code of a validator whose disk failed (sysexits' `EX_IOERR`).
+pub const EXIT_DISK: u8 = 74;
+/// Exit code of a validator with a fault that a restart mends (`EX_TEMPFAIL`).
+pub const EXIT_UNWELL: u8 = 75;
+
 /// Why a validator had to stop. `Display` says what was wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -34,13 +39,13 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The exit code of a process that ends because of it, so that a supervisor can tell a bad disk (74, sysexits'
-    /// `EX_IOERR`) from what a restart mends (75, `EX_TEMPFAIL`).
+    /// The exit code of a process that ends because of it, so that a supervisor can tell a bad disk from what a restart
+    /// mends.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Store { .. } => 74,
-            Self::ThreadEnded { .. } | Self::ThreadSilent { .. } | Self::Stalled { .. } => 75,
+            Self::Store { .. } => EXIT_DISK,
+            Self::ThreadEnded { .. } | Self::ThreadSilent { .. } | Self::Stalled { .. } => EXIT_UNWELL,
         }
     }
 }

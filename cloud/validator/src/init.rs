@@ -74,14 +74,14 @@ pub fn make_local_ledger(plan: &LocalPlan) -> Result<LocalLedger, InitError> {
     }
     let keys = (0..plan.validators).map(|_| DeviceKey::generate()).collect::<Result<Vec<_>, _>>()?;
     let trial_hospital = DeviceKey::generate()?;
-    trust_root(&keys, &trial_hospital)?; // refuses what can't be a ledger, before a file is there
+    trust_root(&ids(&keys), &[trial_hospital.id()])?; // refuses what can't be a ledger, before a file is there
     let out = Folder(plan.out.clone());
     out.make()?;
     let hospital = DeviceKey::load_or_create(&out.0.join("hospital.key"))?;
     let client = DeviceKey::load_or_create(&out.0.join("client.key"))?;
     let keys =
         (1..=plan.validators).map(|number| out.validator_key(number)).collect::<Result<Vec<_>, _>>()?;
-    let trust = trust_root(&keys, &hospital)?;
+    let trust = trust_root(&ids(&keys), &[hospital.id()])?;
     let ports = ports(plan)?;
     let members: Vec<Member> =
         keys.iter().map(DeviceKey::id).zip(ports).map(Member::new(plan.listen)).collect();
@@ -95,14 +95,18 @@ pub fn make_local_ledger(plan: &LocalPlan) -> Result<LocalLedger, InitError> {
 }
 
 /// The ledger's id is random; so is its chain id, which is part of it.
-fn trust_root(keys: &[DeviceKey], hospital: &DeviceKey) -> Result<TrustRoot, InitError> {
+pub(crate) fn trust_root(validators: &[DeviceId], hospitals: &[DeviceId]) -> Result<TrustRoot, InitError> {
     let random = DeviceKey::generate()?.id();
     let (uuid, rest) = random.as_bytes().split_at(16);
     let ledger = LedgerId(uuid.try_into().expect("16 bytes of 16"));
     let chain = u64::from_le_bytes(rest[..8].try_into().expect("8 bytes of 8")).max(1);
-    let validators =
-        keys.iter().map(|key| Validator { key: PublicKey(*key.id().as_bytes()), power: 1 }).collect();
-    Ok(TrustRoot::new(ledger, chain, validators, vec![PublicKey(*hospital.id().as_bytes())])?)
+    let public = |id: &DeviceId| PublicKey(*id.as_bytes());
+    let validators = validators.iter().map(|id| Validator { key: public(id), power: 1 }).collect();
+    Ok(TrustRoot::new(ledger, chain, validators, hospitals.iter().map(public).collect())?)
+}
+
+fn ids(keys: &[DeviceKey]) -> Vec<DeviceId> {
+    keys.iter().map(DeviceKey::id).collect()
 }
 
 struct Member {
@@ -169,14 +173,14 @@ fn free_ports(listen: IpAddr, count: usize) -> io::Result<Vec<u16>> {
     sockets.iter().map(|socket| socket.local_addr().map(|addr| addr.port())).collect()
 }
 
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
     fn make(&self) -> Result<(), InitError> {
         fs::create_dir_all(&self.0).map_err(|source| InitError::Write { path: self.0.clone(), source })
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, InitError> {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf, InitError> {
         self.make()?;
         let path = self.0.join(name);
         match fs::write(&path, bytes) {
@@ -186,8 +190,12 @@ impl Folder {
     }
 
     fn validator_key(&self, number: usize) -> Result<DeviceKey, InitError> {
-        let folder = Folder(self.0.join(format!("validator-{number}")));
-        folder.make()?;
-        Ok(DeviceKey::load_or_create(&folder.0.join("device.key"))?)
+        Self(self.0.join(format!("validator-{number}"))).key()
+    }
+
+    /// The key in this folder, made if there is none.
+    pub(crate) fn key(&self) -> Result<DeviceKey, InitError> {
+        self.make()?;
+        Ok(DeviceKey::load_or_create(&self.0.join("device.key"))?)
     }
 }

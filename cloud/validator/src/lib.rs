@@ -18,6 +18,7 @@ pub mod frames;
 pub mod gate;
 pub mod init;
 pub mod intake;
+pub mod join;
 pub mod mempool;
 pub mod net;
 pub mod payload;
@@ -29,6 +30,7 @@ pub mod status;
 pub mod store;
 #[cfg(test)]
 mod twins;
+pub mod supervise;
 pub mod watchdog;
 
 pub use config::{ClientRole, ConfigError, ConfigFile, ValidatorConfig};

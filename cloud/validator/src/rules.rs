@@ -193,6 +193,8 @@ pub enum Inadmissible {
         "it seals {seen} leaves with root {seen_root}, the last checkpoint has {expected} with {expected_root}"
     )]
     SealsOther { seen: u64, seen_root: Hash, expected: u64, expected_root: Hash },
+    #[error("this version's validators do not change their epoch")]
+    EpochEnd,
     #[error("the chain's state can't be read; this validator's store is of another version")]
     StateUnreadable,
 }
@@ -234,6 +236,7 @@ impl Rules {
             Event::ModelDigest(model) => by_edge(draft, author, &model.session).map(drop),
             Event::HandOver(hand_over) => by_edge(draft, author, &hand_over.session).map(drop),
             Event::Sealed(sealing) => seal(draft, author, sealing),
+            Event::EpochEnded(_) => Err(Inadmissible::EpochEnd),
             Event::Exported(export) => {
                 session_of(draft, &export.session)?;
                 granted_any(draft, here, author)

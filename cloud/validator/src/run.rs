@@ -35,7 +35,7 @@ use crate::{
     serve::Desk,
     status::{self, Status},
     store::{Store, StoreError},
-    watchdog::{WatchLimits, Watchdog},
+    watchdog::Watchdog,
 };
 
 /// Blocks that a replica asks for at a time when it catches up, and gives at most.
@@ -354,7 +354,7 @@ impl Parts {
 
     fn watchdog(&self) -> Watchdog {
         Watchdog {
-            limits: WatchLimits::default(),
+            limits: self.config.watch,
             beats: self.beats.clone(),
             store: self.store.clone(),
             network: self.network.clone(),

@@ -52,7 +52,7 @@ pub enum StatusError {
 /// [`StatusError`] if it does not run.
 pub fn read(dir: &Path) -> Result<Status, StatusError> {
     let unreadable = |source| StatusError::Unreadable { dir: dir.to_owned(), source };
-    let bytes = match fs::read(dir.join(FILE_NAME)) {
+    let bytes = match fs::read(path(dir)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(StatusError::NeverRan { dir: dir.to_owned() });
         }
@@ -71,7 +71,11 @@ pub fn read(dir: &Path) -> Result<Status, StatusError> {
 pub(crate) fn write(dir: &Path, status: &Status) -> io::Result<()> {
     let half = dir.join("status.json.new");
     fs::write(&half, serde_json::to_vec(status)?)?;
-    fs::rename(half, dir.join(FILE_NAME))
+    fs::rename(half, path(dir))
+}
+
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE_NAME)
 }
 
 pub(crate) fn utc_ms() -> u64 {

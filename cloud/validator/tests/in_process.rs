@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farhand_ledger::Hash;
-use farhand_link::{DeviceKey, DeviceRole, Endpoint, LinkConfig, LinkError, Peers, Protocol};
+use farhand_link::{DeviceId, DeviceKey, DeviceRole, Endpoint, LinkConfig, LinkError, Peers, Protocol};
 use farhand_submit::frames::parts;
 use farhand_validator::{
-    FaultSignal, Handle, ValidatorConfig, frames::PeerFrame, run_validator, store::Store,
+    Fault, FaultSignal, Handle, ValidatorConfig, frames::PeerFrame, run_validator, store::Store,
+    watchdog::WatchLimits,
 };
 use hotstuff_rs::block_tree::{
     pluggables::{KVGet, KVStore, WriteBatch},
@@ -138,6 +139,33 @@ async fn forged_and_oversized_messages_do_nothing() {
     assert_eq!(target.fault(), None);
     connect(&member, &target).await.unwrap();
     target.stop().await;
+}
+
+/// Goal: a ledger that stands still though a quorum is connected is a fault that a restart may mend; without a quorum it is
+/// not this validator's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_height_that_stands_still_is_a_fault_once_a_quorum_is_there() {
+    let ledger = Ledger::make(5);
+    let watch = WatchLimits { stalled_ms_warn: 1000, stalled_ms_max: 3000, ..WatchLimits::default() };
+    let target = run_validator(ValidatorConfig { watch, ..ledger.config(0) }).await.unwrap();
+    let mut silent: Vec<Endpoint> = (1..3).map(|at| silent_peer(&ledger, at, target.id())).collect();
+    let mut status = target.status();
+    status.wait_for(|status| status.peers_connected == 2 && status.since_commit_ms > 6000).await.unwrap();
+    assert_eq!(target.fault(), None, "two others are no quorum");
+    assert!(!status.borrow().healthy);
+    silent.extend((3..5).map(|at| silent_peer(&ledger, at, target.id())));
+    let fault = tokio::time::timeout(Duration::from_secs(60), target.faulted()).await.unwrap();
+    assert!(matches!(fault, Fault::Stalled { .. }), "{fault}");
+    assert_eq!(fault.exit_code(), 75);
+}
+
+/// A validator that lets another connect, and says nothing.
+fn silent_peer(ledger: &Ledger, at: usize, to: DeviceId) -> Endpoint {
+    let config = ledger.config(at);
+    let peers = Peers::new();
+    peers.allow(to, DeviceRole::Validator).unwrap();
+    Endpoint::bind(config.peer_listen, &config.key, peers, Protocol::VALIDATOR, LinkConfig::default())
+        .unwrap()
 }
 
 async fn connect(

@@ -11,14 +11,26 @@ mod rig;
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
-use farhand_ledger::{Event, Hash, TransactionProof};
+use farhand_ledger::{Event, Hash, TransactionProof, TrustRoot, merkle};
+use farhand_link::DeviceKey;
 use farhand_submit::{Client, ClientError};
-use farhand_validator::status;
+use farhand_validator::{
+    ClientRole, ConfigFile, FaultSignal, LocalLedger, ValidatorConfig, config::ClientEntry,
+    make_local_ledger, status, store::Store,
+};
 use farhand_wire::SessionId;
+use hotstuff_rs::{
+    block_tree::{
+        pluggables::{KVGet, KVStore, WriteBatch},
+        variables,
+    },
+    types::data_types::BlockHeight,
+};
 use rig::{COMMIT_WAIT, Ledger, checkpoint, key};
 
 /// What the ledger promises, so here a time does decide; the median, for a busy machine may hold one commit up. It takes
@@ -264,6 +276,192 @@ async fn a_full_disk_ends_a_validator_loudly() {
     assert!(said.contains("could not open the store") && said.contains("File too large"), "{said}");
     ledger.start(0);
     ledger.client(0).await;
+}
+
+/// Goal: a validator whose disk fails under it says so and ends with the code for that; the others go on, and once there is
+/// room it is back with everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_ends_a_running_validator_loudly() {
+    let mut ledger = Ledger::make(5).start_all();
+    let first = ledger.client(0).await;
+    let mut proven = commit_some(&ledger, &first, 0..2).await;
+    let process = ledger.process(4, None).await.to_string();
+    let limited = Command::new("prlimit").args(["--fsize=65536", "--pid", &process]).status().unwrap();
+    assert!(limited.success());
+    let status = ledger.ended(4).await;
+    let said = fs::read_to_string(ledger.log(4)).unwrap();
+    assert_eq!(status.code(), Some(74), "{said}");
+    assert!(said.contains("the ledger's store could not write"), "{said}");
+    proven.extend(commit_some(&ledger, &first, 2..4).await);
+    ledger.start(4);
+    all_agree(&ledger, &proven).await;
+}
+
+/// Goal: a replica whose thread panics is noticed, and its supervisor starts it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_panics_is_started_again() {
+    let mut ledger = Ledger::make(5).start_all();
+    let first = ledger.client(0).await;
+    commit_some(&ledger, &first, 0..1).await;
+    ledger.kill(4);
+    let config = ledger.config(4);
+    let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let mut no_lock = <Store as KVStore>::WriteBatch::new();
+    no_lock.set(&variables::LOCKED_PC, b"no certificate"); // read at a proposal, and expected to be one
+    store.write(no_lock);
+    drop(store);
+
+    ledger.supervise(4);
+    ledger.says(4, "the algorithm thread of the replica ended").await;
+    let said = ledger.says(4, "ended; is started again").await;
+    assert!(said.contains("exit status: 75"), "{said}");
+    let panicked = ledger.process(4, None).await;
+    ledger.process(4, Some(panicked)).await;
+}
+
+/// Goal: a validator that hangs is killed and started again, so is one that was killed; told to stop it stops, and it
+/// does not outlive its supervisor.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_keeps_a_validator_running_and_takes_it_along() {
+    let mut ledger = Ledger::make(5);
+    ledger.supervise(0);
+    let first = ledger.process(0, None).await;
+    rig::signal(first, "STOP");
+    let second = ledger.process(0, Some(first)).await;
+    ledger.says(0, "wrote no status").await;
+    rig::signal(second, "KILL");
+    let third = ledger.process(0, Some(second)).await;
+    rig::signal(ledger.children[0].as_ref().unwrap().id(), "TERM");
+    assert!(ledger.ended(0).await.success());
+    assert!(!runs(third));
+
+    ledger.supervise(0);
+    let fourth = ledger.process(0, Some(third)).await;
+    ledger.kill(0);
+    rig::until("the validator ends with its supervisor", || (!runs(fourth)).then_some(())).await;
+}
+
+fn runs(process: u32) -> bool {
+    fs::exists(format!("/proc/{process}")).unwrap()
+}
+
+/// Goal: a validator that was dead while others went on, and one that lost its folder and with it hundreds of blocks, catch
+/// up from the others with every batch.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_away_gets_hundreds_of_blocks_with_every_batch() {
+    let mut ledger = Ledger::make(5).start_all();
+    let client = ledger.client(0).await;
+    let mut numbers = 0..;
+    write_to(&ledger, &client, &mut numbers, 10).await;
+    ledger.kill(4);
+    write_to(&ledger, &client, &mut numbers, 40).await; // each turn of the dead leader takes a second or two
+    ledger.start(4);
+    catches_up(&ledger, &client, 4).await;
+    write_to(&ledger, &client, &mut numbers, 320).await;
+    ledger.kill(3);
+    ledger.wipe(3);
+    ledger.start(3);
+    catches_up(&ledger, &client, 3).await;
+    for at in [4, 3] {
+        ledger.kill(at);
+        let batches = batches_held(&ledger, at);
+        println!("validator {at} holds {batches} batches");
+        assert!(batches > 50, "{batches}");
+    }
+}
+
+/// Has work done until the ledger is that high.
+async fn write_to(ledger: &Ledger, client: &Client, numbers: &mut impl Iterator<Item = u64>, height: u64) {
+    while client.height().await.unwrap() < Some(height) {
+        client.submit(&ledger.some_grant(numbers.next().unwrap())).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+}
+
+async fn catches_up(ledger: &Ledger, client: &Client, at: usize) {
+    let goal = client.height().await.unwrap();
+    let (dir, began) = (ledger.config(at).data_dir, Instant::now());
+    rig::until("a validator caught up", || status::read(&dir).ok().filter(|status| status.height >= goal))
+        .await;
+    println!("validator {at} caught up to height {goal:?} in {} ms", began.elapsed().as_millis());
+}
+
+/// How many batches the committed blocks of a stopped validator name; each of them is there.
+fn batches_held(ledger: &Ledger, at: usize) -> usize {
+    let config = ledger.config(at);
+    let store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let (chain, height) = (store.look(), store.progress().borrow().height.unwrap());
+    let root = |height| {
+        let block = chain.block_at_height(BlockHeight::new(height)).unwrap().unwrap();
+        chain.block_data_hash(&block).unwrap().unwrap().bytes()
+    };
+    let named = (0..=height).map(root).filter(|root| *root != merkle::empty_root().0);
+    named.inspect(|root| assert!(store.batch(root).is_some(), "validator {at} lacks a batch")).count()
+}
+
+/// Goal: five organisations, each with a key that nobody else saw, found a ledger; one that comes late gets its whole history
+/// from the others and takes part. A key that the genesis file does not name is told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_organisations_found_a_ledger_and_one_comes_late() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |at: usize| dir.path().join(format!("organisation-{at}"));
+    let own: Vec<String> = (0..5).map(|at| command(&["join", "--dir", text(&folder(at))])).collect();
+    let own: Vec<&str> = own.iter().map(|said| said.lines().next().unwrap()).collect();
+    let hospital = DeviceKey::generate().unwrap();
+    let client = DeviceKey::generate().unwrap();
+    let genesis = dir.path().join("genesis.trust");
+    let named: Vec<&str> = own.iter().flat_map(|key| ["--validator", *key]).collect();
+    let hospital_id = hospital.id().to_string();
+    let found = [&["genesis", "--hospital", &hospital_id, "--out", text(&genesis)], &named[..]].concat();
+    command(&found);
+    let ports = make_local_ledger(&rig::plan(&dir, 5)).unwrap(); // knows of free ones
+    let listen: Vec<_> = ports.configs.iter().map(|path| ValidatorConfig::load(path).unwrap()).collect();
+    let set_up = |at: usize, folder: &Path| {
+        let others = (0..5).filter(|other| *other != at);
+        let peers: Vec<String> =
+            others.map(|other| format!("--peer={}@{}", own[other], listen[other].peer_listen)).collect();
+        let mine = [
+            format!("--peer-listen={}", listen[at].peer_listen),
+            format!("--client-listen={}", listen[at].client_listen),
+        ];
+        let fixed = ["join", "--dir", text(folder), "--genesis", text(&genesis)];
+        Command::new(rig::BINARY).args(fixed).args(peers).args(mine).output().unwrap()
+    };
+    let stranger = set_up(4, &dir.path().join("stranger"));
+    let said = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert!(!stranger.status.success() && said.contains("is not among the validators"), "{said}");
+    assert!(!dir.path().join("stranger/validator.toml").exists());
+
+    let trust = TrustRoot::read(&fs::read(&genesis).unwrap()).unwrap();
+    let configs: Vec<PathBuf> = (0..5).map(|at| folder(at).join("validator.toml")).collect();
+    let made = LocalLedger { trust, genesis: genesis.clone(), hospital, client, configs, ..ports };
+    for (at, config) in made.configs.iter().enumerate() {
+        assert!(set_up(at, &folder(at)).status.success());
+        let mut file: ConfigFile = toml::from_str(&fs::read_to_string(config).unwrap()).unwrap();
+        file.clients.push(ClientEntry { key: made.client.id().to_string(), role: ClientRole::Cloud });
+        fs::write(config, toml::to_string(&file).unwrap()).unwrap();
+    }
+    let ids = own.iter().map(|key| key.parse().unwrap());
+    let client_addrs = ids.zip(listen.iter().map(|config| config.client_listen)).collect();
+    let made = LocalLedger { client_addrs, ..made };
+    let mut ledger = Ledger { dir, made, children: (0..5).map(|_| None).collect() };
+    (0..4).for_each(|at| ledger.supervise(at));
+    let first = ledger.client(0).await;
+    let mut proven = commit_some(&ledger, &first, 0..8).await;
+    ledger.supervise(4);
+    let late = ledger.client(4).await;
+    proven.extend(commit_some(&ledger, &late, 8..9).await);
+    all_agree(&ledger, &proven).await;
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn command(arguments: &[&str]) -> String {
+    let done = Command::new(rig::BINARY).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
 }
 
 fn run(ledger: &Ledger, at: usize) -> String {

@@ -8,7 +8,7 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use farhand_wire::PublicKey;
 use thiserror::Error;
 
-use crate::{Hash, Malformed, TrustRoot, VALIDATORS_MAX, cbor::within};
+use crate::{Epoch, Hash, Malformed, TrustRoot, VALIDATORS_MAX, cbor::within};
 
 /// Bytes that a validator signs when it votes.
 pub const VOTE_BYTES: usize = 8 + 8 + 32 + 1;
@@ -72,30 +72,29 @@ impl Certificate {
         Self { chain: 0, view: 0, block: Hash::ZERO, phase: GENERIC, signatures: Vec::new() }
     }
 
-    /// Whether a quorum of `trust`'s validators certified the block: every signature there is must be good.
-    pub fn check(&self, trust: &TrustRoot) -> Result<(), BadCertificate> {
-        self.belongs_to(trust)?;
+    /// Whether a quorum of the validators of its chain's epoch certified the block: every signature there is must be good. The epoch.
+    pub fn check<'a>(&self, trust: &'a TrustRoot) -> Result<&'a Epoch, BadCertificate> {
+        let epoch = self.epoch(trust)?;
         let payload = vote_payload(self.chain, self.view, self.block, self.phase);
         let mut power = 0;
-        for (validator, signature) in trust.validators().iter().zip(&self.signatures) {
+        for (validator, signature) in epoch.validators().iter().zip(&self.signatures) {
             if let Some(signature) = signature {
                 verify(validator.key, &payload, signature)?;
                 power += validator.power;
             }
         }
-        let quorum = trust.quorum();
-        if power >= quorum { Ok(()) } else { Err(BadCertificate::Quorum { power, quorum }) }
+        let quorum = epoch.quorum();
+        if power >= quorum { Ok(epoch) } else { Err(BadCertificate::Quorum { power, quorum }) }
     }
 
-    fn belongs_to(&self, trust: &TrustRoot) -> Result<(), BadCertificate> {
-        if self.chain != trust.chain() {
-            return Err(BadCertificate::Chain { seen: self.chain, expected: trust.chain() });
-        }
+    fn epoch<'a>(&self, trust: &'a TrustRoot) -> Result<&'a Epoch, BadCertificate> {
+        let other = BadCertificate::Chain { seen: self.chain, expected: trust.chain() };
+        let epoch = trust.epoch_of(self.chain).ok_or(other)?;
         if self.phase != GENERIC {
             return Err(BadCertificate::Phase { seen: self.phase, expected: GENERIC });
         }
-        let (seen, expected) = (self.signatures.len(), trust.validators().len());
-        if seen == expected { Ok(()) } else { Err(BadCertificate::Slots { seen, expected }) }
+        let (seen, expected) = (self.signatures.len(), epoch.validators().len());
+        if seen == expected { Ok(epoch) } else { Err(BadCertificate::Slots { seen, expected }) }
     }
 
     /// Its bytes, as they stand in a header.

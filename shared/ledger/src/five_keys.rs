@@ -7,15 +7,15 @@ use ed25519_dalek::{Signer, SigningKey};
 use farhand_wire::{PublicKey, SessionId};
 
 use crate::{
-    Batch, Certificate, CommitProof, Consent, Custody, CustodyStep, Event, Hash, Header, LedgerId, Malformed,
-    Member, Opening, OpeningEvidence, Transaction, TransactionProof, TrustRoot, Utc, Validator, merkle,
-    vote_payload,
+    Batch, Cbor as _, Certificate, CommitProof, Consent, Custody, CustodyStep, Endorsement, Epoch, EpochEnd,
+    Event, Hash, Header, LedgerId, Malformed, Member, Opening, OpeningEvidence, Transaction,
+    TransactionProof, TrustRoot, Utc, Validator, merkle, vote_payload,
 };
 
 const VALIDATORS: u8 = 5;
 
 /// Five validators, a hospital, and the chain that they have made so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FiveKeys {
     /// In ascending order of their public keys.
     validators: Vec<SigningKey>,
@@ -86,21 +86,31 @@ impl FiveKeys {
         let hospital = key(&seed, VALIDATORS);
         let ledger = Hash::of_parts(&[b"farhand five keys ledger", &seed]).0;
         let ledger = LedgerId(*ledger.first_chunk().expect("16 of 32 bytes"));
-        let powers = validators.iter().map(|key| Validator { key: public(key), power: 1 }).collect();
-        let trust = TrustRoot::new(ledger, 1, powers, vec![public(&hospital)])
+        let trust = TrustRoot::new(ledger, 1, powers(&validators), vec![public(&hospital)])
             .expect("five equal keys and one hospital are what a trust root wants");
         let mut keys =
             Self { validators, hospital, trust, height: 0, view: 0, newest: Certificate::genesis() };
-        let genesis =
-            Batch::new(ledger, Utc::default(), Vec::new()).expect("an empty batch is within all bounds");
-        keys.block(genesis.root());
+        keys.name_the_ledger();
         keys
+    }
+
+    /// Block 0.
+    fn name_the_ledger(&mut self) {
+        let genesis = Batch::new(self.trust.ledger(), Utc::default(), Vec::new())
+            .expect("an empty batch is within all bounds");
+        self.block(genesis.root());
     }
 
     /// What a verifier holds beforehand.
     #[must_use]
     pub fn trust(&self) -> &TrustRoot {
         &self.trust
+    }
+
+    /// In ascending order of their public keys.
+    #[must_use]
+    pub fn validators(&self) -> &[SigningKey] {
+        &self.validators
     }
 
     /// The hospital's key.
@@ -141,6 +151,37 @@ impl FiveKeys {
         Ok(OpeningEvidence { opening, consent, custody })
     }
 
+    /// Ends the epoch: so many validators leave, and as many others come. `endorse` chooses, of the old keys and the new, who
+    /// says so; unless that makes an end, the epoch goes on. The proof of the end.
+    pub fn next_epoch(
+        &mut self,
+        at: Utc,
+        leave: u8,
+        endorse: fn(&[SigningKey], &[SigningKey]) -> Vec<SigningKey>,
+    ) -> Result<TransactionProof, Malformed> {
+        let ending = self.trust.newest().clone();
+        let comers = (0..leave).map(|number| key(&ending.hash().0, number));
+        let stay = self.validators.iter().skip(leave.into()).cloned();
+        let mut validators: Vec<SigningKey> = stay.chain(comers).collect();
+        validators.sort_by_key(|key| key.verifying_key().to_bytes());
+        let (number, chain) = (ending.number() + 1, ending.chain() + 1);
+        let hospitals = ending.hospitals().to_vec();
+        let next = Epoch::new(ending.ledger(), number, chain, powers(&validators), hospitals)
+            .expect("five equal keys and one hospital are what an epoch wants");
+        let endorsements = endorse(&self.validators, &validators);
+        let endorsements =
+            endorsements.iter().map(|key| Endorsement::sign(&ending, &next, key).into()).collect();
+        let end = EpochEnd { previous: ending.hash(), next: next.to_bytes(), endorsements };
+        let signed = self.sign(&self.validators[0], at, Event::EpochEnded(end))?;
+        let proof = self.commit(at, vec![signed])?.remove(0);
+        if self.trust.end(&proof.to_bytes()).is_ok() {
+            (self.validators, self.height, self.view, self.newest) =
+                (validators, 0, 0, Certificate::genesis());
+            self.name_the_ledger();
+        }
+        Ok(proof)
+    }
+
     /// Appends a block and certifies it.
     fn block(&mut self, data_hash: Hash) -> Header {
         let header = Header { height: self.height, justify: self.newest.clone(), data_hash };
@@ -163,6 +204,10 @@ impl FiveKeys {
 
 fn key(seed: &[u8; 32], number: u8) -> SigningKey {
     SigningKey::from_bytes(&Hash::of_parts(&[b"farhand five keys", seed, &[number]]).0)
+}
+
+fn powers(validators: &[SigningKey]) -> Vec<Validator> {
+    validators.iter().map(|key| Validator { key: public(key), power: 1 }).collect()
 }
 
 fn public(key: &SigningKey) -> PublicKey {

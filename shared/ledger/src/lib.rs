@@ -6,7 +6,7 @@
 //!
 //! Bottom up: [`merkle`] (RFC 9162), [`Transaction`] (a signed fact for the ledger), [`Batch`] (what a block commits
 //! to), [`Header`] and [`Certificate`] (HotStuff's own bytes), [`CommitProof`] and [`TransactionProof`] (a fact that
-//! a quorum has committed, against a [`TrustRoot`] held beforehand), [`VerifiedOpening`] (what a kit needs before it
+//! a quorum has committed, against a [`TrustRoot`] held beforehand, through all its [`Epoch`]s), [`VerifiedOpening`] (what a kit needs before it
 //! arms). Then the session: [`Entry`] (one leaf), [`SessionLog`] (the file they are written ahead to), [`Segment`]s (what
 //! surgeon, kit and display sign), and [`verify`](mod@verify), which checks them all.
 
@@ -15,6 +15,7 @@ mod block;
 mod cbor;
 mod custody_request;
 mod entry;
+mod epoch;
 pub mod five_keys;
 mod hash;
 mod log;
@@ -37,6 +38,7 @@ pub use entry::{
     Closing, ENTRY_BYTES_MAX, Entry, FrameEntry, Gap, Numbered, REASON_BYTES_MAX, REGION_BYTES_MAX, UNHELD,
     What,
 };
+pub use epoch::{BadEpochEnd, EPOCH_END_DOMAIN, Endorsement, Epoch, EpochEnd, Validator};
 pub use hash::{Hash, LedgerId, Salt};
 pub use log::{
     BadLog, LOG_HEAD_BYTES, RECORD_HEAD_BYTES, Record, Records, Recovered, SessionLog, Torn, read_record,
@@ -44,7 +46,9 @@ pub use log::{
 pub use manifest::{Binding, Manifest, Software};
 pub use opening::{OpeningEvidence, VerifiedOpening, verify_opening};
 pub use people::{NotTheirs, People};
-pub use proof::{BadCommit, CommitProof, Committed, HEADERS_MAX, ProofError, Proven, TransactionProof};
+pub use proof::{
+    BadCommit, CommitProof, Committed, HEADERS_MAX, Position, ProofError, Proven, TransactionProof,
+};
 pub use segment::{
     BadLink, Chain, DisplayReport, KitSegment, KitVerdict, Link, Outcome, SEGMENT_ITEMS_MAX, Segment, Sent,
     Shown, SurgeonSegment,
@@ -54,4 +58,4 @@ pub use transaction::{
     Grant, HandOver, Member, ModelDigest, Opening, ROSTER_MAX, RosterAddition, Sealing,
     TRANSACTION_BYTES_MAX, TRANSACTION_DOMAIN, Transaction, Utc,
 };
-pub use trust::{BadTrust, HOSPITALS_MAX, TrustRoot, VALIDATORS_MAX, VALIDATORS_MIN, Validator};
+pub use trust::{BadTrust, HOSPITALS_MAX, TRUST_BYTES_MAX, TrustRoot, VALIDATORS_MAX, VALIDATORS_MIN};

@@ -5,14 +5,13 @@ use farhand_wire::SessionId;
 use minicbor::{Decode, Encode};
 
 use crate::{
-    Cbor, Hash, Malformed,
+    Cbor, Hash, Malformed, TRUST_BYTES_MAX,
     cbor::{at_most, within},
     transaction::name,
 };
 
 const FORMAT: &str = "farhand manifest v1";
 const SOFTWARE_MAX: usize = 64;
-const TRUST_BYTES_MAX: usize = 16 * 1024;
 
 /// About one session.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -21,7 +20,7 @@ pub struct Manifest {
     format: String,
     #[n(1)]
     pub session: SessionId,
-    /// The ledger's genesis file, as the edge box had it. It proves nothing by itself: see [`TrustRoot`](crate::TrustRoot).
+    /// The ledger's trust root, with the epochs that the edge box knew. It proves nothing by itself: see [`TrustRoot`](crate::TrustRoot).
     #[cbor(n(2), with = "minicbor::bytes")]
     pub trust: Vec<u8>,
     #[n(3)]
@@ -63,7 +62,7 @@ impl Manifest {
 
 impl Cbor for Manifest {
     const WHAT: &'static str = "manifest";
-    const BYTES_MAX: usize = 64 * 1024;
+    const BYTES_MAX: usize = TRUST_BYTES_MAX + 64 * 1024;
 
     fn check(&self) -> Result<(), Malformed> {
         if self.format != FORMAT {

@@ -8,8 +8,8 @@ use farhand_wire::{PublicKey, Role, SessionId};
 use minicbor::{Decode, Encode};
 
 use crate::{
-    Cbor, Consent, Custody, CustodyStep, Event, Hash, LedgerId, Malformed, Member, Opening, ProofError,
-    Proven, ROSTER_MAX, TransactionProof, TrustRoot, Utc, cbor::within,
+    Cbor, Consent, Custody, CustodyStep, Event, Hash, LedgerId, Malformed, Member, Opening, Position,
+    ProofError, Proven, ROSTER_MAX, TransactionProof, TrustRoot, Utc, cbor::within,
 };
 
 /// From sealed to paired.
@@ -46,7 +46,7 @@ pub struct VerifiedOpening {
     opening: Opening,
     hash: Hash,
     opened: Utc,
-    position: (u64, u64),
+    position: Position,
 }
 
 /// The session's opening, if the evidence proves it under `trust`.
@@ -55,7 +55,7 @@ pub fn verify_opening(evidence: &OpeningEvidence, trust: &TrustRoot) -> Result<V
     let Event::SessionOpened(opening) = &proven.transaction.event else {
         return Err(proven.unexpected("a session's opening"));
     };
-    by_hospital("the opening", proven.author, trust)?;
+    by_hospital("the opening", &proven, trust)?;
     check_roster(opening)?;
     check_consent(&evidence.consent.check(trust)?, opening, &proven, trust)?;
     check_custody(&evidence.custody, opening, &proven, trust)?;
@@ -145,7 +145,7 @@ impl VerifiedOpening {
         let Event::RosterAdded(addition) = &proven.transaction.event else {
             return Err(proven.unexpected("an addition to a roster"));
         };
-        by_hospital("the addition to the roster", proven.author, trust)?;
+        by_hospital("the addition to the roster", &proven, trust)?;
         same_session("the addition to the roster", addition.session, self.session())?;
         after("the addition to the roster", proven.position, self.position)?;
         self.opening.roster.push(addition.member.clone());
@@ -186,7 +186,7 @@ fn check_consent(
     let Event::Consent(Consent { session, given, .. }) = proven.transaction.event else {
         return Err(proven.unexpected("a consent"));
     };
-    by_hospital("the consent", proven.author, trust)?;
+    by_hospital("the consent", proven, trust)?;
     same_session("the consent", session, opening.session)?;
     refers("the consent", proven.hash, opening.consent)?;
     after("the opening", opened.position, proven.position)?;
@@ -263,8 +263,9 @@ fn check_first_step(custody: &Custody) -> Result<(), ProofError> {
     }
 }
 
-fn by_hospital(what: &'static str, seen: PublicKey, trust: &TrustRoot) -> Result<(), ProofError> {
-    if trust.hospitals().contains(&seen) { Ok(()) } else { Err(ProofError::Author { what, seen }) }
+fn by_hospital(what: &'static str, proven: &Proven, trust: &TrustRoot) -> Result<(), ProofError> {
+    let (seen, epoch) = (proven.author, proven.position.epoch);
+    if trust.is_hospital(seen, epoch) { Ok(()) } else { Err(ProofError::Author { what, seen }) }
 }
 
 fn same_session(what: &'static str, seen: SessionId, expected: SessionId) -> Result<(), ProofError> {
@@ -279,6 +280,6 @@ fn refers(what: &'static str, seen: Hash, expected: Hash) -> Result<(), ProofErr
     if seen == expected { Ok(()) } else { Err(ProofError::Reference { what, seen, expected }) }
 }
 
-fn after(what: &'static str, seen: (u64, u64), after: (u64, u64)) -> Result<(), ProofError> {
+fn after(what: &'static str, seen: Position, after: Position) -> Result<(), ProofError> {
     if seen > after { Ok(()) } else { Err(ProofError::Order { what, seen, after }) }
 }

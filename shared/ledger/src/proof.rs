@@ -4,6 +4,8 @@
 //! certificate is needed. A committed block commits all its ancestors, so a block whose own successor skipped a view is
 //! proven through a later b0: the headers from it to there are in the proof, each naming the one before by its hash.
 
+use std::fmt;
+
 use farhand_wire::PublicKey;
 use minicbor::{Decode, Encode};
 use thiserror::Error;
@@ -30,6 +32,7 @@ pub struct CommitProof {
 /// A block that a quorum has committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
+    pub epoch: u64,
     pub height: u64,
     pub block: Hash,
     pub data_hash: Hash,
@@ -60,9 +63,9 @@ impl CommitProof {
             return Err(BadCommit::Headers { seen, min: 3, max: HEADERS_MAX });
         }
         self.check_links()?;
-        self.check_quorums(trust)?;
+        let epoch = self.check_quorums(trust)?;
         let first = &self.headers[0];
-        Ok(Committed { height: first.height, block: first.hash(), data_hash: first.data_hash })
+        Ok(Committed { epoch, height: first.height, block: first.hash(), data_hash: first.data_hash })
     }
 
     /// Each header is the parent of the next, and b2 the block that b3 certifies.
@@ -86,8 +89,8 @@ impl CommitProof {
         Ok(())
     }
 
-    /// The certificates of b0, b1 and b2 are quorums' words, in consecutive views.
-    fn check_quorums(&self, trust: &TrustRoot) -> Result<(), BadCommit> {
+    /// The certificates of b0, b1 and b2 are quorums' words, in consecutive views of one epoch, which is returned.
+    fn check_quorums(&self, trust: &TrustRoot) -> Result<u64, BadCommit> {
         let last = self.headers.len() - 1;
         let certificates = [&self.headers[last - 1].justify, &self.headers[last].justify, &self.certificate];
         for pair in certificates.windows(2) {
@@ -96,12 +99,16 @@ impl CommitProof {
                 return Err(BadCommit::View { seen, expected });
             }
         }
+        let mut epoch = None;
         for (header, certificate) in self.headers[last - 2..].iter().zip(certificates) {
-            certificate
-                .check(trust)
-                .map_err(|error| BadCommit::Certificate { height: header.height, error })?;
+            let bad = |error| BadCommit::Certificate { height: header.height, error };
+            let (seen, expected) = (certificate.chain, self.certificate.chain);
+            if seen != expected {
+                return Err(bad(BadCertificate::Chain { seen, expected }));
+            }
+            epoch = Some(certificate.check(trust).map_err(bad)?);
         }
-        Ok(())
+        Ok(epoch.expect("three certificates were checked").number())
     }
 }
 
@@ -141,6 +148,23 @@ impl Cbor for TransactionProof {
     }
 }
 
+/// Where a transaction stands on its ledger: later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub epoch: u64,
+    /// Of the block, on the epoch's chain.
+    pub height: u64,
+    /// In the block's batch, from 0.
+    pub index: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, height, index } = self;
+        write!(f, "epoch {epoch}, height {height}, index {index}")
+    }
+}
+
 /// A transaction that a quorum has committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proven {
@@ -148,8 +172,7 @@ pub struct Proven {
     pub transaction: Transaction,
     /// SHA-256 of the signed bytes.
     pub hash: Hash,
-    /// Where it stands on the ledger: later ones are greater.
-    pub position: (u64, u64),
+    pub position: Position,
     /// By the validators' clocks.
     pub committed: Utc,
 }
@@ -193,8 +216,10 @@ pub enum ProofError {
     CustodySequence { seen: u64, expected: u64 },
     #[error("custody ends at {seen:?}, expected a kit that is paired")]
     CustodyEnd { seen: crate::CustodyStep },
-    #[error("{what} stands at {seen:?} on the ledger, expected after {after:?}")]
-    Order { what: &'static str, seen: (u64, u64), after: (u64, u64) },
+    #[error("{what} stands at {seen} on the ledger, expected after {after}")]
+    Order { what: &'static str, seen: Position, after: Position },
+    #[error("it stands at {seen} on the ledger, but the epoch ended at {end}")]
+    AfterEnd { seen: Position, end: Position },
 }
 
 impl TransactionProof {
@@ -224,7 +249,10 @@ impl TransactionProof {
                 return Err(ProofError::Ledger { what, seen, expected: trust.ledger() });
             }
         }
-        let position = (committed.height, self.index);
+        let position = Position { epoch: committed.epoch, height: committed.height, index: self.index };
+        if let Some(end) = trust.end_of(position.epoch).filter(|end| position > *end) {
+            return Err(ProofError::AfterEnd { seen: position, end });
+        }
         Ok(Proven { author, transaction, hash, position, committed: self.batch.at })
     }
 
@@ -270,6 +298,7 @@ impl Event {
             Event::HandOver(_) => "a hand-over",
             Event::Sealed(_) => "a sealing",
             Event::Exported(_) => "an export",
+            Event::EpochEnded(_) => "the end of an epoch",
         }
     }
 }

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use crate::{
-    Cbor, Hash, LedgerId, Malformed,
+    Cbor, EpochEnd, Hash, LedgerId, Malformed,
     cbor::{at_most, within},
     merkle,
 };
@@ -92,6 +92,9 @@ pub enum Event {
     /// By whoever took it: a bundle left the place where it was kept.
     #[n(9)]
     Exported(#[n(0)] Export),
+    /// By a quorum of the validators: these keep the ledger from now on. Nothing follows in this epoch.
+    #[n(10)]
+    EpochEnded(#[n(0)] EpochEnd),
 }
 
 /// A role for a key.
@@ -400,6 +403,7 @@ impl Cbor for Transaction {
             Event::ModelDigest(model) => name("model name", &model.name),
             Event::Custody(custody) => within("custody sequence", custody.sequence, 1, u64::MAX),
             Event::Checkpoint(checkpoint) => within("leaves", checkpoint.tree_size, 1, u64::MAX),
+            Event::EpochEnded(end) => Cbor::check(end),
             Event::Consent(_) | Event::HandOver(_) | Event::Sealed(_) | Event::Exported(_) => Ok(()),
         }
     }

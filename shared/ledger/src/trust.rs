@@ -2,13 +2,16 @@
 //!
 //! **A bundle that brings its own validator keys proves nothing**: five fresh keys forge a whole ledger. So the ledger's
 //! name, its validators and its hospitals come from a file that the regulator keeps, and that the kit has pinned.
+//!
+//! Who holds a ledger's first epoch can follow it through all later ones: each is proven under the one before.
 
-use ed25519_dalek::VerifyingKey;
 use farhand_wire::PublicKey;
-use minicbor::{Decode, Encode};
 use thiserror::Error;
 
-use crate::{Cbor, Hash, LedgerId, Malformed};
+use crate::{
+    BadEpochEnd, Cbor, Epoch, Event, Hash, LedgerId, Malformed, Position, TransactionProof, Validator,
+    cbor::at_most,
+};
 
 /// No ledger has fewer. A commit needs four consecutive live leaders, so of four validators none may ever fail.
 pub const VALIDATORS_MIN: usize = 5;
@@ -16,45 +19,32 @@ pub const VALIDATORS_MIN: usize = 5;
 pub const VALIDATORS_MAX: usize = 64;
 /// No ledger has more hospitals.
 pub const HOSPITALS_MAX: usize = 64;
-const POWER_MAX: u64 = 1 << 32;
-const FORMAT: &str = "farhand trust root v1";
+/// No trust root is longer: some hundreds of epochs.
+pub const TRUST_BYTES_MAX: usize = 1 << 20;
 
-/// One of those who keep the ledger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Validator {
-    #[n(0)]
-    pub key: PublicKey,
-    /// Weight of its vote.
-    #[n(1)]
-    pub power: u64,
+/// A ledger's epochs, as far as they are known. Invariant (local): the first is number 0, and each later one was endorsed
+/// and committed by a quorum of the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustRoot {
+    first: Epoch,
+    later: Vec<Later>,
 }
 
-/// The ledger's genesis. Invariant (local): at least five validators in ascending order of their keys, none of which is
-/// needed for a quorum of the rest, and at least one hospital; all keys are usable.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct TrustRoot {
-    #[n(0)]
-    format: String,
-    #[n(1)]
-    ledger: LedgerId,
-    #[n(2)]
-    chain: u64,
-    #[n(3)]
-    validators: Vec<Validator>,
-    #[n(4)]
-    hospitals: Vec<PublicKey>,
-    /// Which set of validators this is. A later one begins with a transaction signed by the quorum before; this version
-    /// knows the first only.
-    #[n(5)]
-    epoch: u64,
+/// An epoch that was proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Later {
+    epoch: Epoch,
+    /// Proof of the transaction that ended the epoch before, and where that stands.
+    proof: Vec<u8>,
+    begins: Position,
 }
 
 /// Why a trust root is none.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum BadTrust {
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    #[error("format is \"{seen}\", expected \"{FORMAT}\"")]
+    #[error("format is \"{seen}\", which is none of a trust root")]
     Format { seen: String },
     #[error("{seen} validators, a ledger needs {min} to {max}: of four, one crash would stop it for ever")]
     Validators { seen: usize, min: usize, max: usize },
@@ -72,8 +62,10 @@ pub enum BadTrust {
     Needed { validator: PublicKey, rest: u64, quorum: u64 },
     #[error("chain id is 0, which is that of no chain")]
     Chain,
-    #[error("epoch {seen}, this version knows only {expected}")]
+    #[error("it begins with epoch {seen}, expected {expected}")]
     Epoch { seen: u64, expected: u64 },
+    #[error("the end of epoch {epoch}: {why}")]
+    End { epoch: u64, why: BadEpochEnd },
 }
 
 impl TrustRoot {
@@ -81,134 +73,126 @@ impl TrustRoot {
     pub fn new(
         ledger: LedgerId,
         chain: u64,
-        mut validators: Vec<Validator>,
-        mut hospitals: Vec<PublicKey>,
+        validators: Vec<Validator>,
+        hospitals: Vec<PublicKey>,
     ) -> Result<Self, BadTrust> {
-        validators.sort_by_key(|validator| validator.key);
-        hospitals.sort();
-        let root = Self { format: FORMAT.to_owned(), ledger, chain, validators, hospitals, epoch: 0 };
-        root.validate()?;
-        Ok(root)
+        let first = Epoch::new(ledger, 0, chain, validators, hospitals)?;
+        Ok(Self { first, later: Vec::new() })
     }
 
-    /// The trust root in a genesis file.
+    /// The trust root in a file: the first epoch, then a proof of each one's end.
     pub fn read(bytes: &[u8]) -> Result<Self, BadTrust> {
-        let root = <Self as Cbor>::read(bytes)?;
-        root.validate()?;
-        Ok(root)
+        at_most("trust root", bytes.len(), TRUST_BYTES_MAX)?;
+        let malformed = |_| Malformed::Cbor { what: "trust root" };
+        let mut items = minicbor::Decoder::new(bytes);
+        items.skip().map_err(malformed)?;
+        let first = Epoch::read(&bytes[..items.position()])?;
+        if first.number() != 0 {
+            return Err(BadTrust::Epoch { seen: first.number(), expected: 0 });
+        }
+        let mut root = Self { first, later: Vec::new() };
+        while items.position() < bytes.len() {
+            let proof = items.bytes().map_err(malformed)?;
+            root.end(proof).map_err(|why| BadTrust::End { epoch: root.newest().number(), why })?;
+        }
+        if root.to_bytes() == bytes { Ok(root) } else { Err(Malformed::Cbor { what: "trust root" }.into()) }
     }
 
-    /// The genesis file.
+    /// The file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        Cbor::to_bytes(self)
+        let mut items = minicbor::Encoder::new(self.first.to_bytes());
+        for later in &self.later {
+            items.bytes(&later.proof).expect("a vector takes every byte");
+        }
+        items.into_writer()
     }
 
-    /// SHA-256 of the genesis file: short enough to be compared by eye or carried in a link.
+    /// Goes on to the next epoch, if this proves that a quorum of the newest one endorsed and committed it.
+    pub fn end(&mut self, proof: &[u8]) -> Result<(), BadEpochEnd> {
+        let proven =
+            TransactionProof::read(proof)?.check(self).map_err(|why| BadEpochEnd::Proof(Box::new(why)))?;
+        let ending = self.newest();
+        let Event::EpochEnded(end) = &proven.transaction.event else {
+            return Err(BadEpochEnd::Event { seen: proven.transaction.event.name(), epoch: ending.number() });
+        };
+        let epoch = end.check(ending)?;
+        if self.epoch_of(epoch.chain()).is_some() {
+            return Err(BadEpochEnd::Chain { seen: epoch.chain() });
+        }
+        self.later.push(Later { epoch, proof: proof.to_vec(), begins: proven.position });
+        Ok(())
+    }
+
+    /// SHA-256 of the first epoch, which is the genesis file: short enough to be compared by eye or carried in a link. It
+    /// stays the same for the ledger's whole life.
     #[must_use]
     pub fn fingerprint(&self) -> Hash {
-        Hash::of(&self.to_bytes())
+        self.first.hash()
     }
 
     #[must_use]
     pub fn ledger(&self) -> LedgerId {
-        self.ledger
+        self.first.ledger()
     }
 
-    /// HotStuff's chain id, part of every vote.
+    /// In order.
+    pub fn epochs(&self) -> impl DoubleEndedIterator<Item = &Epoch> {
+        std::iter::once(&self.first).chain(self.later.iter().map(|later| &later.epoch))
+    }
+
+    /// The newest epoch known.
+    #[must_use]
+    pub fn newest(&self) -> &Epoch {
+        self.later.last().map_or(&self.first, |later| &later.epoch)
+    }
+
+    /// The epoch whose chain this is.
+    #[must_use]
+    pub fn epoch_of(&self, chain: u64) -> Option<&Epoch> {
+        self.epochs().find(|epoch| epoch.chain() == chain)
+    }
+
+    /// Where the last transaction of an epoch stands, if its end is known.
+    #[must_use]
+    pub fn end_of(&self, epoch: u64) -> Option<Position> {
+        self.later.iter().map(|later| later.begins).find(|end| end.epoch == epoch)
+    }
+
+    /// Whether a key was a hospital's in that epoch.
+    #[must_use]
+    pub fn is_hospital(&self, key: PublicKey, epoch: u64) -> bool {
+        self.epochs().any(|one| one.number() == epoch && one.hospitals().contains(&key))
+    }
+
+    /// Whether `other` knows these epochs, and perhaps more.
+    #[must_use]
+    pub fn leads_to(&self, other: &Self) -> bool {
+        let mut others = other.epochs();
+        self.epochs().all(|epoch| others.next() == Some(epoch))
+    }
+
+    /// Of the newest epoch.
     #[must_use]
     pub fn chain(&self) -> u64 {
-        self.chain
+        self.newest().chain()
     }
 
-    /// In ascending order of their keys, which is the order of signatures in a certificate.
+    /// Of the newest epoch.
     #[must_use]
     pub fn validators(&self) -> &[Validator] {
-        &self.validators
+        self.newest().validators()
     }
 
-    /// Who may grant roles and open sessions.
+    /// Of the newest epoch.
     #[must_use]
     pub fn hospitals(&self) -> &[PublicKey] {
-        &self.hospitals
+        self.newest().hospitals()
     }
 
-    /// The power that a certificate needs: `floor(2P/3) + 1` of all power P.
+    /// Of the newest epoch.
     #[must_use]
     pub fn quorum(&self) -> u64 {
-        self.power() * 2 / 3 + 1
+        self.newest().quorum()
     }
-
-    fn power(&self) -> u64 {
-        self.validators.iter().map(|validator| validator.power).sum()
-    }
-
-    fn validate(&self) -> Result<(), BadTrust> {
-        if self.format != FORMAT {
-            return Err(BadTrust::Format { seen: self.format.clone() });
-        }
-        if self.chain == 0 {
-            return Err(BadTrust::Chain);
-        }
-        if self.epoch != 0 {
-            return Err(BadTrust::Epoch { seen: self.epoch, expected: 0 });
-        }
-        self.validate_validators()?;
-        self.validate_hospitals()
-    }
-
-    fn validate_validators(&self) -> Result<(), BadTrust> {
-        let (seen, min, max) = (self.validators.len(), VALIDATORS_MIN, VALIDATORS_MAX);
-        if !(min..=max).contains(&seen) {
-            return Err(BadTrust::Validators { seen, min, max });
-        }
-        keys(self.validators.iter().map(|validator| validator.key))?;
-        for &Validator { key: validator, power: seen } in &self.validators {
-            if !(1..=POWER_MAX).contains(&seen) {
-                return Err(BadTrust::Power { validator, seen, max: POWER_MAX });
-            }
-        }
-        let quorum = self.quorum();
-        for &Validator { key: validator, power } in &self.validators {
-            let rest = self.power() - power;
-            if rest < quorum {
-                return Err(BadTrust::Needed { validator, rest, quorum });
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_hospitals(&self) -> Result<(), BadTrust> {
-        let (seen, min, max) = (self.hospitals.len(), 1, HOSPITALS_MAX);
-        if !(min..=max).contains(&seen) {
-            return Err(BadTrust::Hospitals { seen, min, max });
-        }
-        keys(self.hospitals.iter().copied())
-    }
-}
-
-impl Cbor for TrustRoot {
-    const WHAT: &'static str = "trust root";
-    const BYTES_MAX: usize = 16 * 1024;
-
-    fn check(&self) -> Result<(), Malformed> {
-        // What a trust root must be is said by `validate`, in errors of its own.
-        Ok(())
-    }
-}
-
-/// Keys that are usable, each once and in ascending order.
-fn keys(keys: impl Iterator<Item = PublicKey>) -> Result<(), BadTrust> {
-    let mut newest = None;
-    for seen in keys {
-        if newest >= Some(seen) {
-            return Err(BadTrust::Order { seen });
-        }
-        let usable = VerifyingKey::from_bytes(&seen.0).is_ok_and(|key| !key.is_weak());
-        if !usable {
-            return Err(BadTrust::Key { seen });
-        }
-        newest = Some(seen);
-    }
-    Ok(())
 }

@@ -5,8 +5,8 @@ mod theatre;
 
 use cddl_cat::validate_cbor_bytes;
 use farhand_ledger::{
-    Batch, Cbor, CustodyAnswer, CustodyRequest, Entry, KitStep, LedgerId, OpeningEvidence, TransactionProof,
-    What,
+    Batch, Cbor, CustodyAnswer, CustodyRequest, Entry, Event, KitStep, LedgerId, OpeningEvidence,
+    Transaction, TransactionProof, What,
 };
 use farhand_wire::Signed;
 use theatre::{Session, at};
@@ -32,9 +32,16 @@ fn proof_conforms(bytes: &[u8]) {
 /// says.
 #[test]
 fn a_whole_session_is_what_the_contract_says() {
-    let session = Session::good();
+    let mut session = Session::good();
+    let end = session.keys.next_epoch(at(0), 1, |old, _| old[..4].to_vec()).unwrap();
+    proof_conforms(&end.to_bytes());
+    conforms("trust-root", &session.keys.trust().newest().to_bytes());
+    let Event::EpochEnded(end) = Transaction::open(&end.transaction).unwrap().transaction.event else {
+        panic!("an epoch's end is a transaction");
+    };
+    conforms("endorsement", &body(&end.endorsements[0]));
     conforms("manifest", &session.manifest);
-    conforms("trust-root", &session.keys.trust().to_bytes());
+    conforms("trust-root", &session.keys.trust().epochs().next().unwrap().to_bytes());
     conforms("batch", &Batch::new(LedgerId([1; 16]), at(0), vec![vec![0; 98]]).unwrap().to_bytes());
     session.checkpoints.iter().chain([&session.seal]).for_each(|proof| proof_conforms(proof));
     for number in 0..session.leaves.len() {

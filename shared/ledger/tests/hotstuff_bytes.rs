@@ -55,7 +55,8 @@ fn real_headers_hash_as_the_replica_hashed_them() {
 #[test]
 fn real_certificates_are_quorums() {
     for header in headers() {
-        assert_eq!(header.justify.check(&trust()), Ok(()), "in block {}", header.height);
+        let checked = header.justify.check(&trust()).map(drop);
+        assert_eq!(checked, Ok(()), "in block {}", header.height);
     }
 }
 

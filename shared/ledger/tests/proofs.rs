@@ -6,7 +6,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use farhand_ledger::{
     BadCertificate, BadCommit, BadTrust, Batch, Cbor, Certificate, Checkpoint, CheckpointError, Consent,
     Custody, CustodyStep, Event, Hash, Header, LedgerId, Malformed, Member, Opening, OpeningEvidence,
-    ProofError, Transaction, TransactionProof, TrustRoot, Utc, Validator,
+    Position, ProofError, Transaction, TransactionProof, TrustRoot, Utc, Validator,
     five_keys::{FiveKeys, Plan},
     merkle, verify_opening, vote_payload,
 };
@@ -87,7 +87,7 @@ fn a_proof_holds_and_says_what_was_committed() {
     let proven = TransactionProof::read(&proof.to_bytes()).unwrap().check(keys.trust()).unwrap();
     assert_eq!(proven.author, public(EDGE));
     assert_eq!(proven.hash, Hash::of(&proof.transaction));
-    assert_eq!(proven.position, (1, 1));
+    assert_eq!(proven.position, Position { epoch: 0, height: 1, index: 1 });
     assert_eq!(proven.committed, AT);
     assert!(matches!(proven.transaction.event, Event::Checkpoint(Checkpoint { tree_size: 5, .. })));
 }

@@ -48,15 +48,15 @@ fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| QUIET.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let done = match Arguments::parse().command {
-        Command::Up(arguments) => up::run(&arguments),
-        Command::Rehearse(arguments) => rehearse::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-        Command::Soak(arguments) => soak::run(&arguments),
-        Command::World(arguments) => world::command(&arguments),
+        Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Rehearse(arguments) => rehearse::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Soak(arguments) => soak::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::World(arguments) => world::command(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Part(arguments) => part::run(&arguments),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(io::stderr(), "farhand: {error:#}"); // nobody to tell if that fails
             ExitCode::FAILURE

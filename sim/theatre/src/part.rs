@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -69,23 +70,26 @@ impl Kind {
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+/// A validator's exit codes are those of `farhand-validator run`: its supervisor asks for them.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = &arguments.config;
     if arguments.kind == Kind::World {
-        return world_until_told(config);
+        world_until_told(config)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let ran = runtime.block_on(async {
         let _file_too_large = error_instead_of_death()?;
         match arguments.kind {
-            Kind::Validator => validator(config).await,
+            Kind::Validator => return validator(config).await,
             Kind::Mesh => mesh(config).await,
             Kind::Kit => kit(config).await,
             Kind::Edge => edge(config).await,
             Kind::Cloud => cloud(config).await,
             Kind::Flight => flight(config).await,
             Kind::World => Ok(()),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     });
     runtime.shutdown_background(); // a thread may wait for a device that is gone
     ran
@@ -127,17 +131,17 @@ fn world_until_told(path: &Path) -> anyhow::Result<()> {
     world::run(WorldConfig::read(path)?, &stop)
 }
 
-async fn validator(path: &Path) -> anyhow::Result<()> {
+async fn validator(path: &Path) -> anyhow::Result<ExitCode> {
     let handle = farhand_validator::run_validator(ValidatorConfig::load(path)?).await?;
     tokio::select! {
         fault = handle.faulted() => {
             std::mem::forget(handle); // its threads are stuck or dead, and the process ends
-            anyhow::bail!("{fault}")
+            return Ok(ExitCode::from(fault.exit_code()));
         }
         told = told() => told?,
     }
     handle.stop().await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn mesh(path: &Path) -> anyhow::Result<()> {

@@ -1,31 +1,26 @@
-//! Runs every part as a process of its own, from this same program, and starts again what dies: what `farhand up` and
-//! `farhand rehearse` stand on. A part ends when its standard input does, so nothing outlives this process, however it
-//! ends.
+//! Runs every part as a process of its own, from this same program: what `farhand up` and `farhand rehearse` stand on.
+//! Each has a supervisor, by the rules of `farhand-validator supervise`: what dies is started again, and nothing outlives
+//! this process, however it ends.
 
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
-    process::Stdio,
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
+use farhand_validator::{
+    ValidatorConfig,
+    supervise::{Supervisor, attended},
+};
 use tokio::{
-    process::{Child, ChildStdin, Command},
+    process::Child,
     sync::{Notify, watch},
     task::JoinHandle,
 };
 
 use crate::{part::Kind, session::Session, site::Site};
-
-/// A part that dies is started again after this.
-const REST: Duration = Duration::from_secs(1);
-/// More deaths than this in a minute, and it is left dead.
-const DEATHS_MAX: usize = 8;
-const MINUTE: Duration = Duration::from_secs(60);
-/// A part gets this long to end by itself.
-const STOP: Duration = Duration::from_secs(8);
 
 /// All parts of a session, running.
 #[derive(Debug)]
@@ -116,58 +111,30 @@ struct Script {
 impl Script {
     /// Plays the part until told to stop.
     async fn play(self, pid: watch::Sender<Option<u32>>, kill: Arc<Notify>, mut stop: watch::Receiver<bool>) {
-        let mut deaths: Vec<Instant> = Vec::new();
-        loop {
-            let began = self.begin();
-            match began {
-                Ok((mut child, input)) => {
-                    pid.send_replace(child.id());
-                    tokio::select! {
-                        ended = child.wait() => {
-                            tracing::warn!(part = self.name, ?ended, log = %self.log.display(), "a part died");
-                        }
-                        () = kill.notified() => {
-                            let _ = child.kill().await; // it may have ended just now
-                            deaths.clear();
-                        }
-                        () = told(&mut stop) => return end(child, input).await,
-                    }
-                }
-                Err(error) => tracing::error!(part = self.name, %error, "a part does not start"),
-            }
-            pid.send_replace(None);
-            deaths.retain(|at| at.elapsed() < MINUTE);
-            deaths.push(Instant::now());
-            if deaths.len() > DEATHS_MAX {
-                tracing::error!(part = self.name, log = %self.log.display(), "dies again and again; it is left dead");
-                return told(&mut stop).await;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(REST) => {}
-                () = told(&mut stop) => return,
-            }
-        }
+        let data_dir = match self.kind {
+            Kind::Validator => ValidatorConfig::load(&self.config).ok().map(|config| config.data_dir),
+            _ => None,
+        };
+        let name = format!("{} (log {})", self.name, self.log.display());
+        let supervisor = Supervisor { name, begin: move || self.begin(), data_dir, pid, kill };
+        supervisor.run(told(&mut stop)).await;
     }
 
-    fn begin(&self) -> std::io::Result<(Child, Option<ChildStdin>)> {
+    fn begin(&self) -> io::Result<Child> {
         let log = log(&self.log)?;
-        let mut child = Command::new("nice")
+        attended("nice")
             .args(["-n", self.kind.niceness()])
             .arg(&self.program)
             .args(["part", self.kind.name(), "--config"])
             .arg(&self.config)
             .env("LP_NUM_THREADS", "1") // the picture must not take every core
-            .stdin(Stdio::piped())
-            .stdout(Stdio::from(log.try_clone()?))
-            .stderr(Stdio::from(log))
-            .kill_on_drop(true)
-            .spawn()?;
-        let input = child.stdin.take();
-        Ok((child, input))
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
     }
 }
 
-fn log(path: &Path) -> std::io::Result<File> {
+fn log(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
@@ -177,13 +144,5 @@ async fn told(stop: &mut watch::Receiver<bool>) {
         if stop.changed().await.is_err() {
             return;
         }
-    }
-}
-
-/// Its standard input ends, and so does it; or it is made to.
-async fn end(mut child: Child, input: Option<ChildStdin>) {
-    drop(input);
-    if tokio::time::timeout(STOP, child.wait()).await.is_err() {
-        let _ = child.kill().await; // it may have ended just now
     }
 }

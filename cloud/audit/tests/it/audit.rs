@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{
     python,
     sessions::{
-        bundle, bundle_with, good, small,
+        bundle, bundle_with, ended_by, good, of_three_epochs, small,
         theatre::{SESSION, Session},
         unit,
     },
@@ -302,6 +302,10 @@ fn cases(place: &Place) -> Vec<Case> {
         ("leaves swapped", swapped(2), TRUST, 1),
         ("another manifest", bundle(&manifest), TRUST, 1),
         ("no checkpoints", bundle(&Session { checkpoints: vec![], ..small() }), TRUST, 1),
+        ("two epochs later, by the first one's file", bundle(&of_three_epochs()), TRUST, 0),
+        ("two epochs later, by its own file", bundle(&of_three_epochs()), None, 3),
+        ("too few endorsed the end", bundle(&ended_by(1, |old, _| old[..3].to_vec())), TRUST, 1),
+        ("the new set endorsed the end", bundle(&ended_by(2, |_, new| new.to_vec())), TRUST, 1),
         ("the last checkpoint missing", bundle(&without_the_last_checkpoint()), TRUST, 1),
     ]
 }

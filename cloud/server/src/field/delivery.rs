@@ -142,7 +142,7 @@ impl Delivery {
             custody: custody.clone(),
             hash: proven.hash,
             author: proven.author,
-            height: proven.position.0,
+            height: proven.position.height,
             at: proven.transaction.at,
             proof,
         });

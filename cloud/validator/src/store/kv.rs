@@ -121,9 +121,12 @@ impl KVStore for Store {
         if changes.is_empty() {
             return;
         }
-        self.or_stop("write", tables::write(&self.0.database, &changes, &staged));
-        drop(mem::take(&mut *staged));
-        drop(staged);
+        let written = tables::write(&self.0.database, &changes, &staged);
+        if written.is_ok() {
+            drop(mem::take(&mut *staged));
+        }
+        drop(staged); // nobody waits for a thread that is parked for ever
+        self.or_stop("write", written);
         self.publish(&changes);
     }
 

@@ -11,7 +11,7 @@
 use std::{
     fs,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,7 +20,7 @@ use farhand_ledger::{
     Checkpoint, Event, Grant, Hash, Member, Transaction, TransactionProof, Utc, five_keys::Plan, merkle,
 };
 use farhand_submit::Client;
-use farhand_validator::{LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger};
+use farhand_validator::{LocalLedger, LocalPlan, ValidatorConfig, make_local_ledger, status};
 use farhand_wire::{PublicKey, Role, SessionId};
 use tempfile::TempDir;
 
@@ -48,9 +48,18 @@ impl Ledger {
     }
 
     pub fn start(&mut self, at: usize) {
+        self.spawn(at, "run");
+    }
+
+    /// The validator's supervisor takes its place among the children.
+    pub fn supervise(&mut self, at: usize) {
+        self.spawn(at, "supervise");
+    }
+
+    fn spawn(&mut self, at: usize, command: &str) {
         let log = fs::File::options().create(true).append(true).open(self.log(at)).unwrap();
         let child = Command::new(BINARY)
-            .args(["run", "--config"])
+            .args([command, "--config"])
             .arg(&self.made.configs[at])
             .env("RUST_LOG", "info")
             .stdout(Stdio::null())
@@ -65,6 +74,27 @@ impl Ledger {
         let mut child = self.children[at].take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Waits until a child ends by itself.
+    pub async fn ended(&mut self, at: usize) -> ExitStatus {
+        let mut child = self.children[at].take().unwrap();
+        until("the child ends", || child.try_wait().unwrap()).await
+    }
+
+    /// The process of a validator that says that it runs, another than `before`.
+    pub async fn process(&self, at: usize, before: Option<u32>) -> u32 {
+        let dir = self.config(at).data_dir;
+        until("a validator says that it runs", || {
+            status::read(&dir).ok().map(|status| status.process).filter(|process| Some(*process) != before)
+        })
+        .await
+    }
+
+    /// Its log, once that says so.
+    pub async fn says(&self, at: usize, words: &str) -> String {
+        let said = || fs::read_to_string(self.log(at)).ok().filter(|log| log.contains(words));
+        until(words, said).await
     }
 
     pub fn wipe(&self, at: usize) {
@@ -157,6 +187,23 @@ impl Drop for Ledger {
             }
         }
     }
+}
+
+/// What `look` finds, sooner or later.
+pub async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..1200 {
+        if let Some(found) = look() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("two minutes passed before: {what}");
+}
+
+/// Sends a signal, by its name.
+pub fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 pub fn plan(dir: &TempDir, validators: usize) -> LocalPlan {

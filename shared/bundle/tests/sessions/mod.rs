@@ -10,12 +10,15 @@
 #[path = "../../../ledger/tests/theatre/mod.rs"]
 pub mod theatre;
 
+use ed25519_dalek::SigningKey;
 use farhand_bundle::{Reader, Verified, Writer, proof_record, verify};
 use farhand_ledger::{
-    Entry, FrameEntry, Hash, TrustRoot, What, picture,
+    Cbor, Entry, FrameEntry, Hash, TrustRoot, What,
+    five_keys::FiveKeys,
+    picture,
     verify::{Leaf, Verdict},
 };
-use theatre::{Session, Theatre, frame};
+use theatre::{Session, Theatre, at, frame};
 
 /// An access unit as an encoder makes it, of a few hundred bytes: delimiter, parameter sets in the first, two slices.
 pub fn unit(number: u64) -> Vec<u8> {
@@ -75,7 +78,27 @@ pub fn good() -> Session {
 
 /// The smallest session with one of each: a frame, a command, the segments, a checkpoint.
 pub fn small() -> Session {
+    small_on(Theatre::open())
+}
+
+/// The same on a ledger whose first epoch ended before, and whose second one ends meanwhile.
+pub fn of_three_epochs() -> Session {
+    let mut keys = FiveKeys::new([8; 32]);
+    keys.next_epoch(at(0), 1, |old, _| old[..4].to_vec()).unwrap();
+    let mut theatre = Theatre::open_on(keys);
+    theatre.keys.next_epoch(at(0), 2, |old, _| old.to_vec()).unwrap();
+    small_on(theatre)
+}
+
+/// The same in a first epoch, with the end of it that `endorse` says.
+pub fn ended_by(leave: u8, endorse: fn(&[SigningKey], &[SigningKey]) -> Vec<SigningKey>) -> Session {
     let mut theatre = Theatre::open();
+    let end = theatre.keys.next_epoch(at(0), leave, endorse).unwrap();
+    theatre.ends = proof_record(&end.to_bytes());
+    small_on(theatre)
+}
+
+fn small_on(mut theatre: Theatre) -> Session {
     record_frame(&mut theatre, 1);
     theatre.command(1, 1);
     theatre.surgeon_lists(&[(1, 1)]);

@@ -4,8 +4,8 @@ use farhand_wire::PublicKey;
 
 use super::finding::{Findings, Problem};
 use crate::{
-    Cbor, Checkpoint, Event, Hash, ProofError, Proven, Sealing, TransactionProof, TrustRoot, VerifiedOpening,
-    merkle::Tree,
+    Cbor, Checkpoint, Event, Hash, Position, ProofError, Proven, Sealing, TransactionProof, TrustRoot,
+    VerifiedOpening, merkle::Tree,
 };
 
 /// What an honest validator's clock may differ from an honest edge box's, beyond what both admit.
@@ -16,7 +16,7 @@ const CLOCKS_DIFFER_US_MAX: u64 = 5_000_000;
 pub(super) struct Anchors<C> {
     proofs: C,
     next: Option<Checkpoint>,
-    newest: Option<(Checkpoint, (u64, u64))>,
+    newest: Option<(Checkpoint, Position)>,
     /// Checkpoints that hold.
     pub(super) held: u64,
     /// Leaves that they cover.

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{
     BadLink, BadTransaction, BadTrust, CheckpointError, Closing, Hash, KitVerdict, Malformed, NotTheirs,
-    Numbered, ProofError,
+    Numbered, Position, ProofError,
 };
 
 /// No report lists more; the rest is counted.
@@ -75,8 +75,8 @@ pub enum Problem {
     CheckpointAuthor { seen: PublicKey, expected: PublicKey },
     #[error("{0}")]
     Checkpoint(CheckpointError),
-    #[error("checkpoint stands at {seen:?} on the ledger, expected after {after:?}")]
-    CheckpointOrder { seen: (u64, u64), after: (u64, u64) },
+    #[error("checkpoint stands at {seen} on the ledger, expected after {after}")]
+    CheckpointOrder { seen: Position, after: Position },
     #[error("checkpoint says {seen_us} µs, the validators committed it at {committed_us} µs, before")]
     CheckpointTime { seen_us: u64, committed_us: u64 },
     #[error("with {size} leaves the log has root {seen}, the committed checkpoint {expected}")]

@@ -146,7 +146,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
             .ok();
         let own = manifest.as_ref().and_then(|manifest| own_trust(manifest, trust, &mut findings));
         Self {
-            trust: trust.cloned().or(own),
+            trust: further(trust, own),
             trusted: trust.is_some(),
             manifest,
             manifest_hash: Hash::of(&bundle.manifest),
@@ -491,11 +491,19 @@ fn own_trust(manifest: &Manifest, given: Option<&TrustRoot>, findings: &mut Find
     let own = TrustRoot::read(&manifest.trust)
         .map_err(|error| findings.add(None, Problem::OwnTrust(error)))
         .ok()?;
-    if let Some(given) = given.filter(|given| **given != own) {
+    if let Some(given) = given.filter(|given| !given.leads_to(&own) && !own.leads_to(given)) {
         let (seen, expected) = (own.fingerprint(), given.fingerprint());
         findings.add(None, Problem::OtherTrust { seen, expected });
     }
     Some(own)
+}
+
+/// Of the trust root given and the bundle's own, whichever knows more epochs, as long as the one given leads there.
+fn further(given: Option<&TrustRoot>, own: Option<TrustRoot>) -> Option<TrustRoot> {
+    match given {
+        Some(given) => own.filter(|own| given.leads_to(own)).or_else(|| Some(given.clone())),
+        None => own,
+    }
 }
 
 fn numbers(closing: &Closing) -> [u64; 6] {

@@ -96,11 +96,17 @@ pub struct Theatre {
     pub now_ms: u64,
     pub sealer: u8,
     pub newest: Option<Checkpoint>,
+    /// What the edge box says of epochs' ends beyond the trust root's.
+    pub ends: Vec<u8>,
 }
 
 impl Theatre {
     pub fn open() -> Self {
-        let mut keys = FiveKeys::new([8; 32]);
+        Self::open_on(FiveKeys::new([8; 32]))
+    }
+
+    /// On a ledger that has gone on for a while.
+    pub fn open_on(mut keys: FiveKeys) -> Self {
         let person =
             |number, role| Member { key: public(number), role, pseudonym: format!("person {number}") };
         let plan = Plan {
@@ -128,6 +134,7 @@ impl Theatre {
             now_ms: 0,
             sealer: EDGE,
             newest: None,
+            ends: vec![],
         };
         theatre.record(What::Opened { evidence });
         theatre.record(What::unheld_clock(at(1)));
@@ -276,7 +283,8 @@ impl Theatre {
 
     /// Under the last checkpoint, for the ledger seals nothing else.
     pub fn seal(mut self) -> Session {
-        let manifest = Manifest::new(SESSION, self.keys.trust().to_bytes(), Binding::Link, vec![]).to_bytes();
+        let trust = [self.keys.trust().to_bytes(), self.ends.clone()].concat();
+        let manifest = Manifest::new(SESSION, trust, Binding::Link, vec![]).to_bytes();
         let leaves: Vec<Hash> = self.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
         let (tree_size, root) = (leaves.len() as u64, merkle::root(&leaves));
         let (first_sequence, previous_root) =

@@ -29,9 +29,12 @@ pub struct LeftOver {
 /// All sessions in a folder of records that have no bundle, this process's own among them.
 ///
 /// # Errors
-/// If the folder can't be read. A single record that can't is passed over, and said in the log.
+/// If the folder is there and can't be read. A single record that can't is passed over, and said in the log.
 pub fn left_over(folder: &Path) -> io::Result<Vec<LeftOver>> {
     let mut found = Vec::new();
+    if !folder.try_exists()? {
+        return Ok(found);
+    }
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let mut session = SessionId::default();

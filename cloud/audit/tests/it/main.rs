@@ -8,7 +8,9 @@
 
 mod audit;
 mod mutations;
+mod people;
 mod report;
+mod screen;
 #[path = "../../../../shared/bundle/tests/sessions/mod.rs"]
 mod sessions;
 

@@ -77,6 +77,12 @@ def signed_int(value):
         raise Malformed("no 64-bit number")
 
 
+def offset(value):
+    signed_int(value)
+    if abs(value) > 86_400_000_000:
+        raise Malformed("off by more than a day")
+
+
 def exactly(wanted):
     def check(value):
         if type(value) is not type(wanted) or value != wanted:
@@ -148,7 +154,7 @@ CLOSING = struct_of(U64, U64, U64, U64, U64, U64, REASON)
 WHAT = choice(
     [bstr(0, 1024 * 1024)], [bstr(152)], [bstr(0, 16384)], [bstr(0, 16384)], [FRAME], [bstr(0, 16384)],
     [bstr(0, 16384)], [bstr(428)], [U64, HASH, HASH], [U64, U64, U64, U64], [U64, bstr(0, 65536)],
-    [NAME, boolean, REASON], [GAP], [UTC], [bstr(0, 512 * 1024)], [HASH], [REASON], [CLOSING],
+    [NAME, boolean, REASON], [GAP], [UTC, NAME, offset], [bstr(0, 512 * 1024)], [HASH], [REASON], [CLOSING],
 )
 VAULT = struct_of(
     exactly("farhand vault v1"),
@@ -919,12 +925,11 @@ def nal_units(unit):
     at = unit.find(b"\0\0\1")
     while at >= 0:
         begin = at + 3
-        ends = [place for place in (unit.find(b"\0\0\1", begin), unit.find(b"\0\0\0", begin)) if place >= 0]
-        end = min(ends, default=len(unit))
+        at = unit.find(b"\0\0\1", begin)
+        end = at if at >= 0 else len(unit)
         nal = unit[begin:end].rstrip(b"\0")
         if nal and nal[0] & 0x1F not in (9, 12):
             yield nal
-        at = unit.find(b"\0\0\1", end) if ends else -1
 
 
 def check_picture(leaf, frame, unit, findings):

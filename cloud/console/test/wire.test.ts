@@ -117,6 +117,7 @@ describe("pictures and clocks", () => {
     const slice = unit.length - 1;
     expect(toHex(sha256(pictureContent(flipped(unit, 8 * slice))))).not.toBe(toHex(bytes(wire, "picture_hash")));
     expect(pictureContent(new Uint8Array(3))).toHaveLength(0);
+    expect(pictureContent(Uint8Array.of(0, 0, 1, 0x65, 4, 0, 0, 0, 5)), "zero bytes within").toHaveLength(4 + 6);
   });
 });
 

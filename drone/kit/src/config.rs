@@ -87,7 +87,7 @@ impl ArmCable {
 
 fn parse_key(hex: &str) -> Option<[u8; 32]> {
     let mut key = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
+    if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, at) in key.iter_mut().zip((0..64).step_by(2)) {
@@ -135,5 +135,6 @@ mod tests {
         assert_eq!(parse_key(&"0a".repeat(32)), Some([10; 32]));
         assert_eq!(parse_key(&"0a".repeat(31)), None);
         assert_eq!(parse_key(&"zz".repeat(32)), None);
+        assert_eq!(parse_key(&"+a".repeat(32)), None, "a sign is no digit");
     }
 }

@@ -114,7 +114,7 @@ impl ClosedStore {
 
 fn session(hex: &str) -> Option<SessionId> {
     let mut id = [0; 16];
-    if hex.len() != 32 || !hex.is_ascii() {
+    if hex.len() != 32 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, at) in id.iter_mut().zip((0..32).step_by(2)) {
@@ -164,8 +164,10 @@ mod tests {
         assert!(again.closed().contains(&SessionId([0xab; 16])));
         assert_eq!(again.closed(), store.closed());
         assert_eq!(again.closed().len(), 256, "each once");
-        fs::write(folder.path().join(CLOSED_FILE), "x\n").unwrap();
-        assert!(matches!(ClosedStore::open(folder.path()), Err(StoreError::NoSessions { .. })));
+        for damaged in ["x", &"+a".repeat(16)] {
+            fs::write(folder.path().join(CLOSED_FILE), damaged).unwrap();
+            assert!(matches!(ClosedStore::open(folder.path()), Err(StoreError::NoSessions { .. })));
+        }
     }
 
     /// Goal: a file that cannot be understood is an error, not "no token yet".

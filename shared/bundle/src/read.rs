@@ -35,6 +35,9 @@ const ATTACHMENT_TAIL_BYTES: u64 = 4;
 /// A chunk's two times, size, CRC, compression (none: an empty string) and size again; then its records.
 const CHUNK_HEAD_BYTES: usize = 8 + 8 + 8 + 4 + 4 + 8;
 
+/// Where it stands, how long it is, its two times and the size of its data; then its name and its media type.
+const ATTACHMENT_INDEX_HEAD_BYTES: usize = 8 + 8 + 8 + 8 + 8;
+
 /// Why a file is not read as a bundle.
 #[derive(Debug, Error)]
 pub enum Unreadable {
@@ -150,6 +153,7 @@ fn find_attachments<S: Source>(
         if opcode != op::ATTACHMENT_INDEX {
             continue;
         }
+        strings_fit(&body, ATTACHMENT_INDEX_HEAD_BYTES, 2, at)?;
         match mcap::parse_record(opcode, &body) {
             Ok(Record::AttachmentIndex(index)) if found.len() < 2 => found.push(index),
             Ok(_) => return Err(Unreadable::NotABundle { what: "it has more than two attachments" }),
@@ -168,6 +172,17 @@ fn data(index: &AttachmentIndex, name: &str, summary: u64) -> Result<(u64, u64),
         Some(place) if index.name == name => Ok(place),
         _ => Err(Unreadable::NotABundle { what: "an attachment is not where it should be" }),
     }
+}
+
+/// The strings that begin at `from` lie within their record: the parser would allocate whatever length one announces.
+fn strings_fit(record: &[u8], from: usize, count: usize, at: u64) -> Result<(), Unreadable> {
+    let mut rest = record.get(from..);
+    for _ in 0..count {
+        let announced = rest.and_then(|rest| rest.split_first_chunk::<4>());
+        rest = announced.and_then(|(length, rest)| rest.get(u32::from_le_bytes(*length) as usize..));
+    }
+    let what = || "a string is longer than its record".to_owned();
+    rest.map(drop).ok_or_else(|| Unreadable::Broken { at, what: what() })
 }
 
 fn broken(at: u64, error: &McapError) -> Unreadable {
@@ -336,6 +351,7 @@ struct Walk {
 
 impl Walk {
     fn new(chunk: &[u8], chunk_at: u64) -> Result<Self, Unreadable> {
+        strings_fit(chunk, CHUNK_HEAD_BYTES - 8 - 4, 1, chunk_at)?;
         match mcap::parse_record(op::CHUNK, chunk) {
             Ok(Record::Chunk { header, data }) if header.compression.is_empty() => {
                 let at = CHUNK_HEAD_BYTES;

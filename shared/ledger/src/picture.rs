@@ -47,8 +47,8 @@ pub fn nal_units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = after_start_code(annex_b);
     std::iter::from_fn(move || {
         let bytes = rest?;
-        let end = bytes.windows(3).position(|three| three == [0, 0, 1] || three == [0, 0, 0]);
-        rest = end.and_then(|end| after_start_code(&bytes[end..]));
+        let end = bytes.windows(3).position(|three| three == [0, 0, 1]);
+        rest = end.map(|end| &bytes[end + 3..]);
         Some(&bytes[..end.unwrap_or(bytes.len())])
     })
     .map(|nal| &nal[..nal.len() - nal.iter().rev().take_while(|byte| **byte == 0).count()])
@@ -85,6 +85,14 @@ mod tests {
         let slices = [&[0x65, 4, 0, 0, 3, 1][..], &[0x41, 5]];
         assert_eq!(hashes(&unit).picture_hash, reckon(&slices));
         assert_eq!(hashes(&unit).au_hash, reckon(&[&[0x67, 1, 2], &[0x68, 3], slices[0], slices[1]]));
+    }
+
+    /// Goal: only a start code ends a NAL unit, as edge box and document have it; zero bytes within it are its own.
+    #[test]
+    fn zero_bytes_within_a_nal_unit_are_its_own() {
+        let unit = [0, 0, 1, 0x65, 4, 0, 0, 0, 5, 0, 0, 0, 0, 1, 0x41, 6];
+        let nals: Vec<&[u8]> = nal_units(&unit).collect();
+        assert_eq!(nals, [&[0x65, 4, 0, 0, 0, 5][..], &[0x41, 6]]);
     }
 
     /// Goal: bytes without a start code, and nothing at all, are an access unit without NAL units.

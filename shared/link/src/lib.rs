@@ -40,3 +40,42 @@ pub use identity::{DeviceId, DeviceKey};
 pub use keep::SearchLimits;
 pub use keep_connected::{KeepConnected, KeepState};
 pub use peers::{DeviceRole, PEERS_MAX, Peers, Protocol};
+
+/// What reads a peer's bytes, for the fuzzer.
+#[doc(hidden)]
+pub mod fuzzing {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use rustls::pki_types::{CertificateDer, UnixTime};
+
+    use crate::{DeviceId, MessageError, Refusal, certificate, frames::Assembler};
+
+    /// The messages in a stream that comes in pieces of at most `piece_bytes_max`, and how it ends.
+    #[must_use]
+    pub fn messages(mut stream: &[u8], piece_bytes_max: usize) -> (Vec<Bytes>, Result<(), MessageError>) {
+        let (mut assembler, mut messages) = (Assembler::new(), Vec::new());
+        while !stream.is_empty() {
+            let bytes = assembler.wants().min(piece_bytes_max).min(stream.len());
+            let (piece, rest) = stream.split_at(bytes);
+            stream = rest;
+            match assembler.take(Bytes::copy_from_slice(piece)) {
+                Ok(message) => messages.extend(message),
+                Err(error) => return (messages, Err(error)),
+            }
+        }
+        (messages, assembler.end())
+    }
+
+    /// Whose certificate this is at that time, in seconds of Unix time.
+    pub fn certificate(der: &[u8], now_s: u64) -> Result<DeviceId, Refusal> {
+        certificate::check(&CertificateDer::from(der), UnixTime::since_unix_epoch(Duration::from_secs(now_s)))
+    }
+
+    /// A device's own certificate, as it shows it.
+    #[must_use]
+    pub fn certificate_of(key: &crate::DeviceKey, now_s: u64) -> Vec<u8> {
+        let now = std::time::UNIX_EPOCH + Duration::from_secs(now_s);
+        certificate::self_signed(key, now).map(|made| made.to_vec()).unwrap_or_default()
+    }
+}

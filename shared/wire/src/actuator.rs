@@ -78,6 +78,7 @@ impl ArmSetpoint {
     pub fn open(bytes: &[u8], key: &MacKey) -> Result<Self, Unauthentic> {
         let parsed = layout::<ArmSetpointBytes>(Kind::ArmSetpoint, bytes)?;
         key.check(bytes)?;
+        unused(parsed.reserved)?;
         let action = Action::ALL
             .get(usize::from(parsed.action))
             .ok_or(Malformed::Unknown { field: "action", value: parsed.action.into() })?;
@@ -151,6 +152,7 @@ impl ArmState {
     pub fn open(bytes: &[u8], key: &MacKey) -> Result<Self, Unauthentic> {
         let parsed = layout::<ArmStateBytes>(Kind::ArmState, bytes)?;
         key.check(bytes)?;
+        unused(parsed.reserved)?;
         Ok(Self {
             setpoint: parsed.setpoint.get(),
             flags: flags("arm flags", parsed.flags, arm_flags::ALL)?,
@@ -158,6 +160,11 @@ impl ArmState {
             jaw_rad: bounded("jaw_rad", parsed.jaw_rad.get(), -JOINT_MAX, JOINT_MAX)?,
         })
     }
+}
+
+/// Reserved bytes are zero: one message, one encoding.
+fn unused(reserved: [u8; 5]) -> Result<(), Malformed> {
+    reserved.iter().try_for_each(|byte| flags("reserved byte", *byte, 0).map(drop))
 }
 
 fn joints(bytes: [F64; 6]) -> Result<[f64; 6], Malformed> {

@@ -40,10 +40,10 @@ function afterStartCode(unit: Uint8Array, from: number): number | undefined {
   return undefined;
 }
 
-/** Where three bytes begin that no NAL unit has inside. */
+/** Where the next start code begins, which alone ends a NAL unit. */
 function nalEnd(unit: Uint8Array, from: number): number {
   for (let at = from; at + 2 < unit.length; at++) {
-    if (unit[at] === 0 && unit[at + 1] === 0 && (unit[at + 2] ?? 2) <= 1) return at;
+    if (unit[at] === 0 && unit[at + 1] === 0 && unit[at + 2] === 1) return at;
   }
   return unit.length;
 }

@@ -13,7 +13,7 @@ mod delivery;
 mod driver;
 mod keep;
 
-pub use delivery::{Delivery, NotNext};
+pub use delivery::{Call, Delivery, FlightNews, NotNext};
 pub use driver::FieldError;
 pub(crate) use driver::{Around, Desk, start};
 pub use keep::KeepError;

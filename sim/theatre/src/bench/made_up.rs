@@ -8,8 +8,8 @@ use farhand_ledger::{
     picture,
 };
 use farhand_wire::{
-    Challenge, Command, EdgeTick, EngagementId, FrameId, HoldNumber, KitBootId, KitTick, LeaseToken,
-    LeaseTranscript, MacKey, Pose, PublicKey, Role, Said, Sequence, SessionId, Statement,
+    Challenge, Command, EdgeTick, EngagementId, FrameId, HoldNumber, KitBootId, KitState, KitTick,
+    LeaseToken, LeaseTranscript, MacKey, Pose, PublicKey, Role, Said, Sequence, SessionId, Statement,
 };
 
 pub(super) const TOKEN: LeaseToken = LeaseToken(1);
@@ -89,6 +89,11 @@ impl Cast {
             say(&self.session_key, Said::Arm { challenge }),
             say(&self.kit, Said::LeaseGrant { transcript }),
         ]
+    }
+
+    /// A kit's state, sealed.
+    pub(super) fn kit_state(&self) -> Vec<u8> {
+        KitState { session: self.session, ..KitState::default() }.seal(&self.mac).to_vec()
     }
 
     pub(super) fn command(&self, sequence: u64, frame: u64) -> Vec<u8> {

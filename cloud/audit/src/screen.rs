@@ -83,6 +83,8 @@ pub struct SaidCommand {
     /// When the edge box recorded it, and how far that may be off, as the clock's newest leaf says.
     pub utc: String,
     pub uncertainty_us: Option<u64>,
+    /// What holds the edge box's clock, as that leaf says.
+    pub clock_source: Option<String>,
     /// When it was sent by the console's own clock, from the frame's capture on that clock and the age below.
     pub console_us: Option<u64>,
     pub dead_man: bool,
@@ -286,7 +288,10 @@ impl Gathered {
                 self.recorded = entry.recorded;
                 self.said.utc = rfc3339(content.utc_us);
             }
-            What::Clock { utc } if is_before => self.said.uncertainty_us = Some(utc.uncertainty_us),
+            What::Clock { utc, source, .. } if is_before => {
+                self.said.uncertainty_us = Some(utc.uncertainty_us);
+                self.said.clock_source = Some(source.clone());
+            }
             What::Restarted { .. } if is_before => self.restarted = self.frame.is_some(),
             What::Frame(frame) => self.take_frame(leaf, content.utc_us, frame, entry.recorded, content.unit),
             What::DisplayReport { signed } => self.take_report(leaf, signed, story),
@@ -538,7 +543,11 @@ impl Screen {
             },
         );
         let uncertainty = command.uncertainty_us.map_or("unknown".to_owned(), duration);
-        rows.row("Edge time", format!("{} ± {uncertainty}, recorded in leaf {}", command.utc, command.leaf));
+        let source = command.clock_source.as_deref().unwrap_or("none");
+        rows.row(
+            "Edge time",
+            format!("{} ± {uncertainty} (clock held by: {source}), leaf {}", command.utc, command.leaf),
+        );
         rows.row("Dead-man", if command.dead_man { "held" } else { "released" }.to_owned());
         rows.row(
             "Kit",

@@ -160,7 +160,7 @@ impl Story {
             What::Personal { commitment } if self.personal.len() < REMEMBERED_MAX => {
                 self.personal.insert(*commitment);
             }
-            What::Clock { utc } => self.uncertainty_us = Some(utc.uncertainty_us),
+            What::Clock { utc, .. } => self.uncertainty_us = Some(utc.uncertainty_us),
             What::Gap(gap) => {
                 let what = format!("{:?} {} to {}: {}", gap.of, gap.first, gap.last, gap.reason);
                 self.mark(MarkKind::Gap, at, None, what);

@@ -13,6 +13,7 @@ mod report;
 mod screen;
 #[path = "../../../../shared/bundle/tests/sessions/mod.rs"]
 mod sessions;
+mod vectors;
 
 use std::{
     env,

@@ -836,6 +836,8 @@ class Session:
     def take_gap(self, leaf, gap):
         self.findings.note(leaf, "gap", gap)
         self.gaps.append(gap)
+        if gap[0] == 1 and gap[2] == self.frame + 1:
+            self.frame = gap[3]
 
     def take_closing(self, leaf, claimed):
         self.closed = True

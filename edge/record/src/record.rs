@@ -32,10 +32,6 @@ use crate::{
     writer::{Pending, Writer, Written},
 };
 
-/// Frame numbers left out after a restart: those sent last may have been shown and never become durable, and no
-/// number may mean two pictures. Nine hours of frames, so more than can have been.
-const FRAMES_LEFT_OUT: u64 = 1 << 20;
-
 /// What a record is made of.
 #[derive(Clone, Debug)]
 pub struct RecordConfig {
@@ -212,7 +208,7 @@ impl Record {
         let anchor = anchor.transpose()?;
         let (watermark, watermarks) = watch::channel(machine.watermark());
         let queue = Arc::new(Queue::new(options.limits));
-        let next_frame = next_frame(&machine);
+        let next_frame = machine.next_frame();
         let writer = Writer {
             queue: Arc::clone(&queue),
             machine,
@@ -327,11 +323,6 @@ fn context(config: &RecordConfig, session: SessionId) -> Result<Context, RecordE
     getrandom::fill(&mut seed).map_err(RecordError::Random)?;
     let edge = PublicKey(config.session_key.verifying_key().to_bytes());
     Ok(Context { session, edge, trust: config.trust.clone(), seed })
-}
-
-fn next_frame(machine: &Machine) -> FrameId {
-    let left_out = if machine.size() == 0 { 0 } else { FRAMES_LEFT_OUT };
-    FrameId(machine.newest_frame().0 + left_out + 1)
 }
 
 /// What is on disk of the session, with its torn ends cut.

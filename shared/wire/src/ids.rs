@@ -42,7 +42,7 @@ macro_rules! number_id {
             /// The one that follows.
             #[must_use]
             pub fn next(self) -> Self {
-                Self(self.0 + 1)
+                Self(self.0.saturating_add(1))
             }
         }
     };

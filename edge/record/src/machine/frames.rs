@@ -25,6 +25,9 @@ impl Frames {
     }
 
     pub(super) fn lose(&mut self, first: u64, last: u64) {
+        if first == self.newest.0 + 1 {
+            self.newest = FrameId(last);
+        }
         if self.lost.len() >= LOST_MAX {
             self.lost.remove(0);
         }

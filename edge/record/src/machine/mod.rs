@@ -30,6 +30,10 @@ const CLOCK_EVERY_US: u64 = 10_000_000;
 /// Between checkpoints, likewise.
 const CHECKPOINT_EVERY_US: u64 = 100_000;
 
+/// Frame numbers left out after a restart: those sent last may have been shown and never become durable, and no
+/// number may mean two pictures. Nine hours of frames, so more than can have been.
+const FRAMES_LEFT_OUT: u64 = 1 << 20;
+
 /// What the machine must know beforehand.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
@@ -158,7 +162,7 @@ impl Machine {
         if !self.is_open() {
             return;
         }
-        self.restart(at);
+        self.say_restarted(at);
         self.declare_missing(at);
         self.append_own(at, clock);
         let closing = Closing { reason: cut(reason), ..self.counts.clone() };
@@ -216,6 +220,12 @@ impl Machine {
         self.frames.newest
     }
 
+    /// The number of the next frame: after a restart far behind those that may have been shown.
+    pub(crate) fn next_frame(&self) -> FrameId {
+        let left_out = if self.restarted.is_some() { FRAMES_LEFT_OUT } else { 0 };
+        FrameId(self.frames.newest.0 + left_out + 1)
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -225,9 +235,20 @@ impl Machine {
     }
 
     fn restart(&mut self, at: EdgeTick) {
-        if let Some(reason) = self.restarted.take() {
-            self.append_own(at, What::Restarted { reason });
+        let next = self.next_frame();
+        // Some of the frames left out may have been shown, and be named by what comes next.
+        if self.say_restarted(at)
+            && let Some(gap) = self.frames_missing_before(next)
+        {
+            self.append_own(at, What::Gap(gap));
         }
+    }
+
+    fn say_restarted(&mut self, at: EdgeTick) -> bool {
+        let reason = self.restarted.take();
+        let restarted = reason.is_some();
+        reason.into_iter().for_each(|reason| self.append_own(at, What::Restarted { reason }));
+        restarted
     }
 
     fn try_take(&mut self, at: EdgeTick, passed: Passed) -> Result<(), Refused> {

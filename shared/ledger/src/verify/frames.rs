@@ -56,6 +56,13 @@ impl Frames {
         (by_edge_us.abs_diff(age_us) > AGES_DIFFER_US_MAX).then_some(by_edge_us)
     }
 
+    /// The edge box declared these missing: they may have been shown, and what comes next goes on behind them.
+    pub(super) fn lose(&mut self, first: u64, last: u64) {
+        if first == self.newest.next().0 {
+            self.newest = FrameId(last);
+        }
+    }
+
     /// Takes a frame; `missing` says whether the edge box declared that range missing.
     pub(super) fn take(
         &mut self,

@@ -300,6 +300,9 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
                 let Gap { of, first, last, ref reason, .. } = *gap;
                 self.findings.add(leaf, Problem::Gap { of, first, last, reason: reason.clone() });
                 self.gaps.take(gap);
+                if of == Numbered::Frames {
+                    self.frames.lose(first, last);
+                }
             }
             What::Clock { utc, .. } => self.time = Some((self.time.map_or(*utc, |(first, _)| first), *utc)),
             What::Closed(closing) => self.take_closing(leaf, closing),

@@ -26,8 +26,8 @@ pub(crate) struct Compared {
     pub(super) differ: usize,
     /// The edge box's program started again in the middle of the session.
     pub(super) restarts: u64,
-    /// Commands that had been called durable, by the newest under each token, or that the kit judged up to that one, and
-    /// that the log has not.
+    /// Commands that the kit judged, or that were the newest to be called durable, and that the log has not, though the edge
+    /// box's program did not end before it could have said that they are durable.
     pub(super) lost: u64,
     /// Why the picture was last switched off, if not because it had been played.
     pub(super) video_broke: Option<String>,
@@ -70,10 +70,12 @@ pub(super) fn with_log(bundle: &Path, seen: &Seen) -> anyhow::Result<Compared> {
     });
     let equal = equal.count();
     let both = seen.pictures.keys().filter(|frame| logged.contains_key(frame)).count();
-    let durable = |of: &(LeaseToken, Sequence)| seen.durable.get(&of.0).is_some_and(|newest| of.1 <= *newest);
+    let unsure = |(of, sequence): &(LeaseToken, Sequence)| {
+        seen.unsure.iter().any(|(token, after, to)| token == of && after < sequence && sequence <= to)
+    };
     let newest =
         seen.durable.iter().filter(|(_, newest)| newest.0 > 0).map(|(token, newest)| (*token, *newest));
-    judged.retain(durable);
+    judged.retain(|command| !unsure(command));
     judged.extend(newest);
     Ok(Compared {
         received: seen.pictures.len(),

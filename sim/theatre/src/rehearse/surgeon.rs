@@ -58,6 +58,8 @@ pub(crate) struct Seen {
     pub(super) stops: u64,
     /// What the edge box called durable, under each token.
     pub(super) durable: BTreeMap<LeaseToken, Sequence>,
+    /// Sent when the edge box's program ended, and not called durable: after the one, up to the other.
+    pub(super) unsure: Vec<(LeaseToken, Sequence, Sequence)>,
     /// Commands applied under the newest state, by the kit's own count.
     pub(super) applied: u64,
 }
@@ -148,6 +150,10 @@ impl Operation {
     /// sent again.
     pub(super) async fn meet_again(&mut self, peer: Peer) -> anyhow::Result<()> {
         (self.sender, self.peer) = (peer.sender(), peer);
+        if let Some(&(token, sent)) = self.seen.sent_us.keys().next_back() {
+            let durable = self.seen.durable.get(&token).copied().unwrap_or_default();
+            self.seen.unsure.push((token, durable, sent));
+        }
         self.clock.forget_edge();
         self.waiting.clear();
         self.unreported.clear();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Verifies a Farhand session's bundle, offline. Follows docs/evidence-format.md and shares no code with Farhand.
 
-    verify.py FILE [--trust GENESIS] [--json]
+    verify.py FILE [--trust GENESIS] [--keys VAULT] [--json]
 
 Exit code: 0 it holds, 1 it does not, 2 it could not be read, 3 self-consistent but not trusted. Section numbers in
 comments are those of the document.
@@ -12,6 +12,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import struct
 import sys
 import zlib
@@ -19,6 +20,7 @@ import zlib
 import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from mcap.data_stream import ReadDataStream
 from mcap.reader import make_reader
 from mcap.records import Channel, Chunk, Message, Schema
@@ -157,12 +159,33 @@ WHAT = choice(
     [bstr(0, 16384)], [bstr(428)], [U64, HASH, HASH], [U64, U64, U64, U64], [U64, bstr(0, 65536)],
     [NAME, boolean, REASON], [GAP], [UTC, NAME, offset], [bstr(0, 512 * 1024)], [HASH], [REASON], [CLOSING],
 )
+VAULT = struct_of(
+    exactly("farhand vault v1"),
+    list_of(struct_of(tstr(0, 64), HASH, choice([bstr(32), bstr(16), bstr(0, 61440)], [UTC, REASON])), 0, 64),
+)
 LEAF = struct_of(bstr(16), U64, U64, WHAT)
 LINK = struct_of(ID, NUMBER, HASH)
 SURGEON_SEGMENT = struct_of(LINK, U64, list_of(struct_of(U64, HASH), 0, 256))
 OUTCOME = choice([], [U32, signed_int, signed_int])
 KIT_SEGMENT = struct_of(LINK, ID, U64, U64, U64, U64, list_of(struct_of(U64, U64, OUTCOME), 0, 256))
 DISPLAY_REPORT = struct_of(LINK, list_of(struct_of(U64, HASH, U64, U64), 0, 256))
+TRANSCRIPT = struct_of(ID, U64, ID, KEY, KEY, KEY, KEY)
+BYTE, TEXT = uint(255), tstr(0, 16384)
+NOTICE = struct_of(
+    ID, U64, HASH, BYTE, BYTE, BYTE, U64, U64, lambda holder: holder is None or KEY(holder), list_of(KEY, 0, 512),
+    list_of(ID, 0, 1024), TEXT, boolean,
+)
+SAID = (
+    [KEY], [HASH, HASH], [ID], [HASH], [HASH], [], [HASH], [HASH], [HASH, KEY], [TRANSCRIPT], [TRANSCRIPT], [U64, KEY],
+    [HASH, KEY], [NOTICE], [KEY, TEXT], [],
+)
+
+
+def said(value):
+    """A statement keeps its fields in an array of their own."""
+    struct_of(uint(len(SAID) - 1), lambda fields: struct_of(*SAID[value[0]])(fields))(value)
+
+
 (OPENED, COMMAND, SURGEON, KIT_LIST, A_FRAME, DISPLAY, STATEMENT, KIT_STATE, A_GAP, CLOCK, A_PROOF, RESTARTED,
  CLOSED) = (0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 16, 17)
 
@@ -490,7 +513,7 @@ class Opening:
             raise Malformed("a key stands twice")
 
     def check_consent(self, proven, expected):
-        session, _, given = proven.expect(3)
+        session, self.commitment, given = proven.expect(3)
         self.by_hospital(proven)
         if session != self.session or not given or proven.hash != expected or proven.position >= self.position:
             raise Malformed("the consent is another, or withdrawn, or later")
@@ -539,27 +562,50 @@ class Opening:
 # ---- 8 to 12. The session -----------------------------------------------------------------------------------------
 
 class Findings:
+    """What was found, each by its name in section 12.1."""
+
     def __init__(self):
-        self.list, self.violations, self.absences, self.unreadable = [], 0, 0, 0
+        self.list, self.notes, self.violations, self.absences, self.unreadable = [], 0, 0, 0, 0
 
-    def _add(self, severity, leaf, what):
-        if len(self.list) < 1000:
-            self.list.append({"leaf": leaf, "severity": severity, "what": str(what)})
+    def _add(self, severity, leaf, name, what):
+        if len(self.list) < 1000 and not (severity == "note" and self.notes > 500):
+            self.list.append({"leaf": leaf, "name": name, "severity": severity, "what": str(what)})
 
-    def note(self, leaf, what):
-        self._add("note", leaf, what)
+    def note(self, leaf, name, what):
+        self.notes += 1
+        self._add("note", leaf, name, what)
 
-    def absence(self, leaf, what):
+    def absence(self, leaf, name, what, declared=False):
+        """What lies in a gap that was declared is no fault."""
+        if declared:
+            return self.note(leaf, name, f"{what}; a gap was declared there")
         self.absences += 1
-        self._add("missing", leaf, what)
+        self._add("missing", leaf, name, what)
 
-    def violation(self, leaf, what):
+    def violation(self, leaf, name, what):
         self.violations += 1
-        self._add("violation", leaf, what)
+        self._add("violation", leaf, name, what)
 
-    def unread(self, leaf, what):
+    def unread(self, leaf, name, what):
         self.unreadable += 1
-        self._add("unreadable", leaf, what)
+        self._add("unreadable", leaf, name, what)
+
+
+def runs(keys):
+    """Commands in a row, as the first and the last of each row."""
+    found = []
+    for token, sequence in sorted(keys):
+        if found and found[-1][1] == (token, sequence - 1):
+            found[-1] = found[-1][0], (token, sequence)
+        else:
+            found.append(((token, sequence), (token, sequence)))
+    return found
+
+
+def is_pose(data, at):
+    """Within a metre, with a unit quaternion; what is no number is no pose."""
+    *position, w, x, y, z = struct.unpack_from("<7d", data, at)
+    return all(abs(one) <= 1 for one in position) and abs(math.sqrt(w * w + x * x + y * y + z * z) - 1) <= 1e-3
 
 
 class Session:
@@ -572,10 +618,13 @@ class Session:
             self.manifest = decode(manifest, MANIFEST)
             own = Trust(self.manifest[2])
         except Malformed as error:
-            (findings.unread if self.manifest is None else findings.violation)(None, f"manifest: {error}")
+            if self.manifest is None:
+                findings.unread(None, "unreadable", f"manifest: {error}")
+            else:
+                findings.violation(None, "bundle-trust-root", error)
         leads = trust and own and trust.leads_to(own)
         if trust and own and not leads and not own.leads_to(trust):
-            findings.violation(None, "the bundle is of another ledger than the trust root given")
+            findings.violation(None, "other-ledger", "the bundle is of another ledger than the trust root given")
         self.trusted, self.trust = trust is not None, own if leads else trust or own
         self.seal, self.proofs = proofs[0], iter(proofs[1:])
         self.checkpoint, self.before = None, None
@@ -583,6 +632,7 @@ class Session:
         self.recorded, self.counts, self.chains, self.gaps = 0, [0] * 6, {}, []
         self.frame, self.captured, self.pictures = 0, 0, {}
         self.logged, self.listed, self.judged = {}, {}, set()
+        self.echoes, self.ticks, self.captures, self.holes = {}, {}, {}, []
         self.list_ends, self.leaseless, self.kit_run, self.taken_in = {}, set(), None, (0, 0)
 
     def take(self, number, data, redacted):
@@ -591,7 +641,7 @@ class Session:
         self.tree.append(redacted if redacted is not None else leaf_hash(data))
         if redacted is not None:
             self.redacted += 1
-            self.findings.note(number, "redacted")
+            self.findings.note(number, "redacted", "its hash is left")
         else:
             try:
                 entry = decode(data, LEAF)
@@ -599,27 +649,27 @@ class Session:
                     raise Malformed("a gap ends before it begins")
             except Malformed as error:
                 entry = None
-                self.findings.unread(number, error)
+                self.findings.unread(number, "unreadable", error)
         if entry is not None:
             self.entry(number, *entry[1:])
         elif number == 0:
-            self.findings.absence(number, "the session does not begin with its opening")
+            self.findings.absence(number, "not-opened", "the session does not begin with its opening")
         self.check_checkpoints()
         return entry
 
     def entry(self, leaf, number, recorded, what):
         kind = what[0]
         if number != leaf:
-            self.findings.violation(leaf, f"says number {number}")
+            self.findings.violation(leaf, "leaf-number", f"says number {number}")
         if leaf == 0 and kind != OPENED:
-            self.findings.absence(leaf, "the session does not begin with its opening")
+            self.findings.absence(leaf, "not-opened", "the session does not begin with its opening")
         if self.closed or (kind == OPENED and leaf > 0):
-            self.findings.violation(leaf, "opened or closed in the middle")
+            self.findings.violation(leaf, "misplaced", "opened or closed in the middle")
         if kind == RESTARTED:
-            self.findings.note(leaf, "restarted")
-            self.captured = 0
+            self.findings.note(leaf, "restarted", what[1])
+            self.captured, self.captures = 0, {}
         elif recorded < self.recorded:
-            self.findings.violation(leaf, "recorded before the one before")
+            self.findings.violation(leaf, "recorded", "recorded before the one before")
         self.recorded = recorded
         takes = {
             OPENED: self.take_opening, COMMAND: self.take_command, SURGEON: self.take_surgeon_segment,
@@ -638,13 +688,13 @@ class Session:
         try:
             self.opening = Opening(evidence, self.trust)
         except Malformed as error:
-            return self.findings.violation(leaf, f"the opening: {error}")
+            return self.findings.violation(leaf, "opening", f"the opening: {error}")
         if self.manifest and self.manifest[1] != self.opening.session:
-            self.findings.violation(leaf, "the manifest is of another session")
+            self.findings.violation(leaf, "manifest-session", "the manifest is of another session")
 
     def expect_session(self, leaf, session):
         if self.opening and session != self.opening.session:
-            self.findings.violation(leaf, "of another session")
+            self.findings.violation(leaf, "session", "of another session")
 
     def take_proof(self, leaf, data):
         if not self.opening:
@@ -652,7 +702,7 @@ class Session:
         try:
             self.opening.add(decode(data, PROOF))
         except Malformed as error:
-            self.findings.violation(leaf, f"a committed transaction: {error}")
+            self.findings.violation(leaf, "transaction", f"a committed transaction: {error}")
 
     def take_statement(self, leaf, data):
         self.counts[5] += 1
@@ -660,32 +710,28 @@ class Session:
             return
         try:
             author, body = open_envelope(data, b"farhand/v1 statement")
-            said = decode(body, struct_of(ID, struct_of(U64, lambda fields: list_of(lambda _: None, 0, 64)(fields))))
+            session, (number, fields) = decode(body, struct_of(ID, said))
         except Malformed as error:
-            return self.findings.violation(leaf, f"statement: {error}")
-        if said[0] != self.opening.session:
-            return self.findings.violation(leaf, "a statement of another session")
+            return self.findings.violation(leaf, "envelope", f"statement: {error}")
+        if session != self.opening.session:
+            return self.findings.violation(leaf, "session", "a statement of another session")
         machine = author in (self.opening.edge, self.opening.kit)
         if not machine and self.opening.role(author) is None and author not in self.endorsed:
-            return self.findings.absence(leaf, "a statement by somebody who may make none")
-        self.learn(leaf, author, said[1][0], said[1][1])
+            return self.findings.absence(leaf, "author", "a statement by somebody who may make none")
+        self.learn(leaf, author, number, fields)
 
     def learn(self, leaf, author, number, fields):
         if number in (9, 13, 14) and author != self.opening.kit:
-            self.findings.absence(leaf, "a statement of the kit's, by another")
+            self.findings.absence(leaf, "author", "a statement of the kit's, by another")
         elif number == 0:
             role = self.opening.role(author)
-            if role is None or len(fields) != 1 or type(fields[0]) is not bytes or len(fields[0]) != 32:
-                return self.findings.absence(leaf, "an endorsement by somebody outside the roster")
+            if role is None:
+                return self.findings.absence(leaf, "author", "an endorsement by somebody outside the roster")
             self.endorsed[fields[0]] = role
         elif number == 9:
-            try:
-                struct_of(struct_of(ID, U64, ID, KEY, KEY, KEY, KEY))(fields)
-            except Malformed as error:
-                return self.findings.violation(leaf, f"a lease: {error}")
             token, holder = fields[0][1], fields[0][3]
             if self.holders.setdefault(token, holder) != holder:
-                self.findings.violation(leaf, f"token {token} has two holders")
+                self.findings.violation(leaf, "two-holders", f"token {token} has two holders")
 
     def is_surgeon(self, key):
         return self.endorsed.get(key) == 0
@@ -697,20 +743,23 @@ class Session:
             author, body = open_envelope(data, domain)
             segment = decode(body, shape)
         except Malformed as error:
-            self.findings.violation(leaf, f"segment: {error}")
+            self.findings.violation(leaf, "envelope", f"segment: {error}")
             return None, None
         self.expect_session(leaf, segment[0][0])
         return author, segment
 
     def chain(self, leaf, numbered, key, link, data):
+        """Whether it was declared that segments before this one are missing."""
         session, number, previous = self.chains.get((numbered, key), (link[0], 0, ZERO))
         if self.opening and (numbered, key) not in self.chains:
             session = link[0]
+        declared = False
         if link != [session, number + 1, previous]:
             declared = number + 1 < link[1] and self.declared(numbered, 0, number + 1, link[1] - 1)
             if not declared:
-                self.findings.absence(leaf, f"segment {link[1]} does not continue segment {number}")
+                self.findings.absence(leaf, "segment-chain", f"segment {link[1]} does not continue segment {number}")
         self.chains[numbered, key] = (session, link[1], sha(data))
+        return declared
 
     def declared(self, numbered, token, first, last):
         return any(gap[:2] == [numbered, token] and gap[2] <= first and last <= gap[3] for gap in self.gaps)
@@ -720,30 +769,34 @@ class Session:
         author, segment = self.open_segment(leaf, data, b"farhand/v1 surgeon segment", SURGEON_SEGMENT)
         if segment is None:
             return
-        self.chain(leaf, 2, author, segment[0], data)
+        declared = self.chain(leaf, 2, author, segment[0], data)
         if not self.opening:
             return
         if not self.is_surgeon(author):
-            self.findings.absence(leaf, "a surgeon's list by another")
+            self.findings.absence(leaf, "author", "a surgeon's list by another")
         token = segment[1]
         if self.holders.get(token, author) != author:
-            self.findings.violation(leaf, f"a list under token {token} by another than its holder")
+            self.findings.violation(leaf, "not-holder", f"a list under token {token} by another than its holder")
         self.expect_lease(leaf, token)
         for sequence, digest in segment[2]:
-            if sequence != self.list_ends.get((author, token), 0) + 1:
-                self.findings.absence(leaf, f"the surgeon's list has a hole before {sequence}")
+            expected = self.list_ends.get((author, token), 0) + 1
+            if sequence != expected:
+                gap = sequence > expected and (declared or self.declared(0, token, expected, sequence - 1))
+                self.findings.absence(leaf, "list-hole", f"the surgeon's list goes on at {sequence}", gap)
+                if gap:
+                    self.holes.append((token, expected, sequence - 1))
             self.list_ends[author, token] = sequence
             self.listed[token, sequence] = digest
             self.compare(leaf, (token, sequence))
 
     def compare(self, leaf, key):
         if key in self.logged and key in self.listed and self.logged[key] != self.listed[key]:
-            self.findings.violation(leaf, f"command {key} is another than the surgeon sent")
+            self.findings.violation(leaf, "other-command", f"command {key} is another than the surgeon sent")
 
     def expect_lease(self, leaf, token):
         if token not in self.holders and token not in self.leaseless:
             self.leaseless.add(token)
-            self.findings.absence(leaf, f"nobody was granted token {token}")
+            self.findings.absence(leaf, "no-lease", f"nobody was granted token {token}")
 
     def take_kit_segment(self, leaf, data):
         self.counts[3] += 1
@@ -751,26 +804,33 @@ class Session:
         if segment is None:
             return
         link, boot, begin, end, token, _, verdicts = segment
-        self.chain(leaf, 3, (author, boot), link, data)
+        declared = self.chain(leaf, 3, (author, boot), link, data)
         if self.opening and author != self.opening.kit:
-            return self.findings.absence(leaf, "a kit's list by another")
+            return self.findings.absence(leaf, "author", "a kit's list by another")
         expected = self.kit_run[1] if self.kit_run and self.kit_run[0] == boot else begin
         if begin != expected or end < begin:
-            self.findings.absence(leaf, "the kit's time has a hole")
+            gap = declared and expected <= begin <= end
+            self.findings.absence(leaf, "kit-time", f"the kit's time goes on at {begin}, expected {expected}", gap)
         self.kit_run = boot, end
         for sequence, tick, outcome in verdicts:
-            self.judge(leaf, (token, sequence), begin <= tick < end, outcome == [0])
+            if not begin <= tick < end:
+                self.findings.violation(leaf, "verdict-time", f"the verdict on {sequence} lies outside its segment")
+            self.judge(leaf, (token, sequence), tick, outcome == [0])
 
-    def judge(self, leaf, key, in_time, taken_in):
-        if not in_time:
-            self.findings.violation(leaf, f"the verdict on {key} lies outside its segment")
+    def judge(self, leaf, key, tick, taken_in):
         if taken_in and key in self.judged:
-            self.findings.violation(leaf, f"command {key} was judged twice")
+            self.findings.violation(leaf, "judged-twice", f"command {key} was judged twice")
         self.judged.add(key)
         if taken_in:
             if key <= self.taken_in:
-                self.findings.violation(leaf, f"command {key} was taken in late")
+                self.findings.violation(leaf, "taken-in-late", f"command {key} was taken in late")
             self.taken_in = max(self.taken_in, key)
+            self.ticks[key] = tick
+            self.compare_time(leaf, key)
+
+    def compare_time(self, leaf, key):
+        if key in self.echoes and key in self.ticks and self.ticks[key] < self.echoes[key]:
+            self.findings.violation(leaf, "judged-early", f"command {key} was taken in before it can have been sent")
 
     def take_display_report(self, leaf, data):
         self.counts[4] += 1
@@ -779,13 +839,19 @@ class Session:
             return
         self.chain(leaf, 4, author, report[0], data)
         if self.opening and not self.is_surgeon(author):
-            self.findings.absence(leaf, "a display report by another")
-        for frame, picture, _, _ in report[1]:
+            self.findings.absence(leaf, "author", "a display report by another")
+        for frame, picture, _, glass_us in report[1]:
             if frame in self.pictures:
                 if self.pictures[frame] != picture:
-                    self.findings.violation(leaf, f"frame {frame} was shown as another picture")
+                    self.findings.violation(leaf, "other-picture", f"frame {frame} was shown as another picture")
             else:
-                self.findings.absence(leaf, f"frame {frame} was shown and never sent")
+                self.findings.absence(leaf, "never-sent", f"frame {frame} was shown and never sent")
+            if glass_us - self.age(frame, glass_us) > 1_000_000:
+                self.findings.note(leaf, "glass-to-glass", f"frame {frame} was shown after it was reported")
+
+    def age(self, frame, otherwise):
+        """How old a frame is now, by the edge box's clock, where that can be said."""
+        return max(self.recorded - self.captures[frame], 0) if frame in self.captures else otherwise
 
     # Commands and frames.
 
@@ -793,38 +859,51 @@ class Session:
         self.counts[0] += 1
         if not self.opening:
             return
-        if data[:2] != b"\1\1" or data[2] & ~3:
-            return self.findings.violation(leaf, "no command")
-        token, sequence = struct.unpack_from("<QQ", data, 24)
+        jaw = struct.unpack_from("<d", data, 120)[0]
+        if data[:2] != b"\1\1" or data[2] & ~3 or not is_pose(data, 64) or not abs(jaw) <= math.pi:
+            return self.findings.violation(leaf, "wire", "no command")
+        token, sequence, echo = struct.unpack_from("<QQQ", data, 24)
         seen = struct.unpack_from("<Q", data, 128)[0]
         self.expect_session(leaf, data[8:24])
         if data[136:] == bytes(16):
-            self.findings.violation(leaf, "a command without a code")
+            self.findings.violation(leaf, "command-code", "a command without a code")
         if seen > self.frame:
-            self.findings.absence(leaf, f"a command names frame {seen}, the newest is {self.frame}")
+            self.findings.absence(leaf, "unseen-frame", f"a command names frame {seen}, the newest is {self.frame}")
+        age_us = struct.unpack_from("<I", data, 4)[0]
+        if age_us != 2**32 - 1 and abs(self.age(seen, age_us) - age_us) > 1_000_000:
+            self.findings.note(leaf, "frame-age", f"frame {seen} was {self.age(seen, age_us)} us old, not {age_us}")
         self.expect_lease(leaf, token)
-        if (token, sequence) in self.logged:
-            self.findings.violation(leaf, f"command {(token, sequence)} is logged twice")
-        self.logged[token, sequence] = sha(data)
-        self.compare(leaf, (token, sequence))
+        key = token, sequence
+        if key in self.logged:
+            self.findings.violation(leaf, "command-twice", f"command {key} is logged twice")
+        self.logged[key] = sha(data)
+        self.compare(leaf, key)
+        if key not in self.echoes:
+            self.echoes[key] = echo
+            self.compare_time(leaf, key)
 
     def take_kit_state(self, leaf, data):
-        if data[:2] != b"\2\1":
-            return self.findings.violation(leaf, "no kit state")
+        jaw, (mode, state, _, count) = struct.unpack_from("<d", data, 208)[0], data[2:6]
+        codes = [struct.unpack_from("<I", data, at)[0] for at in [240, *range(260, 260 + 20 * min(count, 8), 20)]]
+        good = mode <= 5 and state <= 3 and count <= 8 and max(codes) <= 21 and abs(jaw) <= math.pi
+        if data[:2] != b"\2\1" or not (good and is_pose(data, 96) and is_pose(data, 152)):
+            return self.findings.violation(leaf, "wire", "no kit state")
+        self.expect_session(leaf, data[8:24])
 
     def take_frame(self, leaf, frame):
         self.counts[1] += 1
         number, captured = frame[0], frame[2]
         expected = self.frame + 1
         if number != expected and not (number > expected and self.declared(1, 0, expected, number - 1)):
-            self.findings.absence(leaf, f"frame {number} follows, expected {expected}")
+            self.findings.absence(leaf, "frame-number", f"frame {number} follows, expected {expected}")
         if captured < self.captured:
-            self.findings.violation(leaf, f"frame {number} was captured before the one before")
+            self.findings.violation(leaf, "frame-time", f"frame {number} was captured before the one before")
         self.frame, self.captured = max(self.frame, number), max(self.captured, captured)
         self.pictures[number] = frame[6]
+        self.captures[number] = captured
 
     def take_gap(self, leaf, gap):
-        self.findings.note(leaf, f"gap: {gap}")
+        self.findings.note(leaf, "gap", gap)
         self.gaps.append(gap)
         if gap[0] == 1 and gap[2] == self.frame + 1:
             self.frame = gap[3]
@@ -833,7 +912,7 @@ class Session:
         self.closed = True
         lacks = [said - seen for said, seen in zip(claimed, self.counts)]
         if min(lacks) < 0 or sum(lacks) > self.redacted:
-            self.findings.violation(leaf, f"closing counts {claimed[:6]}, there are {self.counts}")
+            self.findings.violation(leaf, "closing-counts", f"closing counts {claimed[:6]}, there are {self.counts}")
 
     # Checkpoints and the seal (11).
 
@@ -843,18 +922,18 @@ class Session:
                 proven = Proven(decode(data, PROOF), self.trust)
                 checkpoint = proven.expect(5)
             except Malformed as error:
-                self.findings.violation(None, f"a checkpoint: {error}")
+                self.findings.violation(None, "checkpoint-proof", f"a checkpoint: {error}")
                 continue
             session, size, root, previous, first, last = checkpoint
             before_size, before_root, position = self.before or (0, sha(), (-1, -1, -1))
             earliest = max(proven.said[0] - proven.said[1], 0)
-            if proven.author != self.opening.edge or session != self.opening.session:
-                self.findings.violation(last, "a checkpoint by another, or of another session")
-            if (size <= before_size or previous != before_root or first != before_size or last != size - 1
-                    or proven.position <= position):
-                self.findings.violation(last, "a checkpoint does not continue the one before")
+            if proven.author != self.opening.edge:
+                self.findings.violation(last, "checkpoint-author", "a checkpoint by another")
+            if (session != self.opening.session or size <= before_size or previous != before_root
+                    or first != before_size or last != size - 1 or proven.position <= position):
+                self.findings.violation(last, "checkpoint-chain", "a checkpoint does not continue the one before")
             if earliest > sum(proven.committed) + 5_000_000:
-                self.findings.violation(last, "a checkpoint from the future")
+                self.findings.violation(last, "checkpoint-time", "a checkpoint from the future")
             self.before = size, root, proven.position
             return size, root
         return None
@@ -865,7 +944,7 @@ class Session:
         self.checkpoint = self.checkpoint or self.next_checkpoint()
         while self.checkpoint and self.checkpoint[0] <= self.tree.size:
             if self.checkpoint != (self.tree.size, self.tree.root()):
-                self.findings.violation(self.tree.size - 1, "the log has another root than was committed")
+                self.findings.violation(self.tree.size - 1, "checkpoint-root", "the log has another root than was committed")
             self.checkpoint = self.next_checkpoint()
 
     def check_seal(self):
@@ -873,27 +952,33 @@ class Session:
             proven = Proven(decode(self.seal, PROOF), self.trust)
             session, size, root, manifest, commands, frames = proven.expect(8)
         except Malformed as error:
-            return self.findings.violation(None, f"the seal: {error}")
+            return self.findings.violation(None, "seal-proof", f"the seal: {error}")
         lacks = [commands - self.counts[0], frames - self.counts[1]]
         if (proven.author != self.opening.edge or session != self.opening.session or size != self.tree.size
                 or root != self.tree.root() or manifest != self.manifest_hash
                 or not all(0 <= lack <= self.redacted for lack in lacks)):
-            self.findings.violation(None, "the seal is of something else")
+            self.findings.violation(None, "seal", "the seal is of something else")
         if size != (self.before[0] if self.before else 0):
-            self.findings.violation(None, "the last checkpoint is not the seal's")
+            self.findings.violation(None, "checkpoints-end", "the last checkpoint is not the seal's")
 
     def finish(self):
         if not self.closed:
-            self.findings.absence(None, "the session is not closed")
-        for key in self.logged.keys() - self.listed.keys():
-            self.findings.absence(None, f"command {key} is in no list of the surgeon's")
-        for key in self.judged - self.logged.keys():
-            if not self.declared(0, key[0], key[1], key[1]):
-                self.findings.absence(None, f"command {key} was judged and never logged")
+            self.findings.absence(None, "not-closed", "the session is not closed")
+        for key in sorted(self.logged.keys() - self.listed.keys()):
+            hole = any(token == key[0] and first <= key[1] <= last for token, first, last in self.holes)
+            if not hole and not self.declared(0, *key, key[1]):
+                self.findings.absence(None, "unlisted-command", f"command {key} is in no list of the surgeon's")
+        for key in sorted(self.judged - self.logged.keys()):
+            if not self.declared(0, *key, key[1]):
+                self.findings.absence(None, "unlogged-command", f"command {key} was judged and never logged")
+        for first, last in runs(self.listed.keys() - self.logged.keys() - self.judged):
+            self.findings.note(None, "lost-to-edge", f"{first} to {last} were sent and are not in the log")
+        for first, last in runs(self.logged.keys() - self.judged):
+            self.findings.note(None, "lost-to-kit", f"{first} to {last} are in no list of the kit's")
         if self.opening:
             while self.checkpoint or (checkpoint := self.next_checkpoint()):
                 size = (self.checkpoint or checkpoint)[0]
-                self.findings.violation(None, f"a checkpoint of {size} leaves is committed")
+                self.findings.violation(None, "checkpoint-beyond", f"a checkpoint of {size} leaves is committed")
                 self.checkpoint = None
             self.check_seal()
 
@@ -921,12 +1006,12 @@ def nal_units(unit):
 def check_picture(leaf, frame, unit, findings):
     nals = list(nal_units(unit))
     if unit != b"".join(b"\0\0\0\1" + nal for nal in nals):
-        findings.violation(leaf, f"frame {frame[0]} holds bytes that were not sent")
+        findings.violation(leaf, "picture-form", f"frame {frame[0]} holds bytes that were not sent")
     prefixed = [(nal[0] & 0x1F, struct.pack(">I", len(nal)) + nal) for nal in nals]
     if sha(*[nal for _, nal in prefixed]) != frame[5]:
-        findings.violation(leaf, f"the access unit of frame {frame[0]} has another hash")
+        findings.violation(leaf, "picture", f"the access unit of frame {frame[0]} has another hash")
     if sha(*[nal for kind, nal in prefixed if 1 <= kind <= 5]) != frame[6]:
-        findings.violation(leaf, f"the picture of frame {frame[0]} has another hash")
+        findings.violation(leaf, "picture", f"the picture of frame {frame[0]} has another hash")
 
 
 # ---- 14. The container, made again --------------------------------------------------------------------------------
@@ -1092,6 +1177,27 @@ class Again:
             self.differs = self.at
 
 
+# ---- 15. People -----------------------------------------------------------------------------------------------------
+
+def check_vault(path, session):
+    """Who is who, in lines, and whether the consent commits to exactly these records."""
+    with open(path, "rb") as file:
+        _, records = decode(file.read(), VAULT)
+    tree, lines = Tree(), []
+    for pseudonym, commitment, state in records:
+        tree.append(leaf_hash(commitment))
+        if state[0] == 1:
+            lines.append(f"{pseudonym}: erased: {state[2]}")
+            continue
+        key, salt, ciphertext = state[1:]
+        if sha(salt, ciphertext) != commitment:
+            raise Malformed(f"the record of {pseudonym} is not what its commitment says")
+        plain = ChaCha20Poly1305(key).decrypt(bytes(12), ciphertext, pseudonym.encode())
+        record = decode(plain, struct_of(*[tstr(0, 61440)] * 4))
+        lines.append(f"{pseudonym}: {', '.join(filter(None, record))}")
+    return lines, bool(session.opening) and tree.root() == session.opening.commitment
+
+
 # ---- Reading ------------------------------------------------------------------------------------------------------
 
 class Unreadable(Exception):
@@ -1177,7 +1283,7 @@ def verify(path, trust):
             redacted = data[2:] if data[:2] == b"\x58\x20" and len(data) == 34 else None
             entry = session.take(number, data, redacted)
             if unit is not None and (entry is None or entry[3][0] != A_FRAME):
-                findings.violation(number, "a picture behind a leaf that is no frame")
+                findings.violation(number, "stray-picture", "a picture behind a leaf that is no frame")
                 unit = None
             elif unit is not None:
                 check_picture(number, entry[3][1], unit, findings)
@@ -1185,20 +1291,22 @@ def verify(path, trust):
         session.finish()
         again.finish(manifest, proofs)
         if again.differs is not None:
-            findings.violation(None, f"byte {again.differs} is not what the content makes it")
+            findings.violation(None, "container", f"byte {again.differs} is not what the content makes it")
     return session.exit(), findings, session
 
 
-def report_on(path, trust):
+def report_on(path, trust, keys=None):
     """What there is to say of a file, whatever is in it."""
     try:
         code, findings, session = verify(path, trust)
+        people, committed = check_vault(keys, session) if keys else ([], True)
+        code = code if committed else 1
         counts = dict(zip(
             ("commands", "frames", "surgeon_segments", "kit_segments", "display_reports", "statements"),
             session.counts,
         ))
         return {"exit": code, "leaves": session.tree.size, "redacted": session.redacted, **counts,
-                "findings": findings.list}
+                **({"people": people, "committed": committed} if keys else {}), "findings": findings.list}
     except Exception as error:  # a file from outside: whatever goes wrong in reading it is the answer
         return {"exit": 2, "unreadable": f"{type(error).__name__}: {error}", "findings": []}
 
@@ -1207,14 +1315,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="+", help="with several, the exit code is the highest")
     parser.add_argument("--trust", metavar="GENESIS")
+    parser.add_argument("--keys", metavar="VAULT", help="name the people, too")
     parser.add_argument("--json", action="store_true", help="an object a line for each file")
     arguments = parser.parse_args()
     trust, worst = None, 0
-    if arguments.trust:
-        with open(arguments.trust, "rb") as file:
-            trust = Trust(file.read())
+    try:
+        if arguments.trust:
+            with open(arguments.trust, "rb") as file:
+                trust = Trust(file.read())
+    except (OSError, Malformed) as error:
+        report = {"exit": 2, "unreadable": f"the trust root: {error}", "findings": []}
+        print(json.dumps(report) if arguments.json else report["unreadable"])
+        sys.exit(2)
     for path in arguments.file:
-        report = report_on(path, trust)
+        report = report_on(path, trust, arguments.keys)
         worst = max(worst, report["exit"])
         if arguments.json:
             print(json.dumps(report))
@@ -1222,7 +1336,7 @@ def main():
         words = ["holds", "does not hold", "unreadable", "self-consistent, not trusted"]
         print(words[report["exit"]], {key: value for key, value in report.items() if key != "findings"})
         for finding in report["findings"][:50]:
-            print(f"  leaf {finding['leaf']}: {finding['severity']}: {finding['what']}")
+            print(f"  leaf {finding['leaf']}: {finding['severity']}: {finding['name']}: {finding['what']}")
     sys.exit(worst)
 
 

@@ -12,9 +12,13 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use clap::{Parser, Subcommand};
-use farhand_audit::{Format, Line, Report, audit_and, export, lines, plain, verdict, words, write_html};
+use farhand_audit::{
+    Asked, Format, Line, Page, Report, Vault, audit_and, export, lines, people, plain, screen, verdict,
+    words, write_html,
+};
 use farhand_bundle::{Reader, Redaction, redact_and};
-use farhand_ledger::TrustRoot;
+use farhand_ledger::{TrustRoot, Utc};
+use farhand_wire::{LeaseToken, Sequence};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Verifies the sealed record of a Farhand session, offline, trusting nobody.
@@ -58,6 +62,9 @@ enum Task {
         /// refusals.
         #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(..=64))]
         pictures: u8,
+        /// Names the people, too, from this vault; who was erased is said to be. The page then has personal data in it.
+        #[arg(long, value_name = "VAULT")]
+        keys: Option<PathBuf>,
     },
     /// Checks all that `verify` does, and writes what the bundle holds for other programs. The exit code is `verify`'s.
     Export {
@@ -90,6 +97,57 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Answers what was on the surgeon's screen when a command was sent: the frame that it names, its age, who confirms it,
+    /// and who disagrees. Checks all that `verify` does; the exit code is `verify`'s.
+    Screen {
+        /// The bundle (an MCAP file).
+        file: PathBuf,
+        /// The command's sequence.
+        #[arg(long, value_name = "SEQ", required_unless_present = "at", conflicts_with = "at")]
+        command: Option<u64>,
+        /// Its lease token, where several have that sequence.
+        #[arg(long, requires = "command")]
+        token: Option<u64>,
+        /// The newest command recorded by then, such as 2026-07-13T10:20:30.5Z.
+        #[arg(long, value_name = "UTC", value_parser = humantime::parse_rfc3339)]
+        at: Option<SystemTime>,
+        /// Where the picture goes: a video from its key frame on that ends in it. As MP4, or, if the name ends in .h264, bit
+        /// for bit as the bundle keeps it. Nothing is overwritten.
+        #[arg(long, value_name = "PICTURE")]
+        out: Option<PathBuf>,
+        /// The ledger's genesis, from somebody other than whoever sent the bundle.
+        #[arg(long, value_name = "GENESIS")]
+        trust: Option<PathBuf>,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Names the people behind the pseudonyms, from a vault, where the evidence commits to its records. The exit code is
+    /// `verify`'s, and 1 where the vault is not that of this session.
+    People {
+        /// The bundle (an MCAP file).
+        file: PathBuf,
+        /// The session's vault, which is no part of the evidence.
+        #[arg(long, value_name = "VAULT")]
+        keys: PathBuf,
+        /// The ledger's genesis, from somebody other than whoever sent the bundle.
+        #[arg(long, value_name = "GENESIS")]
+        trust: Option<PathBuf>,
+        /// One JSON object instead of text.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Erases a person: destroys the key to the record of that pseudonym, for good. Every proof still verifies.
+    Forget {
+        /// Whose record.
+        pseudonym: String,
+        /// The session's vault.
+        #[arg(long, value_name = "VAULT")]
+        keys: PathBuf,
+        /// Why, in words that name nobody. It stays in the vault.
+        #[arg(long, value_name = "WORDS")]
+        why: String,
+    },
     /// Takes leaves or pictures out. What is left can still be verified, and the report lists what was taken out.
     Redact {
         file: PathBuf,
@@ -114,9 +172,15 @@ const UNREADABLE: u8 = 2;
 fn main() -> ExitCode {
     let done = match Arguments::parse().what {
         Task::Verify { file, trust, json } => verify(&file, trust.as_deref(), json),
-        Task::Report { file, trust, out, pictures } => report(&file, trust.as_deref(), &out, pictures),
+        Task::Report { file, trust, out, pictures, keys } => {
+            report(&file, trust.as_deref(), &out, pictures, keys.as_deref())
+        }
         Task::Export { file, format, out, trust } => hand_out(&file, trust.as_deref(), format, &out),
         Task::Show { file, all, from, to, json } => show(&file, Shown { all, from, to, json }),
+        Task::Screen { file, command, token, at, out, trust, json } => asked(command, token, at)
+            .and_then(|asked| on_screen(&file, trust.as_deref(), asked, out.as_deref(), json)),
+        Task::People { file, keys, trust, json } => who(&file, &keys, trust.as_deref(), json),
+        Task::Forget { pseudonym, keys, why } => forget(&pseudonym, &keys, &why),
         Task::Redact { file, leaves, pictures, out, json } => {
             take_out(&file, leaves.as_deref(), pictures, &out, json)
         }
@@ -145,10 +209,18 @@ fn verify(file: &Path, trust: Option<&Path>, json: bool) -> anyhow::Result<u8> {
     Ok(report.exit)
 }
 
-fn report(file: &Path, trust: Option<&Path>, out: &Path, pictures: u8) -> anyhow::Result<u8> {
+fn report(
+    file: &Path,
+    trust: Option<&Path>,
+    out: &Path,
+    pictures: u8,
+    keys: Option<&Path>,
+) -> anyhow::Result<u8> {
     let trust = trust.map(read_trust).transpose()?;
+    let vault = keys.map(Vault::open).transpose()?;
     let mut progress = Progress::new();
-    let written = write_html(file, trust.as_ref(), out, pictures.into(), |at, of| progress.show(at, of));
+    let page = Page { pictures_max: pictures.into(), vault: vault.as_ref() };
+    let written = write_html(file, trust.as_ref(), out, page, |at, of| progress.show(at, of));
     progress.clear();
     let report = written?;
     say(&format!("{}: {}", out.display(), verdict(&report)))?;
@@ -165,6 +237,62 @@ fn hand_out(file: &Path, trust: Option<&Path>, format: Format, out: &Path) -> an
     let report = written?;
     say(&format!("{}: {}", out.display(), verdict(&report)))?;
     Ok(report.exit)
+}
+
+fn asked(command: Option<u64>, token: Option<u64>, at: Option<SystemTime>) -> anyhow::Result<Asked> {
+    if let Some(sequence) = command {
+        return Ok(Asked::Command { sequence: Sequence(sequence), token: token.map(LeaseToken) });
+    }
+    let since = at.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH).context("no session was before 1970")?;
+    Ok(Asked::At { utc_us: u64::try_from(since.as_micros())? })
+}
+
+fn on_screen(
+    file: &Path,
+    trust: Option<&Path>,
+    asked: Asked,
+    out: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<u8> {
+    let trust = trust.map(read_trust).transpose()?;
+    let mut progress = Progress::new();
+    let answer = screen(file, trust.as_ref(), asked, |at, of| progress.show(at, of));
+    progress.clear();
+    let answer = answer.with_context(|| file.display().to_string())?;
+    say(&if json { serde_json::to_string(&answer)? } else { answer.words() })?;
+    if let Some(out) = out {
+        let as_sent = out.extension().is_some_and(|extension| extension == "h264");
+        write_new(out, &if as_sent { answer.h264()? } else { answer.mp4()? })?;
+    }
+    Ok(answer.report.exit)
+}
+
+fn who(file: &Path, keys: &Path, trust: Option<&Path>, json: bool) -> anyhow::Result<u8> {
+    let (trust, vault) = (trust.map(read_trust).transpose()?, Vault::open(keys)?);
+    let mut progress = Progress::new();
+    let people = people(file, trust.as_ref(), &vault, |at, of| progress.show(at, of));
+    progress.clear();
+    let people = people.with_context(|| file.display().to_string())?;
+    say(&if json { serde_json::to_string(&people)? } else { people.words().trim_end().to_owned() })?;
+    Ok(people.exit())
+}
+
+fn forget(pseudonym: &str, keys: &Path, why: &str) -> anyhow::Result<u8> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let at = Utc { us: now.as_micros() as u64, uncertainty_us: 0 };
+    Vault::open(keys)?.forget(keys, pseudonym, at, why)?;
+    let name = keys.display();
+    say(&format!(
+        "{name}: the key to {pseudonym} is destroyed. See to copies of this file elsewhere, such as backups."
+    ))?;
+    Ok(0)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = made.with_context(|| format!("{} can't be made", path.display()))?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    written.with_context(|| format!("{} can't be written", path.display()))
 }
 
 fn read_trust(path: &Path) -> anyhow::Result<TrustRoot> {

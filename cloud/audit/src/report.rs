@@ -162,6 +162,8 @@ pub struct Frames {
 #[derive(Clone, Debug, Serialize)]
 pub struct FindingLine {
     pub leaf: Option<u64>,
+    /// Its name in `docs/evidence-format.md`, section 12.1.
+    pub name: &'static str,
     /// `note`, `missing` (a violation unless leaves are redacted), `unreadable` or `violation`.
     pub severity: &'static str,
     pub what: String,
@@ -305,7 +307,7 @@ fn left_out(verified: &Verified) -> u64 {
 }
 
 fn fault_line(fault: &Fault) -> FindingLine {
-    FindingLine { leaf: fault.leaf(), severity: "violation", what: fault.to_string() }
+    FindingLine { leaf: fault.leaf(), name: fault.name(), severity: "violation", what: fault.to_string() }
 }
 
 fn finding_line(finding: &Finding) -> Option<FindingLine> {
@@ -316,7 +318,8 @@ fn finding_line(finding: &Finding) -> Option<FindingLine> {
         Severity::Unreadable => "unreadable",
         Severity::Violation => "violation",
     };
-    Some(FindingLine { leaf: finding.leaf, severity, what: finding.problem.to_string() })
+    let (leaf, name) = (finding.leaf, finding.problem.name());
+    Some(FindingLine { leaf, name, severity, what: finding.problem.to_string() })
 }
 
 pub(crate) fn role(role: Role) -> &'static str {

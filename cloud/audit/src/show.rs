@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::{
     audit::open,
     report::short,
-    time::{rfc3339, with_uncertainty},
+    time::{duration, rfc3339, with_uncertainty},
 };
 
 /// One leaf.
@@ -154,11 +154,22 @@ fn command(frame: &[u8]) -> String {
             let held = if command.dead_man { "held" } else { "released" };
             let place = command.target.position_m.map(|metres| format!("{:.1}", metres * 1000.0)).join(" ");
             format!(
-                "{} under token {}: dead-man {held}, target {place} mm, having seen frame {}",
-                command.sequence.0, command.token.0, command.frame_seen.0
+                "{} under token {}: dead-man {held}, target {place} mm, having seen {}",
+                command.sequence.0,
+                command.token.0,
+                seen(&command)
             )
         },
     )
+}
+
+fn seen(command: &Command) -> String {
+    let age =
+        command.frame_age_us.map_or("of unknown age".to_owned(), |us| format!("{} old", duration(us.into())));
+    match command.frame_seen.0 {
+        0 => "no picture".to_owned(),
+        frame => format!("frame {frame}, {age}"),
+    }
 }
 
 fn kit_state(sealed: &[u8]) -> String {
@@ -184,7 +195,9 @@ fn kit_segment(signed: &[u8]) -> Described {
 
 fn display_report(signed: &[u8]) -> Described {
     segment("display report", DisplayReport::open(signed), |report| {
-        format!("{} frames shown", report.shown.len())
+        let (first, last) = (report.shown.first(), report.shown.last());
+        let frames = first.zip(last).map(|(first, last)| format!(", from {} to {}", first.frame, last.frame));
+        format!("{} frames shown{}", report.shown.len(), frames.unwrap_or_default())
     })
 }
 

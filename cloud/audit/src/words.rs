@@ -114,7 +114,7 @@ fn write_counts(text: &mut String, report: &Report) -> fmt::Result {
         (frames.pictures, "pictures match their hashes"),
         (frames.confirmed, "confirmed by the surgeon's display"),
     ];
-    let bad = report.findings.iter().any(|finding| finding.what.contains("has hash"));
+    let bad = report.findings.iter().any(|finding| finding.name == "picture");
     let counts = counts.iter().filter(|(_, what)| !(bad && what.contains("match")));
     let counts: Vec<String> = counts.map(|(count, what)| format!("{} {what}", grouped(*count))).collect();
     row(text, "Frames", &join(&counts))?;
@@ -145,7 +145,7 @@ fn write_left_out(text: &mut String, report: &Report) -> fmt::Result {
     if report.frames.pictures_left_out > 0 {
         row(text, "", &format!("{} pictures, whose hashes are there", report.frames.pictures_left_out))?;
     }
-    let gaps = report.findings.iter().filter(|finding| finding.what.starts_with("the edge box says that"));
+    let gaps = report.findings.iter().filter(|finding| finding.name == "gap");
     match gaps.count() {
         0 => row(text, "Gaps", "none"),
         count => row(text, "Gaps", &format!("{count}, declared by the edge box: see below")),

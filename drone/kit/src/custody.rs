@@ -7,7 +7,7 @@
 use ed25519_dalek::SigningKey;
 use farhand_ledger::{
     Cbor, Custody, CustodyAnswer, CustodyRequest, CustodyStep, Event, Hash, KitStep, LedgerId, Malformed,
-    ProofError, Proven, REASON_BYTES_MAX, Transaction, TransactionProof, TrustRoot, Utc,
+    Position, ProofError, Proven, REASON_BYTES_MAX, Transaction, TransactionProof, TrustRoot, Utc,
 };
 use farhand_mission::{CustodyRefusal, CustodyStage, KitKey, PersonKey};
 use farhand_wire::{Kind, PublicKey};
@@ -33,8 +33,8 @@ pub enum NotSigned {
     NotCustody { number: usize, seen: &'static str },
     #[error("custody step {number} names {seen} as the one before, expected {expected}")]
     Previous { number: usize, seen: Hash, expected: Hash },
-    #[error("custody step {number} stands at {seen:?} on the ledger, expected after {after:?}")]
-    Order { number: usize, seen: (u64, u64), after: (u64, u64) },
+    #[error("custody step {number} stands at {seen} on the ledger, expected after {after}")]
+    Order { number: usize, seen: Position, after: Position },
     #[error("custody step {number} is this kit's own word, but signed by {seen}")]
     NotOurWord { number: usize, seen: PublicKey },
     #[error("custody step {number}: {why}")]

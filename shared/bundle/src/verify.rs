@@ -51,6 +51,17 @@ impl Fault {
             Self::Byte { .. } | Self::Length { .. } | Self::Writing { .. } => None,
         }
     }
+
+    /// Its name in `docs/evidence-format.md`, section 12.1: the same for every verifier.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Byte { .. } | Self::Length { .. } | Self::Writing { .. } => "container",
+            Self::Picture { .. } => "picture",
+            Self::Form { .. } => "picture-form",
+            Self::Stray { .. } => "stray-picture",
+        }
+    }
 }
 
 /// What was found.

@@ -40,7 +40,8 @@ pub struct Utc {
 }
 
 impl Utc {
-    pub(crate) fn check(&self) -> Result<(), Malformed> {
+    /// Whether both numbers are within their bounds.
+    pub fn check(&self) -> Result<(), Malformed> {
         within("UTC in µs", self.us, 0, UTC_US_MAX)?;
         within("uncertainty of UTC in µs", self.uncertainty_us, 0, UNCERTAINTY_US_MAX)
     }

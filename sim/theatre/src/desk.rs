@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use farhand_audit::{Record, Vault, VaultError};
 use farhand_ledger::{
     Cbor, Consent, Custody, CustodyStep, Event, Grant, Hash, Member, Opening, OpeningEvidence, Transaction,
     TransactionProof, Utc, verify_opening,
@@ -167,6 +168,25 @@ impl<'a> Desk<'a> {
             }
         }
     }
+}
+
+/// Records of the people of a rehearsal, whom there are not, and of a consent that nobody had to give.
+pub(crate) fn made_up_people() -> Result<Vault, VaultError> {
+    const MADE_UP: &str = "made up for a rehearsal: there is no such person";
+    const CONSENT: &str =
+        "Made up for a rehearsal: there is no patient, the arm is simulated, and nobody had to consent.";
+    let mut vault = Vault::default();
+    for (pseudonym, name, role, text) in [
+        ("P1", "Patient of the trial", "patient", CONSENT),
+        ("S1", "Surgeon of the trial", "surgeon", ""),
+        ("B1", "Bedside of the trial", "bedside", ""),
+        ("F1", "Field team of the trial", "field", ""),
+        ("R1", "Auditor of the trial", "auditor", ""),
+    ] {
+        let [name, role, licence, text] = [name, role, MADE_UP, text].map(str::to_owned);
+        vault.add(pseudonym, &Record { name, role, licence, text })?;
+    }
+    Ok(vault)
 }
 
 /// The session key in an endorsement by `link` for this session.

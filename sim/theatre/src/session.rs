@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    desk::utc_now,
+    desk::{self, utc_now},
     site::{LOOPBACK, Site, certify, write},
     world::config::{AircraftEnd, ArmEnd, CameraEnd, WorldConfig},
 };
@@ -58,7 +58,7 @@ pub(crate) struct Session {
     pub(crate) folder: PathBuf,
     pub(crate) http: SocketAddr,
     pub(crate) links: Vec<RoleLink>,
-    /// Stands for a consent form that a trial does not have: a commitment to random bytes.
+    /// What the consent commits to: the made-up records in the session's vault.
     pub(crate) consent: Hash,
     kit: DeviceKey,
 }
@@ -119,13 +119,15 @@ impl Session {
         let folder = site.path("sessions").join(id.to_string());
         let links =
             [(Role::Surgeon, "S1"), (Role::Bedside, "B1"), (Role::Field, "F1"), (Role::Auditor, "R1")];
+        let vault = desk::made_up_people()?;
+        vault.create(&make(&folder)?.join("people.vault"))?;
         let session = Self {
             http: plan.listen,
             links: links
                 .into_iter()
                 .map(|(role, name)| RoleLink::new(role, name))
                 .collect::<anyhow::Result<_>>()?,
-            consent: Hash(random()?),
+            consent: vault.root(),
             kit: DeviceKey::load_or_create(&make(&folder)?.join("kit.key"))?,
             id,
             folder,

@@ -48,5 +48,9 @@ pub(crate) fn audit(bytes: &[u8]) {
     let _ = farhand_audit::words(&farhand_audit::audit(&path, trust));
     let _ = farhand_audit::export(&path, trust, Format::Csv, &out("csv"), 0, |_, _| {});
     let _ = farhand_audit::export(&path, trust, Format::Fhir, &out("fhir"), 0, |_, _| {});
-    let _ = farhand_audit::write_html(&path, trust, &out("page.html"), 4, |_, _| {});
+    let page = farhand_audit::Page { pictures_max: 4, vault: None };
+    let _ = farhand_audit::write_html(&path, trust, &out("page.html"), page, |_, _| {});
+    let newest = farhand_audit::Asked::At { utc_us: u64::MAX };
+    let _ = farhand_audit::screen(&path, trust, newest, |_, _| {})
+        .map(|screen| (screen.words(), screen.mp4().is_ok()));
 }

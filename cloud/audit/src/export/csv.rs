@@ -8,7 +8,7 @@ use std::{
 
 use csv::Writer;
 use farhand_bundle::Passed;
-use farhand_ledger::{DisplayReport, Entry, FrameEntry, KitSegment, Segment, What};
+use farhand_ledger::{DisplayReport, FrameEntry, KitSegment, Segment, What};
 use farhand_wire::{Command, FrameId, LeaseToken, Sequence};
 
 use super::{CameOut, Tables, waiting::Waiting};
@@ -28,9 +28,10 @@ pub(super) const FRAMES: &str = "frames.csv";
 pub(super) const EVENTS: &str = "events.csv";
 pub(super) const VERIFICATION: &str = "verification.json";
 
-const COMMAND_HEADS: [&str; 29] = [
+const COMMAND_HEADS: [&str; 30] = [
     "leaf",
     "utc",
+    "utc_uncertainty_us",
     "edge_clock_us",
     "token",
     "command",
@@ -59,9 +60,10 @@ const COMMAND_HEADS: [&str; 29] = [
     "verdict_leaf",
     "verdicts",
 ];
-const FRAME_HEADS: [&str; 16] = [
+const FRAME_HEADS: [&str; 17] = [
     "leaf",
     "utc",
+    "utc_uncertainty_us",
     "edge_clock_us",
     "frame",
     "captured_edge_clock_us",
@@ -77,13 +79,14 @@ const FRAME_HEADS: [&str; 16] = [
     "shown_picture_matches",
     "shown_leaf",
 ];
-const EVENT_HEADS: [&str; 6] = ["leaf", "utc", "kind", "signed_by_key", "signed_by", "what"];
+const EVENT_HEADS: [&str; 7] =
+    ["leaf", "utc", "utc_uncertainty_us", "kind", "signed_by_key", "signed_by", "what"];
 
 /// Where the verdict stands in a row of a command.
-const VERDICT: usize = 21;
+const VERDICT: usize = 22;
 /// Where the display's word stands in a row of a frame.
-const SHOWN: usize = 12;
-const PICTURE_HASH: usize = 11;
+const SHOWN: usize = 13;
+const PICTURE_HASH: usize = 12;
 
 type Row = Vec<String>;
 
@@ -110,11 +113,11 @@ impl Csv {
         })
     }
 
-    fn take_command(&mut self, passed: &Passed<'_>, entry: &Entry, frame: &[u8]) -> io::Result<()> {
+    fn take_command(&mut self, passed: &Passed<'_>, at: Head, frame: &[u8]) -> io::Result<()> {
         // One that can't be read has a row too, and the verifier's finding.
         let command = Command::read(frame).ok();
         let key = command.as_ref().map_or_else(Default::default, |command| (command.token, command.sequence));
-        let row = command_row(passed, entry, command.as_ref());
+        let row = command_row(at.cells(passed), command.as_ref());
         match self.judged.push(key, (row, 0)) {
             Some(row) => self.write_command(row),
             None => Ok(()),
@@ -149,8 +152,8 @@ impl Csv {
         }
     }
 
-    fn take_frame(&mut self, passed: &Passed<'_>, entry: &Entry, frame: &FrameEntry) -> io::Result<()> {
-        match self.shown.push(frame.frame, frame_row(passed, entry, frame)) {
+    fn take_frame(&mut self, passed: &Passed<'_>, at: Head, frame: &FrameEntry) -> io::Result<()> {
+        match self.shown.push(frame.frame, frame_row(passed, at, frame)) {
             Some(row) => self.write_frame(row),
             None => Ok(()),
         }
@@ -179,8 +182,8 @@ impl Csv {
     fn write_event(&mut self, line: &Line, story: &Story) -> io::Result<()> {
         let name = line.by.as_deref().and_then(|key| story.name_of(key)).unwrap_or_default();
         let key = line.by.clone().unwrap_or_default();
-        let row =
-            [line.leaf.to_string(), line.utc.clone(), text(line.kind), key, text(name), text(&line.what)];
+        let (leaf, utc, off) = (line.leaf.to_string(), line.utc.clone(), off_cell(story.uncertainty_us));
+        let row = [leaf, utc, off, text(line.kind), key, text(name), text(&line.what)];
         write(&mut self.events, &row)
     }
 }
@@ -191,10 +194,11 @@ impl Tables for Csv {
             self.write_event(&line, story)?;
         }
         let Some(entry) = passed.entry else { return Ok(()) };
+        let at = Head { recorded_us: entry.recorded.0, off_us: story.uncertainty_us };
         match &entry.what {
-            What::Command { frame } => self.take_command(passed, entry, frame)?,
+            What::Command { frame } => self.take_command(passed, at, frame)?,
             What::KitSegment { signed } => self.take_verdicts(passed.number, signed, story),
-            What::Frame(frame) => self.take_frame(passed, entry, frame)?,
+            What::Frame(frame) => self.take_frame(passed, at, frame)?,
             What::DisplayReport { signed } => self.take_shown(passed.number, signed),
             _ => {}
         }
@@ -228,8 +232,25 @@ fn write(table: &mut Writer<BufWriter<File>>, row: &[String]) -> io::Result<()> 
     table.write_record(row).map_err(io::Error::from)
 }
 
-fn command_row(passed: &Passed<'_>, entry: &Entry, command: Option<&Command>) -> Row {
-    let mut row = head_cells(passed, entry);
+/// When a leaf was recorded by the edge box's clock, and how far UTC may be off then.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    recorded_us: u64,
+    off_us: Option<u64>,
+}
+
+impl Head {
+    fn cells(self, passed: &Passed<'_>) -> Row {
+        let (number, utc) = (passed.number.to_string(), rfc3339(passed.utc_us));
+        vec![number, utc, off_cell(self.off_us), self.recorded_us.to_string()]
+    }
+}
+
+fn off_cell(off_us: Option<u64>) -> String {
+    off_us.map(|us| us.to_string()).unwrap_or_default()
+}
+
+fn command_row(mut row: Row, command: Option<&Command>) -> Row {
     let Some(command) = command else {
         row.resize(VERDICT, String::new());
         return row;
@@ -245,8 +266,8 @@ fn command_row(passed: &Passed<'_>, entry: &Entry, command: Option<&Command>) ->
     row
 }
 
-fn frame_row(passed: &Passed<'_>, entry: &Entry, frame: &FrameEntry) -> Row {
-    let mut row = head_cells(passed, entry);
+fn frame_row(passed: &Passed<'_>, at: Head, frame: &FrameEntry) -> Row {
+    let mut row = at.cells(passed);
     row.extend([
         frame.frame.to_string(),
         frame.captured.0.to_string(),
@@ -259,10 +280,6 @@ fn frame_row(passed: &Passed<'_>, entry: &Entry, frame: &FrameEntry) -> Row {
         frame.picture_hash.to_string(),
     ]);
     row
-}
-
-fn head_cells(passed: &Passed<'_>, entry: &Entry) -> Row {
-    vec![passed.number.to_string(), rfc3339(passed.utc_us), entry.recorded.0.to_string()]
 }
 
 fn reason_cells(said: Reason) -> Row {

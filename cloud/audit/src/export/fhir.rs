@@ -77,6 +77,12 @@ fn event(line: &Line, story: &Story) -> Value {
         Some(key) => json!({ "who": keyed(key, story.name_of(key)), "requestor": true }),
         None => json!({ "who": recorder(story), "requestor": false }),
     };
+    let mut details = vec![json!({ "type": "leaf", "valueString": line.leaf.to_string() })];
+    details.extend(
+        story
+            .uncertainty_us
+            .map(|us| json!({ "type": "recorded is off by at most, in µs", "valueString": us.to_string() })),
+    );
     json!({
         "resourceType": "AuditEvent",
         "id": format!("leaf-{}", line.leaf),
@@ -91,7 +97,7 @@ fn event(line: &Line, story: &Story) -> Value {
         "entity": [{
             "what": record(session.as_deref()),
             "description": NO_PATIENT,
-            "detail": [{ "type": "leaf", "valueString": line.leaf.to_string() }],
+            "detail": details,
         }],
     })
 }

@@ -51,7 +51,12 @@ mod tests {
     /// Goal: findings that differ in their numbers only are listed up to a bound, then counted; the last is always there.
     #[test]
     fn findings_that_are_alike_are_counted() {
-        let finding = |leaf: u64, what: String| FindingLine { leaf: Some(leaf), severity: "missing", what };
+        let finding = |leaf: u64, what: String| FindingLine {
+            leaf: Some(leaf),
+            name: "unreadable",
+            severity: "missing",
+            what,
+        };
         let mut findings: Vec<FindingLine> =
             (0..50).map(|n| finding(n, format!("command {n} is missing"))).collect();
         findings.push(finding(50, "frame 1 is missing".to_owned()));

@@ -20,10 +20,11 @@ use farhand_bundle::{Reader, Unreadable, verify_and};
 use farhand_ledger::{Cbor, Hash, TransactionProof, TrustRoot};
 use sha2::{Digest, Sha256};
 
-use self::{page::Page, sections::Told};
+use self::{page::Page as Html, sections::Told};
 use crate::{
     audit::no_folder,
     files::{Fresh, NotWritten, finish},
+    people::Vault,
     report::{Redactions, Report},
     story::{Story, moments::Chosen, proven::fact},
 };
@@ -32,13 +33,22 @@ use crate::{
 const PASSES: u64 = 3;
 const PIECE: usize = 1024 * 1024;
 
+/// What a page shows besides what was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// At most so many pictures.
+    pub pictures_max: usize,
+    /// Names of the people. Without it there is no personal data in the page.
+    pub vault: Option<&'a Vault>,
+}
+
 /// Verifies the bundle at `path` and writes what there is to tell of it to `out`, which may not exist yet. The page is
 /// written whatever the verdict is. `progress` is told how far it is: bytes passed, of how many.
 pub fn write_html(
     path: &Path,
     trust: Option<&TrustRoot>,
     out: &Path,
-    pictures_max: usize,
+    page: Page<'_>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Report, NotWritten> {
     let unread = |error: Unreadable| NotWritten::Read { path: path.to_owned(), error };
@@ -50,10 +60,10 @@ pub fn write_html(
     let sha256 = hash(&mut source, |at| progress(0, at)).map_err(|error| unread(error.into()))?;
     let gathered = gather(source, trust, |at| progress(1, at));
     let told = Told::new(path, sha256, bytes, &gathered, trust);
-    let mut page = Page::new(file);
-    let written = write(&mut page, &told, &gathered, pictures_max, |at| progress(2, at));
+    let mut html = Html::new(file);
+    let written = write(&mut html, &told, &gathered, page, |at| progress(2, at));
     written
-        .and_then(|()| finish(page.into_inner()))
+        .and_then(|()| finish(html.into_inner()))
         .map_err(|error| NotWritten::Written { path: out.to_owned(), error })?;
     fresh.keep();
     Ok(gathered.report)
@@ -121,10 +131,10 @@ pub(crate) fn hash(source: &mut File, mut progress: impl FnMut(u64)) -> io::Resu
 }
 
 fn write(
-    page: &mut Page<impl Write>,
+    page: &mut Html<impl Write>,
     told: &Told<'_>,
     gathered: &Gathered,
-    pictures_max: usize,
+    wanted: Page<'_>,
     progress: impl FnMut(u64),
 ) -> io::Result<()> {
     told.write_head(page)?;
@@ -132,10 +142,14 @@ fn write(
     told.write_findings(page)?;
     if let Some(reader) = &gathered.reader {
         told.write_parties(page)?;
+        if let Some(vault) = wanted.vault {
+            told.write_names(page, vault)?;
+        }
         told.write_custody(page)?;
         told.write_software(page)?;
         told.write_counts(page)?;
-        let (chosen, left_out) = told.story.moments.choose(told.story.refusals.runs.iter(), pictures_max);
+        let (chosen, left_out) =
+            told.story.moments.choose(told.story.refusals.runs.iter(), wanted.pictures_max);
         write_pictures(page, reader, &chosen, left_out, progress)?;
         told.write_plots(page)?;
         told.write_marks(page)?;
@@ -148,7 +162,7 @@ fn write(
 }
 
 fn write_pictures(
-    page: &mut Page<impl Write>,
+    page: &mut Html<impl Write>,
     reader: &Reader<File>,
     chosen: &[Chosen],
     left_out: u64,
@@ -159,8 +173,8 @@ fn write_pictures(
         return page.paragraph("None are shown.");
     }
     page.paragraph(
-        "Each is the newest picture that the record has at that moment; for a refusal, the one that the refused command \
-         named as seen. It is the recorded video from its key frame on, undecoded, standing at its last picture.",
+        "Each is what was on the surgeon's screen at that moment: the picture that the newest command named as seen; for a \
+         refusal, that of the refused command; where no command names one, the newest picture of the record. It is the recorded video from its key frame on, undecoded, standing at its last picture.",
     )?;
     page.html("<div class=\"pictures\">\n")?;
     pictures::write(page, reader, chosen, progress)?;

@@ -8,47 +8,15 @@ use std::{
 };
 
 use farhand_bundle::{Content, Reader};
-use farhand_ledger::{Entry, FrameEntry, What, picture, verify::Leaf};
+use farhand_ledger::{Entry, What, verify::Leaf};
 
 use super::page::Page;
 use crate::{
-    mp4::{Clip, Picture, clip},
+    following::Following,
+    mp4::{Clip, clip},
     story::moments::Chosen,
     time::{duration, rfc3339},
 };
-
-/// No video is longer: half a minute.
-const FRAMES_MAX: usize = 1800;
-/// Nor has it more bytes.
-const BYTES_MAX: usize = 8 * 1024 * 1024;
-
-/// The newest key frame and what followed it, as long as nothing is missing.
-#[derive(Debug, Default)]
-struct Following {
-    pictures: Vec<Picture>,
-    bytes: usize,
-    newest: u64,
-    /// Whether every picture has the hash that its leaf says.
-    matching: bool,
-}
-
-impl Following {
-    fn take(&mut self, frame: &FrameEntry, unit: Vec<u8>) {
-        let matching = picture::hashes(&unit).picture_hash == frame.picture_hash;
-        if frame.key_frame {
-            *self = Self { matching: true, ..Self::default() };
-        } else if self.pictures.is_empty() || frame.frame.0 != self.newest + 1 {
-            return self.pictures.clear();
-        }
-        self.newest = frame.frame.0;
-        self.matching &= matching;
-        self.bytes += unit.len();
-        self.pictures.push(Picture { unit, captured_us: frame.captured.0 });
-        if self.pictures.len() > FRAMES_MAX || self.bytes > BYTES_MAX {
-            self.pictures.clear();
-        }
-    }
-}
 
 /// Writes the chosen pictures, which are in the order of their leaves. What goes wrong in the bundle is said in the page;
 /// `progress` is told where reading stands.
@@ -84,7 +52,7 @@ fn take(following: &mut Following, content: Content) {
 
 fn write_one(page: &mut Page<impl Write>, chosen: &Chosen, following: &Following) -> io::Result<()> {
     page.html("<figure class=\"picture\">\n")?;
-    let is_there = following.newest == chosen.mark.frame.0 && !following.pictures.is_empty();
+    let is_there = following.ends_in(chosen.mark.frame.0);
     match is_there.then(|| clip(&following.pictures)) {
         Some(Ok(clip)) => write_video(page, &clip)?,
         Some(Err(error)) => write_missing(page, &error.to_string())?,
@@ -119,10 +87,40 @@ fn write_caption(
     page.html("<figcaption><strong>")?.text(chosen.why.join("; "))?.html("</strong><br>")?;
     page.text(format_args!("Frame {}, leaf {}, {}", mark.frame, mark.leaf, rfc3339(mark.utc_us)))?;
     if let Some(age_us) = mark.age_us {
-        page.text(format_args!("; {} old then", duration(age_us)))?;
+        page.text(format_args!("; {} old then by the edge box's clock", duration(age_us)))?;
     }
-    if let Some(glass_us) = mark.glass_us {
-        page.text(format_args!("; on the surgeon's display {} after it was captured", duration(glass_us)))?;
+    page.html("<br>")?;
+    match mark.named_by {
+        Some(named) => {
+            page.text(format_args!(
+                "On the screen for command {} under token {}",
+                named.sequence, named.token
+            ))?;
+            let age =
+                named.age_us.map_or("of unknown age".to_owned(), |us| format!("{} old", duration(us.into())));
+            page.text(format_args!(", {age} as the console reported"))?;
+        }
+        None => {
+            page.text("No command names it")?;
+        }
+    }
+    match mark.shown {
+        Some(shown) if shown.is_same => {
+            let glass = duration(shown.glass_us);
+            page.text(format_args!(
+                "; shown {glass} after its capture, with the same picture hash (leaf {})",
+                shown.leaf
+            ))?;
+        }
+        Some(shown) => {
+            page.text(format_args!(
+                "; the display reports another picture under its number (leaf {})",
+                shown.leaf
+            ))?;
+        }
+        None => {
+            page.text("; no report of the display confirms it")?;
+        }
     }
     page.html("<br><span class=\"code\">picture hash ")?.text(mark.picture_hash)?.html("</span>")?;
     if is_there && !following.matching {

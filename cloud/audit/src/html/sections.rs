@@ -15,6 +15,7 @@ use super::{
     page::{Cell, Page},
 };
 use crate::{
+    people::{self, Vault},
     report::{Report, Session, VerdictName},
     show::Line,
     story::{
@@ -195,6 +196,18 @@ impl<'a> Told<'a> {
         });
         page.table(&["Pseudonym", "Role", "Public key (Ed25519)"], rows)?;
         page.pairs(machines(session))
+    }
+
+    /// Names from a vault, which are no part of the evidence; what was erased is said to be.
+    pub(crate) fn write_names(&self, page: &mut Page<impl Write>, vault: &Vault) -> io::Result<()> {
+        page.heading("People by name")?;
+        page.paragraph(
+            "From the vault that was given, not from the evidence: that has commitments to these records, and nothing else \
+             about a person. Whose key was destroyed is erased, and every proof holds as before.",
+        )?;
+        let people = people::named(self.report, self.story, vault);
+        let rows = people.iter().map(|one| vec![Cell::Text(one.pseudonym.clone()), Cell::Wide(one.words())]);
+        page.table(&["Pseudonym", "Who"], rows)
     }
 
     pub(crate) fn write_custody(&self, page: &mut Page<impl Write>) -> io::Result<()> {

@@ -21,7 +21,7 @@ use farhand_wire::{Command, EdgeTick, KitState, LeaseToken, PressId, PublicKey, 
 use self::{
     bins::{Bins, Second, Spread, raise},
     bounded::Bounded,
-    moments::{CommandMark, FrameMark, Moments, Recent},
+    moments::{CommandMark, FrameMark, Moments, NamedBy, Recent},
     proven::{OpeningFacts, fact},
     runs::{Modes, Place, Reason, Refusals},
 };
@@ -82,6 +82,8 @@ pub(crate) struct Story {
     /// Leaves that are no stream.
     pub(crate) events: Bounded<Line, 1500, 500>,
     pub(crate) marks: Bounded<Mark, 300, 100>,
+    /// How far UTC may be off, as the newest clock leaf says.
+    pub(crate) uncertainty_us: Option<u64>,
     pub(crate) bins: Option<Bins<Second>>,
     pub(crate) glass: Spread,
     pub(crate) refusals: Refusals,
@@ -91,6 +93,8 @@ pub(crate) struct Story {
     /// Digests that overlays name.
     pub(crate) overlay_models: BTreeSet<Hash>,
     pub(crate) overlays: u64,
+    /// Commitments to something about a person.
+    pub(crate) personal: BTreeSet<Hash>,
     /// Who speaks with which key, as the bundle says.
     names: BTreeMap<PublicKey, String>,
     recent: Recent,
@@ -153,6 +157,10 @@ impl Story {
             What::KitState { sealed } => self.take_state(at, sealed),
             What::Overlay { model, .. } => self.take_overlay(*model),
             What::Proof { proof } => self.take_proof(proof),
+            What::Personal { commitment } if self.personal.len() < REMEMBERED_MAX => {
+                self.personal.insert(*commitment);
+            }
+            What::Clock { utc, .. } => self.uncertainty_us = Some(utc.uncertainty_us),
             What::Gap(gap) => {
                 let what = format!("{:?} {} to {}: {}", gap.of, gap.first, gap.last, gap.reason);
                 self.mark(MarkKind::Gap, at, None, what);
@@ -190,8 +198,10 @@ impl Story {
     fn take_command(&mut self, at: At, frame: &[u8]) {
         let Ok(command) = Command::read(frame) else { return };
         let At { utc_us, recorded, .. } = at;
-        let mark = CommandMark { utc_us, recorded, frame_seen: command.frame_seen };
-        self.recent.command(command.token, command.sequence, mark);
+        let Command { token, sequence, frame_seen, frame_age_us: age_us, .. } = command;
+        let named = NamedBy { token, sequence, age_us };
+        self.recent.command(CommandMark { utc_us, recorded, frame_seen, named });
+        self.moments.named(frame_seen, named);
     }
 
     fn take_list(&mut self, at: At, signed: &[u8]) {
@@ -227,7 +237,8 @@ impl Story {
             picture_hash: frame.picture_hash,
             has_picture,
             age_us: None,
-            glass_us: None,
+            named_by: None,
+            shown: None,
         };
         self.recent.frame(mark);
         self.moments.frame(mark);
@@ -241,8 +252,9 @@ impl Story {
         for shown in &report.shown {
             self.bin(at).glass.add(shown.glass_to_glass_us);
             self.glass.add(shown.glass_to_glass_us);
-            self.recent.shown(shown);
-            self.moments.shown(shown);
+            self.recent.shown(at.leaf, shown);
+            self.moments.shown(at.leaf, shown);
+            self.refusals.shown(at.leaf, shown);
         }
     }
 
@@ -268,7 +280,7 @@ impl Story {
             // Whoever pressed repeats it until the kit has heard.
             Said::EStop { press } if self.presses.len() < REMEMBERED_MAX && self.presses.insert(press) => {
                 self.mark(MarkKind::EStop, at, Some(author), "pressed".to_owned());
-                self.moments.stop(self.recent.newest(at.recorded));
+                self.moments.stop(self.recent.on_screen(at.recorded));
             }
             Said::ClearEStop { .. } => {
                 self.mark(
@@ -302,7 +314,7 @@ impl Story {
         let what = format!("goes to {} under token {token}", self.who(&holder));
         self.mark(MarkKind::HandOver, at, Some(author), what);
         if self.newest_token.replace(token).is_some_and(|before| before != token) {
-            self.moments.hand_over(self.recent.newest(at.recorded));
+            self.moments.hand_over(self.recent.on_screen(at.recorded));
         }
     }
 

@@ -25,8 +25,36 @@ pub(crate) struct FrameMark {
     pub(crate) has_picture: bool,
     /// From being captured to what the picture is shown for, on the edge box's clock.
     pub(crate) age_us: Option<u64>,
-    /// From capture to display, as the display reported it.
-    pub(crate) glass_us: Option<u64>,
+    /// The command that names it, where one does.
+    pub(crate) named_by: Option<NamedBy>,
+    /// What the display reported of it.
+    pub(crate) shown: Option<ShownMark>,
+}
+
+/// A command that names a frame as the last one seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NamedBy {
+    pub(crate) token: LeaseToken,
+    pub(crate) sequence: Sequence,
+    /// The frame's age as the console reported it.
+    pub(crate) age_us: Option<u32>,
+}
+
+/// A report of the display.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShownMark {
+    pub(crate) leaf: u64,
+    /// From capture to display.
+    pub(crate) glass_us: u64,
+    /// Whether the browser received the picture that was sent.
+    pub(crate) is_same: bool,
+}
+
+impl FrameMark {
+    pub(super) fn take_shown(&mut self, leaf: u64, shown: &Shown) {
+        let is_same = shown.picture_hash == self.picture_hash;
+        self.shown = Some(ShownMark { leaf, glass_us: shown.glass_to_glass_us, is_same });
+    }
 }
 
 /// A command, as its leaf has it.
@@ -35,6 +63,7 @@ pub(crate) struct CommandMark {
     pub(crate) utc_us: u64,
     pub(crate) recorded: EdgeTick,
     pub(crate) frame_seen: FrameId,
+    pub(crate) named: NamedBy,
 }
 
 /// What was recorded last: frames and commands that other leaves refer to.
@@ -42,6 +71,7 @@ pub(crate) struct CommandMark {
 pub(crate) struct Recent {
     frames: VecDeque<FrameMark>,
     commands: BTreeMap<(LeaseToken, Sequence), CommandMark>,
+    newest_command: Option<CommandMark>,
 }
 
 impl Recent {
@@ -52,11 +82,12 @@ impl Recent {
         self.frames.push_back(mark);
     }
 
-    pub(crate) fn command(&mut self, token: LeaseToken, sequence: Sequence, mark: CommandMark) {
+    pub(crate) fn command(&mut self, mark: CommandMark) {
+        self.newest_command = Some(mark);
         if self.commands.len() >= COMMANDS_MAX {
             self.commands.pop_first();
         }
-        self.commands.insert((token, sequence), mark);
+        self.commands.insert((mark.named.token, mark.named.sequence), mark);
     }
 
     pub(crate) fn judged(&self, token: LeaseToken, sequence: Sequence) -> Option<CommandMark> {
@@ -66,17 +97,18 @@ impl Recent {
     /// The frame that a command named, and how old it was when the command was recorded.
     pub(crate) fn seen_by(&self, command: CommandMark) -> Option<FrameMark> {
         let frame = self.frames.iter().rev().find(|mark| mark.frame == command.frame_seen)?;
-        Some(aged(*frame, command.recorded))
+        Some(FrameMark { named_by: Some(command.named), ..aged(*frame, command.recorded) })
     }
 
-    /// The newest frame at that moment.
-    pub(crate) fn newest(&self, recorded: EdgeTick) -> Option<FrameMark> {
-        self.frames.back().map(|frame| aged(*frame, recorded))
+    /// What was on the screen at that moment: the frame that the newest command named; the newest frame, if none did.
+    pub(crate) fn on_screen(&self, recorded: EdgeTick) -> Option<FrameMark> {
+        let named = self.newest_command.and_then(|command| self.seen_by(command));
+        named.or_else(|| self.frames.back().copied()).map(|frame| aged(frame, recorded))
     }
 
-    pub(crate) fn shown(&mut self, shown: &Shown) {
+    pub(crate) fn shown(&mut self, leaf: u64, shown: &Shown) {
         let frame = self.frames.iter_mut().rev().find(|mark| mark.frame == shown.frame);
-        frame.into_iter().for_each(|mark| mark.glass_us = Some(shown.glass_to_glass_us));
+        frame.into_iter().for_each(|mark| mark.take_shown(leaf, shown));
     }
 }
 
@@ -118,11 +150,17 @@ impl Moments {
         remember(&mut self.hand_overs, mark, &mut self.left_out);
     }
 
-    pub(crate) fn shown(&mut self, shown: &Shown) {
+    /// The command is the first that names the first picture, or the newest that names the last.
+    pub(crate) fn named(&mut self, frame: FrameId, named: NamedBy) {
+        let first = self.first.as_mut().filter(|mark| mark.frame == frame && mark.named_by.is_none());
+        let last = self.last.as_mut().filter(|mark| mark.frame == frame);
+        first.into_iter().chain(last).for_each(|mark| mark.named_by = Some(named));
+    }
+
+    pub(crate) fn shown(&mut self, leaf: u64, shown: &Shown) {
         let all =
             self.stops.iter_mut().chain(&mut self.hand_overs).chain(&mut self.first).chain(&mut self.last);
-        all.filter(|mark| mark.frame == shown.frame)
-            .for_each(|mark| mark.glass_us = Some(shown.glass_to_glass_us));
+        all.filter(|mark| mark.frame == shown.frame).for_each(|mark| mark.take_shown(leaf, shown));
     }
 
     /// At most `max` pictures in the order of their leaves, and how many moments are not among them. The first and the

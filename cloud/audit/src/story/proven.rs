@@ -1,7 +1,7 @@
 //! What the opening proves: consent, the kit's way, and when each was committed.
 
 use farhand_ledger::{
-    Cbor, CustodyStep, Event, Opening, OpeningEvidence, Transaction, TransactionProof, Utc,
+    Cbor, CustodyStep, Event, Hash, Opening, OpeningEvidence, Transaction, TransactionProof, Utc,
 };
 use farhand_wire::PublicKey;
 
@@ -27,6 +27,8 @@ pub(crate) struct OpeningFacts {
     pub(crate) opening: Opening,
     pub(crate) opened: Fact,
     pub(crate) consent: Option<Fact>,
+    /// What the patient agreed to, and the people of the session: section 15 of the document.
+    pub(crate) consent_commitment: Option<Hash>,
     pub(crate) custody: Vec<Fact>,
 }
 
@@ -35,9 +37,13 @@ impl OpeningFacts {
         let evidence = OpeningEvidence::read(evidence).ok()?;
         let (opened, event) = fact(&evidence.opening)?;
         let Event::SessionOpened(opening) = event else { return None };
-        let consent = fact(&evidence.consent).map(|(fact, _)| fact);
+        let (consent, consented) = fact(&evidence.consent).unzip();
+        let consent_commitment = match consented {
+            Some(Event::Consent(consent)) => Some(consent.commitment),
+            _ => None,
+        };
         let custody = evidence.custody.iter().filter_map(fact).map(|(fact, _)| fact).collect();
-        Some(Self { opening, opened, consent, custody })
+        Some(Self { opening, opened, consent, consent_commitment, custody })
     }
 }
 

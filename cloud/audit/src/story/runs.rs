@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use farhand_ledger::{KitVerdict, Outcome};
+use farhand_ledger::{KitVerdict, Outcome, Shown};
 use farhand_wire::{KitState, LeaseToken, Mode, Rejection, Sequence, state_flags};
 
 use super::{bounded::Bounded, moments::FrameMark};
@@ -92,6 +92,12 @@ pub(crate) struct Refusals {
 const OPEN_MAX: usize = 64;
 
 impl Refusals {
+    /// A report may come after the verdict, and comes before the run ends.
+    pub(crate) fn shown(&mut self, leaf: u64, shown: &Shown) {
+        let pictures = self.open.values_mut().filter_map(|run| run.picture.as_mut());
+        pictures.filter(|mark| mark.frame == shown.frame).for_each(|mark| mark.take_shown(leaf, shown));
+    }
+
     pub(crate) fn take(&mut self, token: LeaseToken, verdict: &KitVerdict, said: Reason, place: Place) {
         if self.totals.len() < OPEN_MAX || self.totals.contains_key(&said.code) {
             *self.totals.entry(said.code).or_default() += 1;

@@ -8,9 +8,12 @@
 
 mod audit;
 mod mutations;
+mod people;
 mod report;
+mod screen;
 #[path = "../../../../shared/bundle/tests/sessions/mod.rs"]
 mod sessions;
+mod vectors;
 
 use std::{
     env,

@@ -32,7 +32,7 @@ const OF_BYTES: usize = 600;
 const OF_CONTENT: usize = 400;
 
 /// A good session with a leaf of every kind that may come more than once.
-fn every_kind() -> Session {
+pub(crate) fn every_kind() -> Session {
     let mut theatre = Theatre::open();
     work(&mut theatre, 0);
     let state = KitState { session: SESSION, tick: KitTick(9), ..KitState::default() };

@@ -229,7 +229,7 @@ fn tables_have_as_many_rows_as_the_report_counts() {
         assert_eq!(report["commands"]["taken_in"], with("taken in"));
         assert_eq!(report["commands"]["refused"], with("refused"));
         assert_eq!(report["frames"]["recorded"], frames.len());
-        let confirmed = frames.iter().filter(|row| row[14] == "true").count();
+        let confirmed = frames.iter().filter(|row| row[15] == "true").count();
         assert_eq!(report["frames"]["confirmed"], confirmed);
         let shown = place.run(&["show", "good.mcap", "--json"]).stdout;
         assert_eq!(place.rows("tables/events.csv").len(), String::from_utf8(shown).unwrap().lines().count());

@@ -20,18 +20,26 @@ use farhand_ledger::{
 };
 use theatre::{Session, Theatre, at, frame};
 
+const START: &[u8] = &[0, 0, 0, 1];
+/// Parameter sets of constrained baseline, 960 x 540, as x264 makes them.
+const SPS: &[u8] = b"\x67\x42\xc0\x1f\xda\x03\xc0\x45\xfb\xc0\x5a\x80\x80\x80\xa0\x00\x00\x03\x00\x20\x00\x00\x07\x91\xe3\x06\x54";
+const PPS: &[u8] = b"\x68\xce\x3c\x80";
+
 /// An access unit as an encoder makes it, of a few hundred bytes: delimiter, parameter sets in the first, two slices.
 pub fn unit(number: u64) -> Vec<u8> {
+    unit_with(number, &[START, SPS, START, PPS])
+}
+
+/// The same with other parameter sets.
+pub fn unit_with(number: u64, parameters: &[&[u8]]) -> Vec<u8> {
     // Neither start codes nor emulation of them, and in no unit what is in another.
     let body = |salt: u8, bytes: usize| -> Vec<u8> {
         let piece = |at: u64| Hash::of(&[&number.to_le_bytes()[..], &at.to_le_bytes(), &[salt]].concat()).0;
         (0..).flat_map(piece).map(|byte| byte | 1).take(bytes).collect()
     };
     let slice = if number == 1 { 0x65 } else { 0x41 };
-    let parameters: &[&[u8]] =
-        if number == 1 { &[&[0, 0, 0, 1, 0x67, 66, 192, 30], &[0, 0, 0, 1, 0x68, 206, 60]] } else { &[] };
     let mut unit = vec![0, 0, 0, 1, 9, 0xf0];
-    unit.extend(parameters.concat());
+    unit.extend(if number == 1 { parameters.concat() } else { Vec::new() });
     unit.extend([0, 0, 0, 1, slice]);
     unit.extend(body(1, 90));
     unit.extend([0, 0, 1, slice]);

@@ -10,6 +10,8 @@ use crate::{
 
 /// No report lists more; the rest is counted.
 pub const FINDINGS_MAX: usize = 1000;
+/// Nor more notes, so that they crowd out no fault.
+const NOTES_MAX: usize = 500;
 
 /// Something that a reader of the report should know, and at which leaf.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,6 +147,14 @@ pub enum Problem {
     KitTime { seen_from: u64, seen_to: u64, expected_from: u64 },
     #[error("the kit's verdict at {tick} µs lies outside its segment, {from} to {to}")]
     VerdictTime { tick: u64, from: u64, to: u64 },
+    #[error("the kit took in command {} under token {} at {tick} µs, the command knows of {echo} µs", sequence.0, token.0)]
+    JudgedEarly { token: LeaseToken, sequence: Sequence, tick: u64, echo: u64 },
+    #[error("commands {first} to {last} under token {} were sent and are not in the log", token.0)]
+    LostToEdge { token: LeaseToken, first: u64, last: u64 },
+    #[error("commands {first} to {last} under token {} are in the log and in no list of the kit's", token.0)]
+    LostToKit { token: LeaseToken, first: u64, last: u64 },
+    #[error("command {} under token {} says that frame {} was {seen_us} µs old, the edge box's clock {by_edge_us} µs", sequence.0, token.0, frame.0)]
+    FrameAge { token: LeaseToken, sequence: Sequence, frame: FrameId, seen_us: u64, by_edge_us: u64 },
 
     // About frames.
     #[error("frame {} follows, expected {}", seen.0, expected.0)]
@@ -155,6 +165,11 @@ pub enum Problem {
     OtherPicture { frame: FrameId, seen: Hash, expected: Hash },
     #[error("frame {} was shown, but never sent; the newest is {}", frame.0, newest.0)]
     NeverSent { frame: FrameId, newest: FrameId },
+    #[error("frame {} was shown {seen_us} µs after its capture, and reported {by_edge_us} µs after it", frame.0)]
+    GlassToGlass { frame: FrameId, seen_us: u64, by_edge_us: u64 },
+
+    #[error("{0}; the edge box declared the gap in which this lies")]
+    Declared(Box<Problem>),
 }
 
 impl Problem {
@@ -162,7 +177,14 @@ impl Problem {
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
-            Problem::Restarted { .. } | Problem::Gap { .. } | Problem::Redacted => Severity::Note,
+            Problem::Restarted { .. }
+            | Problem::Gap { .. }
+            | Problem::Redacted
+            | Problem::LostToEdge { .. }
+            | Problem::LostToKit { .. }
+            | Problem::FrameAge { .. }
+            | Problem::GlassToGlass { .. }
+            | Problem::Declared(_) => Severity::Note,
             Problem::Malformed(_) => Severity::Unreadable,
             Problem::NotOpened
             | Problem::NotClosed
@@ -177,6 +199,70 @@ impl Problem {
             | Problem::NeverSent { .. }
             | Problem::FrameNumber { .. } => Severity::Absence,
             _ => Severity::Violation,
+        }
+    }
+
+    /// Its name in `docs/evidence-format.md`, section 12.1: the same for every verifier.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Problem::OwnTrust(_) => "bundle-trust-root",
+            Problem::OtherTrust { .. } => "other-ledger",
+            Problem::ManifestSession { .. } => "manifest-session",
+            Problem::Malformed(_) => "unreadable",
+            Problem::NotOpened => "not-opened",
+            Problem::Opening(_) => "opening",
+            Problem::Misplaced => "misplaced",
+            Problem::Number { .. } => "leaf-number",
+            Problem::Recorded { .. } => "recorded",
+            Problem::Restarted { .. } => "restarted",
+            Problem::Gap { .. } => "gap",
+            Problem::Redacted => "redacted",
+            Problem::Counts { .. } => "closing-counts",
+            Problem::NotClosed => "not-closed",
+            Problem::CheckpointProof(_) | Problem::NotACheckpoint { .. } => "checkpoint-proof",
+            Problem::CheckpointAuthor { .. } => "checkpoint-author",
+            Problem::Checkpoint(_) | Problem::CheckpointOrder { .. } => "checkpoint-chain",
+            Problem::CheckpointTime { .. } => "checkpoint-time",
+            Problem::Root { .. } => "checkpoint-root",
+            Problem::Cut { .. } => "checkpoint-beyond",
+            Problem::CheckpointsEnd { .. } => "checkpoints-end",
+            Problem::Seal(_) | Problem::NotASeal { .. } => "seal-proof",
+            Problem::SealAuthor { .. }
+            | Problem::SealNumber { .. }
+            | Problem::SealHash { .. }
+            | Problem::SealSession { .. } => "seal",
+            Problem::Signature { .. } | Problem::Segment { .. } => "envelope",
+            Problem::Author { .. } => "author",
+            Problem::Session { .. } => "session",
+            Problem::TooMany { .. } => "too-many",
+            Problem::Chain { .. } => "segment-chain",
+            Problem::Transaction(_) => "transaction",
+            Problem::Wire { .. } => "wire",
+            Problem::NoCode { .. } => "command-code",
+            Problem::UnseenFrame { .. } => "unseen-frame",
+            Problem::Twice { .. } => "command-twice",
+            Problem::TwoHolders { .. } => "two-holders",
+            Problem::NoLease { .. } => "no-lease",
+            Problem::NotHolder { .. } => "not-holder",
+            Problem::ListHole { .. } => "list-hole",
+            Problem::OtherCommand { .. } => "other-command",
+            Problem::Unlisted { .. } => "unlisted-command",
+            Problem::Unlogged { .. } => "unlogged-command",
+            Problem::JudgedTwice { .. } => "judged-twice",
+            Problem::TakenInLate { .. } => "taken-in-late",
+            Problem::KitTime { .. } => "kit-time",
+            Problem::VerdictTime { .. } => "verdict-time",
+            Problem::JudgedEarly { .. } => "judged-early",
+            Problem::LostToEdge { .. } => "lost-to-edge",
+            Problem::LostToKit { .. } => "lost-to-kit",
+            Problem::FrameAge { .. } => "frame-age",
+            Problem::FrameNumber { .. } => "frame-number",
+            Problem::FrameTime { .. } => "frame-time",
+            Problem::OtherPicture { .. } => "other-picture",
+            Problem::NeverSent { .. } => "never-sent",
+            Problem::GlassToGlass { .. } => "glass-to-glass",
+            Problem::Declared(problem) => problem.name(),
         }
     }
 }
@@ -197,6 +283,7 @@ impl From<NotTheirs> for Problem {
 pub(super) struct Findings {
     pub(super) list: Vec<Finding>,
     pub(super) left_out: u64,
+    notes: usize,
     absences: u64,
     unreadable: u64,
     violations: u64,
@@ -204,13 +291,14 @@ pub(super) struct Findings {
 
 impl Findings {
     pub(super) fn add(&mut self, leaf: impl Into<Option<u64>>, problem: Problem) {
+        let is_note = problem.severity() == Severity::Note;
         match problem.severity() {
-            Severity::Note => {}
+            Severity::Note => self.notes += 1,
             Severity::Absence => self.absences += 1,
             Severity::Unreadable => self.unreadable += 1,
             Severity::Violation => self.violations += 1,
         }
-        if self.list.len() < FINDINGS_MAX {
+        if self.list.len() < FINDINGS_MAX && !(is_note && self.notes > NOTES_MAX) {
             self.list.push(Finding { leaf: leaf.into(), problem });
         } else {
             self.left_out += 1;

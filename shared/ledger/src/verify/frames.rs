@@ -9,18 +9,29 @@ use crate::{FrameEntry, Hash, Shown};
 
 /// Frames that a display report may be late by: four minutes at 30 a second.
 const REMEMBERED_MAX: usize = 8192;
+/// What the console's reckoning of a picture's age may differ from the edge box's before it is said: the way of a report or
+/// a command, and what the console's idea of the edge box's clock is off by.
+const AGES_DIFFER_US_MAX: u64 = 1_000_000;
 
 /// Frames so far.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     newest: FrameId,
     captured: EdgeTick,
-    /// The newest frames' picture hashes, oldest first.
-    pictures: VecDeque<(FrameId, Hash)>,
+    /// The newest frames, oldest first.
+    sent: VecDeque<Sent>,
     /// Frames that a report confirmed.
     pub(super) confirmed: u64,
     /// Frames in reports that came too late to be compared.
     pub(super) unchecked: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    frame: FrameId,
+    picture_hash: Hash,
+    /// On the edge box's clock as it runs now; that of a run before tells nothing.
+    captured: Option<EdgeTick>,
 }
 
 impl Frames {
@@ -31,6 +42,18 @@ impl Frames {
     /// The edge box's clock begins anew.
     pub(super) fn restart(&mut self) {
         self.captured = EdgeTick::default();
+        self.sent.iter_mut().for_each(|sent| sent.captured = None);
+    }
+
+    fn sent(&self, frame: FrameId) -> Option<Sent> {
+        let at = self.sent.binary_search_by_key(&frame, |sent| sent.frame).ok()?;
+        self.sent.get(at).copied()
+    }
+
+    /// How old that frame was at `at` by the edge box's clock, if `age_us` says something else altogether.
+    pub(super) fn other_age(&self, frame: FrameId, at: EdgeTick, age_us: u64) -> Option<u64> {
+        let by_edge_us = at.0.saturating_sub(self.sent(frame)?.captured?.0);
+        (by_edge_us.abs_diff(age_us) > AGES_DIFFER_US_MAX).then_some(by_edge_us)
     }
 
     /// The edge box declared these missing: they may have been shown, and what comes next goes on behind them.
@@ -58,26 +81,29 @@ impl Frames {
         }
         self.newest = self.newest.max(seen);
         self.captured = self.captured.max(entry.captured);
-        self.pictures.push_back((entry.frame, entry.picture_hash));
-        if self.pictures.len() > REMEMBERED_MAX {
-            self.pictures.pop_front();
+        let (frame, picture_hash, captured) = (entry.frame, entry.picture_hash, Some(entry.captured));
+        self.sent.push_back(Sent { frame, picture_hash, captured });
+        if self.sent.len() > REMEMBERED_MAX {
+            self.sent.pop_front();
         }
     }
 
-    /// Compares what was shown with what was sent.
-    pub(super) fn shown(&mut self, leaf: u64, shown: &Shown, findings: &mut Findings) {
-        let Shown { frame, picture_hash: seen, .. } = *shown;
-        let sent = self.pictures.binary_search_by_key(&frame, |(frame, _)| *frame);
-        match sent.ok().and_then(|at| self.pictures.get(at)) {
-            Some((_, expected)) if *expected == seen => self.confirmed += 1,
-            Some((_, expected)) => {
-                findings.add(leaf, Problem::OtherPicture { frame, seen, expected: *expected })
+    /// Compares what was shown, by a report that was recorded at `at`, with what was sent.
+    pub(super) fn shown(&mut self, leaf: u64, at: EdgeTick, shown: &Shown, findings: &mut Findings) {
+        let Shown { frame, picture_hash: seen, glass_to_glass_us: seen_us, .. } = *shown;
+        match self.sent(frame) {
+            Some(Sent { picture_hash: expected, .. }) if expected == seen => self.confirmed += 1,
+            Some(Sent { picture_hash: expected, .. }) => {
+                findings.add(leaf, Problem::OtherPicture { frame, seen, expected });
             }
-            None if frame > self.newest || frame.0 == 0 => {
-                findings.add(leaf, Problem::NeverSent { frame, newest: self.newest });
+            None if self.sent.front().is_some_and(|oldest| frame < oldest.frame && frame.0 > 0) => {
+                self.unchecked += 1;
             }
-            None if self.pictures.front().is_some_and(|(oldest, _)| frame < *oldest) => self.unchecked += 1,
             None => findings.add(leaf, Problem::NeverSent { frame, newest: self.newest }),
+        }
+        // A report may come late, but not before what it reports.
+        if let Some(by_edge_us) = self.other_age(frame, at, seen_us).filter(|us| *us < seen_us) {
+            findings.add(leaf, Problem::GlassToGlass { frame, seen_us, by_edge_us });
         }
     }
 }

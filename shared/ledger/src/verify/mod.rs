@@ -264,9 +264,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         }
         self.take_time(leaf, entry);
         self.take_what(leaf, &entry.what);
-        let gaps = &self.gaps;
-        let missing = |token, number| gaps.declared(Numbered::Commands, token, number, number);
-        self.commands.settle(missing, &mut self.findings);
+        self.commands.settle(&mut self.findings);
     }
 
     fn take_time(&mut self, leaf: u64, entry: &Entry) {
@@ -348,14 +346,15 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
     fn take_command(&mut self, leaf: u64, frame: &[u8]) {
         self.counts.commands += 1;
         if let Some(people) = &self.people {
-            self.commands.logged(leaf, frame, self.frames.newest(), people, &mut self.findings);
+            let at = (leaf, self.recorded);
+            self.commands.logged(at, frame, &self.frames, people, &mut self.findings);
         }
     }
 
     fn take_surgeon_segment(&mut self, leaf: u64, signed: &[u8]) {
         self.counts.surgeon_segments += 1;
         let Some((author, segment)) = self.open::<SurgeonSegment>(leaf, signed) else { return };
-        self.chain(
+        let declared = self.chain(
             leaf,
             SurgeonSegment::WHAT,
             Numbered::SurgeonSegments,
@@ -367,13 +366,15 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         if !people.is_surgeons_session_key(author) {
             self.findings.add(leaf, Problem::Author { what: SurgeonSegment::WHAT, seen: author });
         }
-        self.commands.listed(leaf, author, &segment, people, &mut self.findings);
+        let gaps = &self.gaps;
+        let missing = |first, last| declared || gaps.declared(Numbered::Commands, segment.token, first, last);
+        self.commands.listed(leaf, (author, &segment), people, missing, &mut self.findings);
     }
 
     fn take_kit_segment(&mut self, leaf: u64, signed: &[u8]) {
         self.counts.kit_segments += 1;
         let Some((author, segment)) = self.open::<KitSegment>(leaf, signed) else { return };
-        self.chain(
+        let declared = self.chain(
             leaf,
             KitSegment::WHAT,
             Numbered::KitSegments,
@@ -385,7 +386,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         if kit.is_some_and(|kit| kit != author) {
             return self.findings.add(leaf, Problem::Author { what: KitSegment::WHAT, seen: author });
         }
-        self.commands.judged(leaf, &segment, &mut self.findings);
+        self.commands.judged(leaf, &segment, declared, &mut self.findings);
     }
 
     fn take_display_report(&mut self, leaf: u64, signed: &[u8]) {
@@ -402,7 +403,8 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         if self.people.as_ref().is_some_and(|people| !people.is_surgeons_session_key(author)) {
             self.findings.add(leaf, Problem::Author { what: DisplayReport::WHAT, seen: author });
         }
-        report.shown.iter().for_each(|shown| self.frames.shown(leaf, shown, &mut self.findings));
+        let at = self.recorded;
+        report.shown.iter().for_each(|shown| self.frames.shown(leaf, at, shown, &mut self.findings));
     }
 
     fn take_kit_state(&mut self, leaf: u64, sealed: &[u8]) {
@@ -465,6 +467,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         }
     }
 
+    /// Whether the edge box declared that segments before this one are missing.
     fn chain(
         &mut self,
         leaf: u64,
@@ -473,16 +476,16 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
         author: (PublicKey, KitBootId),
         link: Link,
         signed: &[u8],
-    ) {
+    ) -> bool {
         let chain = self.chains.of((of, author), link.session);
         let next = chain.next().number;
-        if let Err(error) = chain.extend(link, signed) {
-            chain.skip_to(link, signed);
-            let declared = next < link.number && self.gaps.declared(of, LeaseToken(0), next, link.number - 1);
-            if !declared {
-                self.findings.add(leaf, Problem::Chain { what, error });
-            }
+        let Err(error) = chain.extend(link, signed) else { return false };
+        chain.skip_to(link, signed);
+        let declared = next < link.number && self.gaps.declared(of, LeaseToken(0), next, link.number - 1);
+        if !declared {
+            self.findings.add(leaf, Problem::Chain { what, error });
         }
+        declared
     }
 }
 

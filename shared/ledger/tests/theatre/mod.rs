@@ -11,9 +11,9 @@ use std::convert::Infallible;
 
 use ed25519_dalek::SigningKey;
 use farhand_ledger::{
-    Binding, Cbor, Chain, Checkpoint, Closing, DisplayReport, Entry, Event, FrameEntry, Hash, KitSegment,
-    KitVerdict, Manifest, Member, Outcome, Salt, Sealing, Segment, Sent, SessionLog, Shown, SurgeonSegment,
-    TrustRoot, Utc, What,
+    Binding, Cbor, Chain, Checkpoint, Closing, DisplayReport, Entry, Event, FrameEntry, Gap, Hash,
+    KitSegment, KitVerdict, Link, Manifest, Member, Numbered, OpeningEvidence, Outcome, Salt, Sealing,
+    Segment, Sent, SessionLog, Shown, SurgeonSegment, TrustRoot, Utc, What,
     five_keys::{FiveKeys, Plan},
     merkle,
     verify::{Frame, Leaf, Problem, Report, Verdict, verify},
@@ -47,7 +47,11 @@ pub fn at(ms: u64) -> Utc {
 }
 
 pub fn command(sequence: u64, frame: u64) -> Vec<u8> {
-    let command = Command {
+    command_with(sequence, frame, |_| {})
+}
+
+pub fn command_with(sequence: u64, frame: u64, change: impl FnOnce(&mut Command)) -> Vec<u8> {
+    let mut command = Command {
         session: SESSION,
         token: TOKEN,
         sequence: Sequence(sequence),
@@ -62,6 +66,7 @@ pub fn command(sequence: u64, frame: u64) -> Vec<u8> {
         frame_seen: FrameId(frame),
         frame_age_us: Some(20_000),
     };
+    change(&mut command);
     command.seal(&MacKey::new(&[1; 32])).to_vec()
 }
 
@@ -69,7 +74,7 @@ pub fn frame(number: u64) -> FrameEntry {
     FrameEntry {
         frame: FrameId(number),
         rtp_timestamp: number as u32 * 3000,
-        captured: EdgeTick(number * 33_000),
+        captured: EdgeTick(number * 1000),
         kit_tick_at_capture: KitTick(number * 33_000),
         key_frame: number == 1,
         au_hash: Hash::of(&number.to_le_bytes()),
@@ -98,6 +103,8 @@ pub struct Theatre {
     pub newest: Option<Checkpoint>,
     /// What the edge box says of epochs' ends beyond the trust root's.
     pub ends: Vec<u8>,
+    /// Another than the edge box would make.
+    pub manifest: Option<Vec<u8>>,
 }
 
 impl Theatre {
@@ -106,7 +113,16 @@ impl Theatre {
     }
 
     /// On a ledger that has gone on for a while.
-    pub fn open_on(mut keys: FiveKeys) -> Self {
+    pub fn open_on(keys: FiveKeys) -> Self {
+        Self::open_as(keys, |_, _| {})
+    }
+
+    /// On the ledger of that seed, with another opening than there should be.
+    pub fn open_with(seed: [u8; 32], change: impl FnOnce(&mut OpeningEvidence, &mut FiveKeys)) -> Self {
+        Self::open_as(FiveKeys::new(seed), change)
+    }
+
+    fn open_as(mut keys: FiveKeys, change: impl FnOnce(&mut OpeningEvidence, &mut FiveKeys)) -> Self {
         let person =
             |number, role| Member { key: public(number), role, pseudonym: format!("person {number}") };
         let plan = Plan {
@@ -119,7 +135,9 @@ impl Theatre {
             arm_digest: Hash::of(b"arm"),
             at: at(0),
         };
-        let evidence = keys.open(plan).unwrap().to_bytes();
+        let mut evidence = keys.open(plan).unwrap();
+        change(&mut evidence, &mut keys);
+        let evidence = evidence.to_bytes();
         let log = SessionLog::new(SESSION);
         let mut theatre = Self {
             keys,
@@ -135,6 +153,7 @@ impl Theatre {
             sealer: EDGE,
             newest: None,
             ends: vec![],
+            manifest: None,
         };
         theatre.record(What::Opened { evidence });
         theatre.record(What::unheld_clock(at(1)));
@@ -170,15 +189,38 @@ impl Theatre {
     }
 
     pub fn surgeon_lists(&mut self, sent: &[(u64, u64)]) {
+        let sent = sent.iter().map(|&(sequence, frame)| (sequence, command(sequence, frame)));
+        self.surgeon_lists_these(&sent.collect::<Vec<_>>());
+    }
+
+    pub fn surgeon_lists_these(&mut self, sent: &[(u64, Vec<u8>)]) {
         self.counts.surgeon_segments += 1;
-        let sent = sent.iter().map(|&(sequence, frame)| Sent {
-            sequence: Sequence(sequence),
-            hash: Hash::of(&command(sequence, frame)),
-        });
+        let sent = sent
+            .iter()
+            .map(|(sequence, frame)| Sent { sequence: Sequence(*sequence), hash: Hash::of(frame) });
         let segment = SurgeonSegment { link: self.surgeon.next(), token: TOKEN, sent: sent.collect() };
         let signed = segment.sign(&key(SESSION_KEY)).unwrap();
         self.surgeon.extend(segment.link, &signed).unwrap();
         self.record(What::SurgeonSegment { signed });
+    }
+
+    /// A command with a change, logged, listed and taken in.
+    pub fn odd_command(&mut self, sequence: u64, frame: u64, change: fn(&mut Command)) {
+        let command = command_with(sequence, frame, change);
+        self.counts.commands += 1;
+        self.record(What::Command { frame: command.clone() });
+        self.surgeon_lists_these(&[(sequence, command)]);
+        self.kit_judges(&[sequence]);
+    }
+
+    /// The chain's next segments up to that number are lost.
+    pub fn lose(chain: &mut Chain, number: u64) {
+        chain.skip_to(Link { number, ..chain.next() }, b"lost");
+    }
+
+    /// The edge box declares that those are missing.
+    pub fn declare(&mut self, of: Numbered, token: LeaseToken, first: u64, last: u64) {
+        self.record(What::Gap(Gap { of, token, first, last, reason: "the link broke".to_owned() }));
     }
 
     pub fn kit_judges(&mut self, taken_in: &[u64]) {
@@ -210,12 +252,16 @@ impl Theatre {
     }
 
     pub fn display_reports(&mut self, shown: &[(u64, Hash)]) {
+        self.display_says(shown, 30_000);
+    }
+
+    pub fn display_says(&mut self, shown: &[(u64, Hash)], glass_to_glass_us: u64) {
         self.counts.display_reports += 1;
         let shown = shown.iter().map(|&(number, picture_hash)| Shown {
             frame: FrameId(number),
             picture_hash,
             shown_us: number * 33_000,
-            glass_to_glass_us: 30_000,
+            glass_to_glass_us,
         });
         let report = DisplayReport { link: self.display.next(), shown: shown.collect() };
         let signed = report.sign(&key(SESSION_KEY)).unwrap();
@@ -241,10 +287,14 @@ impl Theatre {
     }
 
     pub fn grant(&mut self, holder: u8) {
+        self.grant_token(holder, TOKEN);
+    }
+
+    pub fn grant_token(&mut self, holder: u8, token: LeaseToken) {
         let x25519 = PublicKey([7; 32]);
         let transcript = LeaseTranscript {
             session: SESSION,
-            token: TOKEN,
+            token,
             boot: BOOT,
             holder: public(holder),
             kit: public(KIT),
@@ -284,7 +334,8 @@ impl Theatre {
     /// Under the last checkpoint, for the ledger seals nothing else.
     pub fn seal(mut self) -> Session {
         let trust = [self.keys.trust().to_bytes(), self.ends.clone()].concat();
-        let manifest = Manifest::new(SESSION, trust, Binding::Link, vec![]).to_bytes();
+        let own = Manifest::new(SESSION, trust, Binding::Link, vec![]).to_bytes();
+        let manifest = self.manifest.take().unwrap_or(own);
         let leaves: Vec<Hash> = self.leaves.iter().map(|leaf| merkle::leaf_hash(leaf)).collect();
         let (tree_size, root) = (leaves.len() as u64, merkle::root(&leaves));
         let (first_sequence, previous_root) =

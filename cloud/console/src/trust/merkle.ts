@@ -29,3 +29,24 @@ export function rootOfInclusion(leaf: Bytes, index: bigint, size: bigint, path: 
   }
   return last === 0n ? hash : undefined;
 }
+
+/** Of a tree without leaves. */
+export const EMPTY_ROOT = sha256();
+
+/** A tree that grows leaf by leaf: the roots of its perfect subtrees, the largest first. */
+export class Tree {
+  size = 0n;
+  readonly #peaks: Bytes[] = [];
+
+  /** A leaf's hash. */
+  append(leaf: Bytes): void {
+    let hash = leaf;
+    for (let size = this.size; (size & 1n) === 1n; size >>= 1n) hash = nodeHash(this.#peaks.pop() as Bytes, hash);
+    this.#peaks.push(hash);
+    this.size += 1n;
+  }
+
+  root(): Bytes {
+    return this.#peaks.length === 0 ? EMPTY_ROOT : this.#peaks.reduceRight((right, left) => nodeHash(left, right));
+  }
+}

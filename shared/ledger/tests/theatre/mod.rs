@@ -100,7 +100,12 @@ pub struct Theatre {
 
 impl Theatre {
     pub fn open() -> Self {
-        let mut keys = FiveKeys::new([8; 32]);
+        Self::open_under([8; 32])
+    }
+
+    /// On the ledger whose keys come from that seed.
+    pub fn open_under(seed: [u8; 32]) -> Self {
+        let mut keys = FiveKeys::new(seed);
         let person =
             |number, role| Member { key: public(number), role, pseudonym: format!("person {number}") };
         let plan = Plan {

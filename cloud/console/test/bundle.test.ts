@@ -1,18 +1,18 @@
 // The browser's own verifier, on bundles that the Rust code wrote. `cargo build -p farhand-bundle --examples` makes the program
 // that writes them; ./check has built it by now.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { crc32 } from "../src/bundle/crc";
 import { blobSource, type Source } from "../src/bundle/source";
 import { type Report, verifyBundle } from "../src/bundle/verify";
 import { ascii } from "../src/wire/bytes";
 
-const ROOT = join(import.meta.dirname ?? __dirname, "../../..");
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
 const SMALL_BUNDLE = join(process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target"), "debug/examples/small_bundle");
-const VECTORS = join(ROOT, "tests/vectors");
 
 const folder = mkdtempSync(join(tmpdir(), "farhand-bundles-"));
 afterAll(() => rmSync(folder, { recursive: true }));

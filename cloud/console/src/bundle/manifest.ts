@@ -1,5 +1,7 @@
 /** A session's manifest: what else a verifier must know. */
 import { type Bytes } from "../wire/bytes";
+import { readParts } from "./container";
+import { type Source } from "./source";
 import { Fields, fromCbor } from "../wire/cbor";
 import { Malformed } from "../wire/malformed";
 
@@ -33,4 +35,10 @@ export function readManifest(bytes: Uint8Array): Manifest {
     return { name, digest: program.bytes(32) };
   });
   return { session, trust, binding, software };
+}
+
+/** The trust root that a bundle brings, for whoever has no other. */
+export async function readManifestTrust(source: Source): Promise<Bytes> {
+  const { manifest } = await readParts(source);
+  return readManifest(await source.read(manifest.from, manifest.to)).trust;
 }

@@ -315,7 +315,7 @@ export class Session {
     this.#chains.set(key, { number, previous: toHex(sha256(signed)) });
   }
 
-  #expectSession(place: Place, what: string, session: Bytes): void {
+  #expectSession(place: Place, what: string, session: Uint8Array): void {
     if (this.people && !equal(session, this.people.opening.session)) this.findings.violation(place, `${what} is of another session`);
   }
 

@@ -9,7 +9,7 @@ export function leafHash(entry: Uint8Array): Bytes {
   return sha256(Uint8Array.of(0), entry);
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
+export function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
   return sha256(Uint8Array.of(1), left, right);
 }
 

@@ -2,6 +2,7 @@
  * A bundle made again from its content and compared with the file, byte by byte (`docs/evidence-format.md`, 14). **Every byte
  * follows from the content**, so none can change unnoticed. Holds no more than a chunk.
  */
+import { sha256 as sha256Of } from "@noble/hashes/sha2";
 import { type Bytes, ascii, concat } from "../wire/bytes";
 import { CHUNK_BYTES, LEAVES, MAGIC, OP, type Parts, VIDEO } from "./container";
 import { crc32 } from "./crc";
@@ -44,6 +45,7 @@ export class Again {
   difference: Difference | undefined;
   #at = 0;
   #crc = 0;
+  readonly #sha = sha256Of.create();
   // The chunk under way.
   #parts: Bytes[] = [SCHEMA_RECORD, CHANNEL_RECORDS];
   #size = SCHEMA_RECORD.length + CHANNEL_RECORDS.length;
@@ -64,6 +66,11 @@ export class Again {
     const { frame, capturedUs } = entry.what.frame;
     const captured = this.clock.utcUs(capturedUs);
     await this.#message(VIDEO, frame, time, captured, video(captured, unit));
+  }
+
+  /** SHA-256 of the file as it was made again: the file's own unless there is a difference. */
+  digest(): Bytes {
+    return new Uint8Array(this.#sha.digest());
   }
 
   /** Ends the file with what is in the attachments. */
@@ -158,6 +165,7 @@ export class Again {
   /** What comes next in the file, compared with what is there. */
   async #write(bytes: Bytes): Promise<void> {
     this.#crc = crc32(bytes, this.#crc);
+    this.#sha.update(bytes);
     if (this.difference === undefined) {
       const seen = await this.source.read(Math.min(this.#at, this.source.size), Math.min(this.#at + bytes.length, this.source.size));
       let same = 0;

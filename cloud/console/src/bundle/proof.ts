@@ -2,7 +2,7 @@
 import { leafHash, nodeHash, rootOfInclusion } from "../trust/merkle";
 import { type TrustRoot } from "../trust/root";
 import { type Position, type Utc, readProof } from "../trust/proof";
-import { type Bytes, equal } from "../wire/bytes";
+import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { proveBytes, readCheckpoint } from "./anchors";
 import { messageAt, proofAt } from "./container";
@@ -52,7 +52,7 @@ export async function proveLeaf(source: Source, index: Index, leaf: number, trus
     validators: trust.validators.length,
     steps: [
       { what: `its hash and ${path.length} hashes of the audit path lead to the root of the checkpoint of ${anchor.treeSize.toLocaleString("en-GB")} leaves`, holds: leads },
-      { what: "the edge box signed that checkpoint, and its transaction is in the block's batch", holds: true },
+      { what: "the edge box signed that checkpoint, and its transaction is in the block's batch", holds: index.names.get(toHex(proven.author)) === "edge box" },
       { what: `block ${proven.position[0]} is committed: three certificates in consecutive views, each signed by a quorum`, holds: true },
     ],
   }; // prettier-ignore

@@ -39,13 +39,16 @@ const BLOCK_BYTES = 1024 * 1024;
 const BLOCKS_MAX = 40;
 const AHEAD = 2;
 
-/** Blocks of a source: those used last, and the next two. */
+/** Blocks of a source: those used last, and the next ones. */
 export class Blocks implements Source {
   readonly size: number;
   /** The one used longest ago first. */
   readonly #blocks = new Map<number, Promise<Bytes>>();
 
-  constructor(private readonly source: Source) {
+  constructor(
+    private readonly source: Source,
+    private readonly ahead = AHEAD,
+  ) {
     this.size = source.size;
   }
 
@@ -54,7 +57,7 @@ export class Blocks implements Source {
     const first = Math.floor(from / BLOCK_BYTES);
     const begin = first * BLOCK_BYTES;
     const one = await this.#block(first);
-    for (let ahead = 1; ahead <= AHEAD; ahead++) void this.#block(first + ahead);
+    for (let ahead = 1; ahead <= this.ahead; ahead++) void this.#block(first + ahead);
     if (to - begin <= one.length) return one.subarray(from - begin, to - begin);
     const whole = new Uint8Array(to - from);
     for (let block = first; block * BLOCK_BYTES < to; block++) {

@@ -41,6 +41,6 @@ async function verify({ bundle, trust }: Job): Promise<News> {
     return { is: "done", report, index };
   } catch (error) {
     const unreadable = error instanceof Error ? error.message : String(error);
-    return { is: "done", index: undefined, report: { exit: 2, unreadable, bytes: 0, trust: undefined, session: undefined, root: "", counts: {}, findings: [], findingsLeftOut: 0 } };
+    return { is: "done", index: undefined, report: { exit: 2, unreadable, bytes: 0, trust: undefined, session: undefined, root: "", digest: "", counts: {}, findings: [], findingsLeftOut: 0 } };
   }
 }

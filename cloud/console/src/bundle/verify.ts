@@ -31,6 +31,8 @@ export interface Report {
   readonly trust: string | undefined;
   readonly session: SessionFacts | undefined;
   readonly root: string;
+  /** SHA-256 of the file; empty unless every byte is what its content makes it. */
+  readonly digest: string;
   readonly counts: Readonly<Record<string, number>>;
   readonly findings: readonly Finding[];
   readonly findingsLeftOut: number;
@@ -69,7 +71,7 @@ export async function verifyBundle(source: Source, trust: Uint8Array | undefined
   } catch (error) {
     const why = error instanceof Unreadable ? error.message : `it can't be read: ${whyNot(error)}`;
     return {
-      exit: 2, unreadable: why, bytes: source.size, trust: fingerprint && toHex(fingerprint), session: undefined, root: "", counts: {},
+      exit: 2, unreadable: why, bytes: source.size, trust: fingerprint && toHex(fingerprint), session: undefined, root: "", digest: "", counts: {},
       findings: [], findingsLeftOut: 0,
     }; // prettier-ignore
   }
@@ -106,7 +108,8 @@ interface Numbers {
   readonly picturesLeftOut: number;
 }
 
-function report(exit: Exit, session: Session, { difference }: Again, fingerprint: Bytes | undefined, numbers: Numbers): Report {
+function report(exit: Exit, session: Session, again: Again, fingerprint: Bytes | undefined, numbers: Numbers): Report {
+  const { difference } = again;
   const { findings, commands, frames, counts, tree, anchors, redacted } = session;
   const hex = (byte: number | undefined) => (byte === undefined ? "nothing" : `0x${byte.toString(16).padStart(2, "0")}`);
   const container: Finding[] = difference
@@ -119,6 +122,7 @@ function report(exit: Exit, session: Session, { difference }: Again, fingerprint
     trust: fingerprint && toHex(fingerprint),
     session: facts(session),
     root: toHex(tree.root()),
+    digest: difference ? "" : toHex(again.digest()),
     counts: {
       leaves: Number(tree.size), redacted, checkpoints: anchors?.held ?? 0,
       commands: counts[0], frames: counts[1], surgeon_segments: counts[2], kit_segments: counts[3], display_reports: counts[4], statements: counts[5],

@@ -7,7 +7,7 @@ import { type Report } from "../../bundle/verify";
 import { type OwnTrust } from "./owntrust";
 
 export type Progress =
-  | { readonly is: "checking"; readonly at: number; readonly of: number }
+  | { readonly is: "progress"; readonly at: number; readonly of: number }
   | { readonly is: "done"; readonly report: Report; readonly index: Index | undefined; readonly tookMs: number };
 
 /** A bundle that was opened: a file of the auditor's own, or one of the server's archive. */
@@ -19,7 +19,7 @@ export interface Opened {
 }
 
 export class LocalCheck {
-  readonly progress = signal<Progress>({ is: "checking", at: 0, of: 0 });
+  readonly progress = signal<Progress>({ is: "progress", at: 0, of: 0 });
   readonly source: Promise<Source>;
   #worker: Worker | undefined;
 

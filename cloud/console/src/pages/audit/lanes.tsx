@@ -5,7 +5,7 @@ import { type Replay } from "./replay";
 
 const LANE_PX = 20;
 const AGES_PX = 84;
-const LABEL_PX = 92;
+const LABEL_PX = 112;
 const AGE_MS_MAX = 500;
 /** The tokens of each lane's colour. Red is for the stop alone. */
 const INK: Readonly<Record<Lane, string>> = {

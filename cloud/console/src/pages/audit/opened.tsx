@@ -15,6 +15,7 @@ import { VERDICTS } from "./model";
 import { type OwnTrust, ownTrust } from "./owntrust";
 import { Replay, SPEEDS } from "./replay";
 import { Moment, Screen } from "./screen";
+import { TakeOut } from "./takeout";
 
 const FINDINGS_SHOWN = 12;
 const SECOND_US = 1_000_000;
@@ -35,6 +36,7 @@ export function OpenedBundle({ opened, archive, close }: Props) {
   }, []);
   const progress = check.progress.value;
   const done = progress.is === "done" ? progress : undefined;
+  const root = useMemo(() => (trust ? parseTrustRoot(trust.bytes) : archive.root), [trust, archive, progress]);
   const served = opened.archived === undefined ? undefined : archive.checks.value.get(opened.archived);
   return (
     <main class="opened">
@@ -47,9 +49,10 @@ export function OpenedBundle({ opened, archive, close }: Props) {
         <span class="quiet">{done?.report.session?.people.map(({ pseudonym, role }) => `${pseudonym} ${role}`).join(" · ")}</span>
       </div>
       <div class="answers">
-        {done ? <Local report={done.report} trust={trust} tookMs={done.tookMs} /> : <Checking at={progress.is === "checking" ? progress.at : 0} of={progress.is === "checking" ? progress.of : 0} />}
+        {done ? <Local report={done.report} trust={trust} tookMs={done.tookMs} /> : <Checking at={progress.is === "progress" ? progress.at : 0} of={progress.is === "progress" ? progress.of : 0} />}
         <Server opened={opened} archive={archive} check={served} local={done?.report} />
       </div>
+      {done && opened.archived !== undefined && root && <TakeOut name={opened.archived} report={done.report} identity={archive.identity} trust={root} />}
       {done?.index && <Played key={opened.name} check={check} index={done.index} />}
     </main>
   );
@@ -59,7 +62,7 @@ function Checking({ at, of }: { readonly at: number; readonly of: number }) {
   return (
     <section class="answer" data-by="device" aria-label="This device's own answer">
       <h2>Checked on this device</h2>
-      <progress max={of || 1} value={at} aria-label="Checked so far" />
+      <progress aria-busy="true" max={of || 1} value={at} aria-label="Checked so far" />
       <p class="quiet">{of > 0 ? `${bytesText(at)} of ${bytesText(of)}` : "Opening it."}</p>
     </section>
   );

@@ -38,7 +38,11 @@ export function Screen({ replay, source }: Props) {
     return new Film(reel, show, setTrouble);
   }, [replay, source]);
   useEffect(() => {
-    const end = replay.picture.subscribe((picture) => (picture >= 0 ? film.ask(picture) : setTrouble("no picture yet at this moment")));
+    const none = () => {
+      setShown(-1);
+      setTrouble(replay.eye.value === "seen" ? "The surgeon's screen has shown none yet." : "None was captured yet.");
+    };
+    const end = replay.picture.subscribe((picture) => (picture >= 0 ? film.ask(picture) : none()));
     return () => {
       end();
       film.close();
@@ -48,7 +52,7 @@ export function Screen({ replay, source }: Props) {
   const number = frames.number[shown];
   return (
     <figure class="screen">
-      <canvas ref={canvas} role="img" aria-label={number === undefined ? "No picture" : `Frame ${number}`} data-frame={number} />
+      <canvas ref={canvas} hidden={shown < 0} role="img" aria-label={number === undefined ? "No picture" : `Frame ${number}`} data-frame={number} />
       {trouble && <p class="note">{trouble}</p>}
       <figcaption>
         <span class="eyes" role="group" aria-label="Whose eyes">

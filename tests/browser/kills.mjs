@@ -4,8 +4,10 @@
 //   node tests/browser/kills.mjs
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { arm, chromiumForTests, deliver, engage, now, open, picture, stands, truth, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, clear, deliver, engage, hold, now, open, picture, stands, truth, until, up, withTest } from "./stage.mjs";
 
 /** The part's process now: a child of the program that was started, by its name on the command line. */
 function kill(site, part) {
@@ -79,20 +81,22 @@ async function withoutTheWorld(site, bedside, surgeon) {
   await surgeon.keyboard.up("Space");
   await until("the world is back", () => truth(site).frames < frames, 60_000);
   await until("the picture is back", async () => (await now(surgeon)).pictureAgeMs < 300, 60_000);
-  // Who signs before the arm is there again is told so, and signs once more.
-  const signed = async () => {
-    for (const page of [bedside, surgeon]) {
-      await page.getByRole("button", { name: "Sign clearing", exact: true }).click({ timeout: 500 }).catch(() => {});
-    }
-    await sleep(1_000);
-    return (await now(surgeon)).look !== "stopped";
-  };
-  await until("the stop is cleared", signed);
+  await clear(bedside, surgeon);
 }
 
 async function withoutTheTab(site, surgeon) {
   await surgeon.context().close();
   await stands(site, "the surgeon's tab was closed");
+}
+
+/** Whatever died: what is left is one record that holds, and says what is missing. */
+async function closedAndAudited(site, bedside) {
+  await bedside.bringToFront();
+  await hold(bedside, "Close", 2_000);
+  await until("the record is sealed", () => existsSync(site.bundle), 90_000);
+  const report = JSON.parse(execFileSync(join(BIN, "farhand-audit"), ["verify", site.bundle, "--trust", site.trust, "--json"], { encoding: "utf8" }));
+  assert.ok(report.commands.taken_in > 0);
+  console.log(`the record holds, with ${report.findings.length} remarks`);
 }
 
 const browser = await chromiumForTests();
@@ -114,6 +118,7 @@ try {
   await withoutTheKit(site, bedside, surgeon);
   await withoutTheWorld(site, bedside, surgeon);
   await withoutTheTab(site, surgeon);
+  await closedAndAudited(site, bedside);
   console.log("every part died once");
 } catch (error) {
   for (const [number, page] of pages.entries()) await picture(page, `kills-failed-${number}`).catch(() => {});

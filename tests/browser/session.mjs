@@ -8,7 +8,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { BIN, arm, chromiumForTests, deliver, engage, hold, now, open, picture, press, reach, stands, truth, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, picture, press, reach, stands, truth, until, up, withTest } from "./stage.mjs";
 
 const SEEDS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1, 2, 3];
 // One frame of the simulated camera.
@@ -89,14 +89,14 @@ async function session(browser, seed) {
     await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
     await arm(bedside, surgeon);
     await surgeon.bringToFront();
-    const error = await operate(bedside, surgeon, site);
+    const { faults, result: error } = await despiteFaults(bedside, surgeon, () => operate(bedside, surgeon, site));
     const glass = await glassToGlass(surgeon);
     await hold(surgeon, "Close the operation", 2_000);
     await until("the kit says closed", async () => (await now(surgeon)).closed);
     const report = await audit(auditor, site);
     const { taken_in, refused } = report.commands;
     console.log(
-      JSON.stringify({ seed, seconds: (Date.now() - began) / 1000, tip_error_mm: error, taken_in, refused, frames: report.frames, ...glass }),
+      JSON.stringify({ seed, seconds: (Date.now() - began) / 1000, tip_error_mm: error, faults, taken_in, refused, frames: report.frames, ...glass }),
     );
   } catch (error) {
     for (const [name, page] of Object.entries(pages)) await picture(page, `failed-${name}`).catch(() => {});

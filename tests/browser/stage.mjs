@@ -20,6 +20,8 @@ const SCALE = 0.2;
 const PX_A_MM = 96 / 25.4 / SCALE;
 // A wheel's pixel is 0.1 mm of hand.
 const WHEEL_A_MM = 10 / SCALE;
+// Faults of a machine that is short of time, in one operation.
+const FAULTS_MAX = 3;
 // Of one movement of the hand.
 const STEPS = 16;
 
@@ -120,16 +122,39 @@ export async function watching(browser, site) {
   return surgeon;
 }
 
-/** Both sign; the surgeon takes control. */
-export async function arm(bedside, surgeon) {
-  // On a machine that is short of time the arm's cable may have been silent for a moment: a fault, which two people clear.
-  const [home, clearing] = ["Home", "Sign clearing"].map((name) => bedside.getByRole("button", { name, exact: true }));
-  await until("the arm can be homed", async () => {
-    if (await home.isVisible()) return true;
-    for (const page of (await clearing.isVisible()) ? [bedside, surgeon] : []) {
+/** Both sign that a stop or a fault is over, if there is one. Who signs too early is told so, and signs once more. */
+export async function clear(bedside, surgeon) {
+  await until("the stop is cleared", async () => {
+    if ((await now(surgeon)).look !== "stopped") return true;
+    for (const page of [bedside, surgeon]) {
       await page.getByRole("button", { name: "Sign clearing", exact: true }).click({ timeout: 500 }).catch(() => {});
     }
+    await sleep(1_000);
     return false;
+  });
+}
+
+/** On a machine that is short of time the arm's cable may be silent for 50 ms: a fault, which stops the tool as it must.
+ *  Two people clear it, and what was being done is begun again. */
+export async function despiteFaults(bedside, surgeon, operation) {
+  for (let faults = 0; ; faults++) {
+    try {
+      return { faults, result: await operation() };
+    } catch (error) {
+      if (faults === FAULTS_MAX || (await now(surgeon)).reason !== "Faulted") throw error;
+      for (const key of ["Space", "d", "f"]) await surgeon.keyboard.up(key);
+      await surgeon.mouse.up();
+      await clear(bedside, surgeon);
+      if (((await now(surgeon)).flags & 2) === 0) await arm(bedside, surgeon);
+    }
+  }
+}
+
+/** Both sign; the surgeon takes control. */
+export async function arm(bedside, surgeon) {
+  await until("the arm can be homed", async () => {
+    await clear(bedside, surgeon);
+    return bedside.getByRole("button", { name: "Home", exact: true }).isVisible();
   });
   await press(bedside, "Home");
   await press(bedside, "Press again: the arm homes");

@@ -192,10 +192,10 @@ impl Edge {
         state
     }
 
-    /// In place of a record: every command is durable at once (P11).
+    /// In place of a record: every command is durable at once, and listed (P11).
     fn vouch(&self, bytes: &[u8]) {
         if let Ok(Command { token, sequence, .. }) = Command::read(bytes) {
-            let mark = Watermark { token, newest: sequence, segments: 0 };
+            let mark = Watermark { token, newest: sequence, segments: sequence.0 };
             drop(self.kit.send_datagram(mark.to_bytes().to_vec().into()));
         }
     }

@@ -75,6 +75,12 @@ def signed_int(value):
         raise Malformed("no 64-bit number")
 
 
+def offset(value):
+    signed_int(value)
+    if abs(value) > 86_400_000_000:
+        raise Malformed("off by more than a day")
+
+
 def exactly(wanted):
     def check(value):
         if type(value) is not type(wanted) or value != wanted:
@@ -146,7 +152,7 @@ CLOSING = struct_of(U64, U64, U64, U64, U64, U64, REASON)
 WHAT = choice(
     [bstr(0, 1024 * 1024)], [bstr(152)], [bstr(0, 16384)], [bstr(0, 16384)], [FRAME], [bstr(0, 16384)],
     [bstr(0, 16384)], [bstr(428)], [U64, HASH, HASH], [U64, U64, U64, U64], [U64, bstr(0, 65536)],
-    [NAME, boolean, REASON], [GAP], [UTC], [bstr(0, 512 * 1024)], [HASH], [REASON], [CLOSING],
+    [NAME, boolean, REASON], [GAP], [UTC, NAME, offset], [bstr(0, 512 * 1024)], [HASH], [REASON], [CLOSING],
 )
 LEAF = struct_of(bstr(16), U64, U64, WHAT)
 LINK = struct_of(ID, NUMBER, HASH)

@@ -108,7 +108,12 @@ fn describe(what: &What, unit_bytes: Option<usize>) -> Described {
         What::Gap(gap) => {
             event("gap", format!("{:?} {} to {} are missing: {}", gap.of, gap.first, gap.last, gap.reason))
         }
-        What::Clock { utc } => ("clock", None, with_uncertainty(*utc), true),
+        What::Clock { utc, source, offset_us } => (
+            "clock",
+            None,
+            format!("{}, held by {source}, off by {offset_us} µs", with_uncertainty(*utc)),
+            true,
+        ),
         What::Proof { proof } => proven(proof),
         What::Personal { commitment } => event("personal", commitment.to_string()),
         What::Restarted { reason } => event("restarted", reason.clone()),

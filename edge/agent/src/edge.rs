@@ -24,6 +24,7 @@ use crate::{
     desk::Desk,
     film::Film,
     kit,
+    left_over::seal_left_over,
     meeting::Meetings,
     record::{Archive, Folder, OpenRecord},
     relay::{Counters, Input},
@@ -234,6 +235,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
         tokio::spawn(cloud.serve(cloud_link, custody)).abort_handle(),
         tokio::spawn(kit::serve(kit_link, desk.clone())).abort_handle(),
         tokio::spawn(tell_durable(desk.clone())).abort_handle(),
+        tokio::spawn(seal_left_over(archive.clone(), desk.signs.open.subscribe())).abort_handle(),
         tokio::spawn(seal(desk.clone(), archive, records, ending_to, over_to)).abort_handle(),
         tokio::spawn(film.run(over)).abort_handle(),
     ];

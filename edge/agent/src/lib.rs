@@ -16,6 +16,7 @@ mod desk;
 mod edge;
 mod film;
 mod kit;
+mod left_over;
 pub mod meeting;
 pub mod peer;
 mod record;

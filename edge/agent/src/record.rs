@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use farhand_record::{RecordConfig, RecordError, RecordHealth, Recorded, Recorder};
+use farhand_record::{LeftOver, RecordConfig, RecordError, RecordHealth, Recorded, Recorder};
 use farhand_wire::{EdgeTick, FrameId, SessionId, Watermark};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -25,6 +25,12 @@ pub trait Archive: Send + Sync + 'static {
     /// # Errors
     /// [`ArchiveError`] in words: the folder, the disk, a record that does not hold.
     async fn open(&self, session: SessionId) -> Result<Box<dyn OpenRecord>, ArchiveError>;
+
+    /// Sessions that have no bundle yet, the one that is open among them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] in words: the folder, the disk.
+    async fn left_over(&self) -> Result<Vec<LeftOver>, ArchiveError>;
 }
 
 /// One session's record, until it is sealed.
@@ -84,6 +90,14 @@ impl Archive for Folder {
         let opened = tokio::task::spawn_blocking(move || farhand_record::Record::open(config, session)).await;
         let (recorder, record) = opened.map_err(|error| ArchiveError::Other(error.to_string()))??;
         Ok(Box::new(InFolder { session, recorder, record }))
+    }
+
+    async fn left_over(&self) -> Result<Vec<LeftOver>, ArchiveError> {
+        let folder = self.0.folder.clone();
+        let found = tokio::task::spawn_blocking(move || farhand_record::left_over(&folder)).await;
+        found
+            .map_err(|error| ArchiveError::Other(error.to_string()))?
+            .map_err(|error| RecordError::from(error).into())
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 };
 
 use ed25519_dalek::SigningKey;
-use farhand_ledger::{Cbor, Checkpoint, Event, LedgerId, Transaction, TransactionProof, Utc};
+use farhand_ledger::{Cbor, Checkpoint, Event, LedgerId, Transaction, TransactionProof};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use crate::{
-    health::RecordHealth, journal::Journal, ledger::Ledger, record::RecordError, store::Paths,
-    writer::utc_now,
+    clock::ClockWatch, health::RecordHealth, journal::Journal, ledger::Ledger, record::RecordError,
+    store::Paths,
 };
 
 /// Checkpoints that are on their way at a time. A commit takes 0.2 s and there are ten a second.
@@ -40,16 +40,15 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) struct Signer {
     pub(crate) key: SigningKey,
     pub(crate) ledger: LedgerId,
-    pub(crate) uncertainty_us: u64,
+    pub(crate) clock: Arc<ClockWatch>,
 }
 
 impl Signer {
     /// # Errors
     /// [`RecordError::Transaction`] if the event is not within its bounds.
     pub(crate) fn sign(&self, event: Event) -> Result<Vec<u8>, RecordError> {
-        let Signer { ref key, ledger, uncertainty_us } = *self;
-        let at: Utc = utc_now(uncertainty_us);
-        Transaction { ledger, at, event }.sign(key).map_err(RecordError::Transaction)
+        let Signer { key, ledger, clock } = self;
+        Transaction { ledger: *ledger, at: clock.utc(), event }.sign(key).map_err(RecordError::Transaction)
     }
 }
 

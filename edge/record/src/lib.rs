@@ -14,9 +14,11 @@
 //! and carries them to the [`Ledger`]; [`Record::seal`] ends it all. `docs/evidence-format.md` has every byte.
 
 mod anchor;
+mod clock;
 mod health;
 mod journal;
 mod ledger;
+mod left_over;
 mod machine;
 mod queue;
 mod record;
@@ -26,8 +28,10 @@ mod seal;
 mod store;
 mod writer;
 
+pub use clock::ClockTools;
 pub use health::RecordHealth;
 pub use ledger::{Ledger, LedgerError};
+pub use left_over::{LeftOver, left_over};
 pub use queue::QueueLimits;
 pub use record::{
     LedgerAccess, Record, RecordConfig, RecordError, RecordOptions, Recorder, SealedBundle, WrapStore,

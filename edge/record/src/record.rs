@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::{
     anchor::{Anchor, Signed, Signer},
+    clock::{ClockTools, ClockWatch},
     health::RecordHealth,
     ledger::{Ledger, Validators},
     machine::{Context, Machine},
@@ -28,7 +29,7 @@ use crate::{
     recover::{Lengths, recover_log, recover_pictures},
     seal::Seal,
     store::{FileStore, Paths, Store, lock, open},
-    writer::{Pace, Pending, Writer, Written},
+    writer::{Pending, Writer, Written},
 };
 
 /// Frame numbers left out after a restart: those sent last may have been shown and never become durable, and no
@@ -67,6 +68,8 @@ pub struct RecordOptions {
     /// How far this machine's clock may be off UTC, as it says in clock leaves and checkpoints: 100 ms, what a clock
     /// kept by NTP over the internet is well within.
     pub clock_uncertainty: Duration,
+    /// Who is asked how far it is off. Their word goes before what is set here.
+    pub clock: ClockTools,
     /// Puts something between the record and its files: a disk that fails, in a test.
     pub store: WrapStore,
     /// A ledger other than the validators of [`RecordConfig::ledger`].
@@ -192,7 +195,10 @@ impl Record {
             return Err(RecordError::InUse { session });
         }
         let manifest = manifest(&config, session, options.binding)?;
-        let signer = signer(&config, options.pace());
+        let uncertainty_us = u64::try_from(options.clock_uncertainty.as_micros()).unwrap_or(u64::MAX);
+        let clock = Arc::new(ClockWatch::start(options.clock, uncertainty_us));
+        let (key, of) = (config.session_key.clone(), config.trust.ledger());
+        let signer = Signer { key, ledger: of, clock: Arc::clone(&clock) };
         let signed = Signed::open(&paths)?;
         let (machine, durable) = recover(&config, session, (&log, &pictures), &signed)?;
         let (health, healths) = watch::channel(RecordHealth {
@@ -211,7 +217,8 @@ impl Record {
             queue: Arc::clone(&queue),
             machine,
             durable,
-            pace: options.pace(),
+            group: options.group,
+            clock,
             store: (options.store)(FileStore::new(log.try_clone()?, pictures)),
             anchors: anchor.as_ref().map(Anchor::orders),
             watermark,
@@ -300,6 +307,7 @@ impl Default for RecordOptions {
             limits: QueueLimits::default(),
             group: Duration::from_millis(2),
             clock_uncertainty: Duration::from_millis(100),
+            clock: ClockTools::default(),
             store: Box::new(|files| Box::new(files)),
             ledger: None,
             binding: Binding::Link,
@@ -311,13 +319,6 @@ impl Default for RecordOptions {
 impl std::fmt::Debug for RecordOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordOptions").field("limits", &self.limits).finish_non_exhaustive()
-    }
-}
-
-impl RecordOptions {
-    fn pace(&self) -> Pace {
-        let uncertainty_us = u64::try_from(self.clock_uncertainty.as_micros()).unwrap_or(u64::MAX);
-        Pace { group: self.group, uncertainty_us }
     }
 }
 
@@ -346,11 +347,6 @@ fn recover(
     let torn = torn.map_or(String::new(), |torn| format!("; what was being written was torn: {torn}"));
     machine.resume(&format!("the edge box's program started again{torn}"), signed.newest.as_ref());
     Ok((machine, Lengths { log, pictures }))
-}
-
-fn signer(config: &RecordConfig, pace: Pace) -> Signer {
-    let (key, ledger) = (config.session_key.clone(), config.trust.ledger());
-    Signer { key, ledger, uncertainty_us: pace.uncertainty_us }
 }
 
 fn validators(config: &RecordConfig) -> Option<Arc<dyn Ledger>> {

@@ -76,10 +76,15 @@ impl Paths {
     /// # Errors
     /// If the session's folder can't be made.
     pub(crate) fn new(folder: &Path, session: SessionId) -> io::Result<Self> {
-        let paths = Self { folder: folder.to_owned(), session };
+        let paths = Self::at(folder, session);
         fs::create_dir_all(paths.inside())?;
         sync_folder(folder)?;
         Ok(paths)
+    }
+
+    /// Where they lie, or would.
+    pub(crate) fn at(folder: &Path, session: SessionId) -> Self {
+        Self { folder: folder.to_owned(), session }
     }
 
     pub(crate) fn inside(&self) -> PathBuf {

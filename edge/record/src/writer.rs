@@ -8,15 +8,16 @@ use std::{
     io,
     sync::Arc,
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use farhand_ledger::{FrameEntry, Utc};
+use farhand_ledger::FrameEntry;
 use farhand_wire::{EdgeTick, Watermark};
 use tokio::sync::watch;
 
 use crate::{
     anchor::Orders,
+    clock::ClockWatch,
     health::RecordHealth,
     machine::Machine,
     queue::{Item, Queue, Queued},
@@ -42,19 +43,12 @@ pub(crate) struct Writer {
     pub(crate) anchors: Option<Orders>,
     pub(crate) watermark: watch::Sender<Watermark>,
     pub(crate) health: Arc<watch::Sender<RecordHealth>>,
-    pub(crate) pace: Pace,
+    /// From one sync of the disk to the next, at least: what comes meanwhile shares it.
+    pub(crate) group: Duration,
+    pub(crate) clock: Arc<ClockWatch>,
     pub(crate) pending: Pending,
     /// The newest time on the edge box's clock, and when that was on this process's.
     pub(crate) newest: Option<(EdgeTick, Instant)>,
-}
-
-/// How the writer takes its time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
-    /// From one sync to the next, at least: what comes meanwhile shares it.
-    pub(crate) group: Duration,
-    /// How far this machine's clock may be off UTC.
-    pub(crate) uncertainty_us: u64,
 }
 
 /// Bytes that are not durable yet.
@@ -80,13 +74,13 @@ impl Writer {
             batch.items.into_iter().for_each(|queued| self.take(queued));
             self.tell_time();
             if let Some(reason) = batch.closed.as_ref().and_then(|closed| closed.reason.as_deref()) {
-                self.machine.close(self.edge_now(), reason);
+                self.machine.close(self.edge_now(), self.clock.leaf(), reason);
             }
             let failed = self.commit(batch.closed.is_some());
             if batch.closed.is_some() {
                 return Written { machine: self.machine, failed };
             }
-            thread::sleep(self.pace.group.saturating_sub(began.elapsed()));
+            thread::sleep(self.group.saturating_sub(began.elapsed()));
         }
     }
 
@@ -113,8 +107,8 @@ impl Writer {
 
     fn tell_time(&mut self) {
         if self.newest.is_some() {
-            let utc = utc_now(self.pace.uncertainty_us);
-            self.machine.clock(self.edge_now(), utc);
+            let now = self.edge_now();
+            self.machine.clock(now, || self.clock.leaf());
         }
     }
 
@@ -230,10 +224,4 @@ fn replace<T: PartialEq>(seen: &mut T, new: T) -> bool {
     let changed = *seen != new;
     *seen = new;
     changed
-}
-
-/// This machine's clock.
-pub(crate) fn utc_now(uncertainty_us: u64) -> Utc {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Utc { us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX), uncertainty_us }
 }

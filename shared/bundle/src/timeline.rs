@@ -38,7 +38,7 @@ impl Timeline {
             What::Opened { evidence } => {
                 OpeningEvidence::read(evidence).ok().map(|evidence| evidence.opening.batch.at.us)
             }
-            What::Clock { utc } => Some(utc.us),
+            What::Clock { utc, .. } => Some(utc.us),
             What::Restarted { .. } => Some(self.newest_us),
             _ => None,
         };

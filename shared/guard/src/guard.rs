@@ -299,6 +299,7 @@ impl Guard {
         let (age_max, picture_max) = (self.limits.command_age_ms_max, self.limits.picture_age_ms_max);
         self.ages_ms = fresh(now, command, &self.frames, age_max, picture_max)?;
         self.recorded(now, self.limits.record_lead_hold_ms_max)?;
+        self.listed(now)?;
         self.released(now)?;
         self.engagements.admit(command, self.speed_mm_s)?;
         self.within_reach(lag)?;
@@ -338,6 +339,12 @@ impl Guard {
     fn recorded(&self, now: KitTick, max_ms: f64) -> Result<(), Rejection> {
         let lead_ms = self.record.ms(now);
         if lead_ms <= max_ms { Ok(()) } else { Err(Rejection::Unrecorded { lead_ms, max_ms }) }
+    }
+
+    /// The surgeon's own signed word on it must follow, too.
+    fn listed(&self, now: KitTick) -> Result<(), Rejection> {
+        let (silent_ms, max_ms) = (self.record.unlisted_ms(now), self.limits.unlisted_hold_ms_max);
+        if silent_ms <= max_ms { Ok(()) } else { Err(Rejection::Unlisted { silent_ms, max_ms }) }
     }
 
     /// A target out of reach is not chased, and not waited for: the engagement is over.
@@ -398,19 +405,14 @@ impl Guard {
     /// A record that lags holds the tool until something fresh is applied, and pauses it when it lags for long: the
     /// watermark that catches up moves nothing by itself.
     fn watch_record(&mut self, now: KitTick) {
-        if self.recorded(now, self.limits.record_lead_hold_ms_max).is_err() {
-            self.record.hold(self.record.ms(now));
+        let hold_ms = self.limits.record_lead_hold_ms_max;
+        if let Err(why) = self.recorded(now, hold_ms).and_then(|()| self.listed(now)) {
+            self.record.hold(why);
         }
         let pauses = self.recorded(now, self.limits.record_lead_pause_ms_max).is_err();
         if pauses && self.engagements.release_due().is_none() {
             self.engagements.interrupt(now, Cause::Interruption);
         }
-    }
-
-    /// Why the lead holds the tool: it is too long, or was, and nothing fresh came since.
-    fn held_for_record(&self) -> Option<Rejection> {
-        let max_ms = self.limits.record_lead_hold_ms_max;
-        self.record.held_ms().map(|lead_ms| Rejection::Unrecorded { lead_ms, max_ms })
     }
 
     /// Of all that keeps the tool from moving, the most severe; of equals, the first.
@@ -424,7 +426,7 @@ impl Guard {
                 .map(|why| (Mode::Paused, Some(why))),
             self.released(now).err().map(|why| (Mode::Paused, Some(why))),
             (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
-            self.held_for_record().map(|why| (Mode::Holding, Some(why))),
+            self.record.held().map(|why| (Mode::Holding, Some(why))),
             self.silent(now).map(|why| (Mode::Holding, Some(why))),
         ];
         let severest = |worst: (Mode, _), next: (Mode, _)| if next.0 > worst.0 { next } else { worst };

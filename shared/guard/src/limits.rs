@@ -60,6 +60,8 @@ limits! {
     record_lead_hold_ms_max: 100.0 in 20.0 to 500.0;
     /// The same; beyond it, pause.
     record_lead_pause_ms_max: 500.0 in 100.0 to 2000.0;
+    /// From the first applied command after the surgeon's newest durable signed list, to now. Beyond it, hold.
+    unlisted_hold_ms_max: 2000.0 in 500.0 to 10000.0;
     /// Without an authentic command for so long, the control lease lapses.
     lease_ms: 10000.0 in 1000.0 to 60000.0;
     /// Without word from the arm for so long, its cable counts as broken.

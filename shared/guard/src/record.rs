@@ -1,10 +1,10 @@
-//! How far motion is ahead of its record (P11).
+//! How far motion is ahead of its record, and of the surgeon's own signed list of it (P11).
 //!
 //! Invariants, local: the watermark never goes back, and vouches for nothing that has not come yet; what is taken for the
 //! oldest unrecorded command is never younger than the truth.
 
 use arrayvec::ArrayVec;
-use farhand_wire::{KitTick, Sequence, Watermark};
+use farhand_wire::{KitTick, Rejection, Sequence, Watermark};
 
 /// Unrecorded commands told apart: more than are applied before the lead holds.
 const AHEAD_MAX: usize = 128;
@@ -13,21 +13,24 @@ const AHEAD_MAX: usize = 128;
 #[derive(Debug)]
 pub(crate) struct RecordLead {
     durable: Sequence,
-    segments: u64,
+    /// The surgeon's newest durable list, once one was told of under this token.
+    segments: Option<u64>,
     ahead: ArrayVec<(Sequence, KitTick), AHEAD_MAX>,
-    /// How long the lead was when it was too long, if nothing fresh was applied since.
-    held_ms: Option<f64>,
+    /// The first command that was applied after that list became durable.
+    unlisted: Option<KitTick>,
+    /// Why the tool held for its record, if nothing fresh was applied since.
+    held: Option<Rejection>,
 }
 
 impl RecordLead {
     pub(crate) fn new() -> Self {
-        Self { durable: Sequence(0), segments: 0, ahead: ArrayVec::new(), held_ms: None }
+        Self { durable: Sequence(0), segments: None, ahead: ArrayVec::new(), unlisted: None, held: None }
     }
 
     /// Sequences begin anew with each token. What is unrecorded still is: the log is written in order, so it becomes
-    /// durable before the new token's first command does.
+    /// durable before the new token's first command does. What is unlisted is until the next list, whoever signs it.
     pub(crate) fn restart(&mut self) {
-        (self.durable, self.segments) = (Sequence(0), 0);
+        (self.durable, self.segments) = (Sequence(0), None);
         let oldest = self.ahead.first().map(|(_, at)| (Sequence(1), *at));
         self.ahead.clear();
         self.ahead.extend(oldest);
@@ -35,7 +38,8 @@ impl RecordLead {
 
     /// A command was applied. When too many wait they count as one, as old as its oldest.
     pub(crate) fn applied(&mut self, now: KitTick, sequence: Sequence) {
-        self.held_ms = None;
+        self.held = None;
+        self.unlisted.get_or_insert(now);
         if let Err(full) = self.ahead.try_push((sequence, now)) {
             let (newest, _) = full.element();
             self.ahead.last_mut().into_iter().for_each(|(last, _)| *last = newest);
@@ -45,7 +49,10 @@ impl RecordLead {
     /// The edge box says what is durable; `newest` was taken in last.
     pub(crate) fn take(&mut self, mark: &Watermark, newest: Sequence) {
         self.durable = self.durable.max(mark.newest.min(newest));
-        self.segments = self.segments.max(mark.segments);
+        if self.segments.is_some_and(|before| mark.segments > before) {
+            self.unlisted = None;
+        }
+        self.segments = self.segments.max(Some(mark.segments));
         self.ahead.retain(|(sequence, _)| *sequence > self.durable);
     }
 
@@ -54,13 +61,18 @@ impl RecordLead {
         self.ahead.first().map_or(0.0, |(_, at)| now.ms_since(*at))
     }
 
-    /// Too long: until a command is applied again, nothing moves.
-    pub(crate) fn hold(&mut self, lead_ms: f64) {
-        self.held_ms = Some(lead_ms);
+    /// How long commands have been applied without a new list.
+    pub(crate) fn unlisted_ms(&self, now: KitTick) -> f64 {
+        self.unlisted.map_or(0.0, |since| now.ms_since(since))
     }
 
-    pub(crate) fn held_ms(&self) -> Option<f64> {
-        self.held_ms
+    /// Until a command is applied again, nothing moves.
+    pub(crate) fn hold(&mut self, why: Rejection) {
+        self.held = Some(why);
+    }
+
+    pub(crate) fn held(&self) -> Option<Rejection> {
+        self.held
     }
 
     /// Every command up to this one is durable.
@@ -70,7 +82,7 @@ impl RecordLead {
 
     /// The surgeon's newest durable segment.
     pub(crate) fn segments(&self) -> u64 {
-        self.segments
+        self.segments.unwrap_or_default()
     }
 }
 

@@ -103,3 +103,41 @@ fn an_arm_without_a_record_is_withdrawn_all_the_same() {
     stage.say(BEDSIDE, Said::Withdraw { challenge });
     assert_eq!(stage.tick(), Intent::Withdraw);
 }
+
+/// Goal: P11. Commands without the surgeon's own signed list of them are followed for two seconds; then the tool holds until
+/// the next list is durable and a fresh command comes. Neither a list of before nor a new lease counts as one.
+#[test]
+fn motion_waits_for_the_surgeons_list() {
+    let mut stage = Stage::engaged();
+    stage.reach_for(100, |_| ());
+    while !stage.now.is_multiple_of(100) {
+        stage.reach_for(1, |_| ());
+    }
+    stage.listing = false;
+    for _ in 0..2_000 {
+        assert!(matches!(stage.reach(|_| ()), Intent::Follow { .. }), "{}", stage.now);
+    }
+    stage.reach_for(2, |_| ());
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::Unlisted { max_ms: 2000.0, .. })));
+    assert_eq!((stage.tick(), stage.mode()), (Intent::Stop, Mode::Holding));
+    let reason = stage.guard.report(stage.tick_now()).reason;
+    assert!(matches!(reason, Some(Rejection::Unlisted { .. })), "{reason:?}");
+
+    stage.lists -= 1;
+    stage.mark(stage.sequence);
+    stage.lists += 1;
+    assert_eq!(stage.reach(|_| ()), Intent::Stop, "an older list is no list");
+    stage.lists += 1;
+    assert_eq!(stage.tick(), Intent::Stop, "the list itself moves nothing");
+    assert!(matches!(stage.reach(|_| ()), Intent::Follow { .. }));
+
+    stage.reach_for(2_001, |_| ());
+    stage.lease(SURGEON);
+    stage.send(|command| command.dead_man = false);
+    stage.tick();
+    stage.engagement += 1;
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::Unlisted { .. })), "a new lease is no list");
+    stage.listing = true;
+    stage.reach_for(200, |_| ());
+    assert_eq!(stage.mode(), Mode::Free);
+}

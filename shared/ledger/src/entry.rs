@@ -23,6 +23,10 @@ pub const ENTRY_BYTES_MAX: usize = OpeningEvidence::BYTES_MAX + 4096;
 pub const REGION_BYTES_MAX: usize = 64 * 1024;
 /// No reason, in words, has more bytes.
 pub const REASON_BYTES_MAX: usize = 512;
+/// The source of a clock leaf where nothing says how far the clock is off.
+pub const UNHELD: &str = "none";
+/// A clock that is off by more is none.
+const OFFSET_US_MAX: u64 = 86_400_000_000;
 /// The highest kind in [`What`].
 const KIND_MAX: u64 = 17;
 
@@ -142,6 +146,12 @@ pub enum What {
     Clock {
         #[n(0)]
         utc: Utc,
+        /// By what the machine's clock was held, in words: [`UNHELD`] if by nothing that says so.
+        #[n(1)]
+        source: String,
+        /// By its word: what is to be added to `utc`, µs.
+        #[n(2)]
+        offset_us: i64,
     },
     /// A committed transaction about this session, such as a person who joined: a [`TransactionProof`].
     #[n(14)]
@@ -244,6 +254,14 @@ pub struct Closing {
     pub reason: String,
 }
 
+impl What {
+    /// The time by a clock that nothing holds.
+    #[must_use]
+    pub fn unheld_clock(utc: Utc) -> Self {
+        Self::Clock { utc, source: UNHELD.to_owned(), offset_us: 0 }
+    }
+}
+
 impl Entry {
     /// The entry in a leaf's bytes. A kind that this version does not know is [`Malformed::UnknownKind`].
     pub fn read(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -286,7 +304,10 @@ impl Cbor for Entry {
             What::Gap(gap) => {
                 within("last number of a gap", gap.last, gap.first, u64::MAX).and(words(&gap.reason))
             }
-            What::Clock { utc } => utc.check(),
+            What::Clock { utc, source, offset_us } => {
+                let off_us = offset_us.unsigned_abs();
+                utc.check().and(name("clock source", source)).and(within("offset", off_us, 0, OFFSET_US_MAX))
+            }
             What::Proof { proof } => at_most("transaction proof", proof.len(), TransactionProof::BYTES_MAX),
             What::Restarted { reason } => words(reason),
             What::Closed(closing) => words(&closing.reason),

@@ -34,7 +34,8 @@ pub use block::{BadCertificate, Certificate, Header, VOTE_BYTES, vote_payload};
 pub use cbor::{Cbor, Malformed};
 pub use custody_request::{CustodyAnswer, CustodyRequest, KitStep};
 pub use entry::{
-    Closing, ENTRY_BYTES_MAX, Entry, FrameEntry, Gap, Numbered, REASON_BYTES_MAX, REGION_BYTES_MAX, What,
+    Closing, ENTRY_BYTES_MAX, Entry, FrameEntry, Gap, Numbered, REASON_BYTES_MAX, REGION_BYTES_MAX, UNHELD,
+    What,
 };
 pub use hash::{Hash, LedgerId, Salt};
 pub use log::{

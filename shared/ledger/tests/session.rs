@@ -283,7 +283,7 @@ fn the_wrong_author_or_time_is_found() {
             "a clock that falls",
             |t| {
                 t.now_ms -= 2;
-                t.record(What::Clock { utc: at(1) });
+                t.record(What::unheld_clock(at(1)));
             },
             |p| matches!(p, Problem::Recorded { .. }),
         ),
@@ -298,7 +298,7 @@ fn the_wrong_author_or_time_is_found() {
         (
             "a checkpoint by the kit",
             |t| {
-                t.record(What::Clock { utc: at(2) });
+                t.record(What::unheld_clock(at(2)));
                 let checkpoint = t.log.checkpoint().unwrap();
                 let proof = t.commit_by(KIT, t.now_ms, Event::Checkpoint(checkpoint));
                 t.checkpoints.push(proof);
@@ -309,7 +309,7 @@ fn the_wrong_author_or_time_is_found() {
             "checkpoints committed in the wrong order",
             |t| {
                 let checkpoints = [3, 4].map(|ms| {
-                    t.record(What::Clock { utc: at(ms) });
+                    t.record(What::unheld_clock(at(ms)));
                     t.log.checkpoint().unwrap()
                 });
                 let second = t.commit(Event::Checkpoint(checkpoints[1]));
@@ -321,7 +321,7 @@ fn the_wrong_author_or_time_is_found() {
         (
             "a checkpoint from the future",
             |t| {
-                t.record(What::Clock { utc: at(2) });
+                t.record(What::unheld_clock(at(2)));
                 let checkpoint = t.log.checkpoint().unwrap();
                 let proof = t.commit_by(EDGE, t.now_ms + 60_000, Event::Checkpoint(checkpoint));
                 t.checkpoints.push(proof);
@@ -397,7 +397,7 @@ fn a_torn_tail_is_cut_at_the_last_whole_record() {
         let mut found = SessionLog::recover(&file[..cut], None).unwrap();
         assert_eq!((found.log.size(), found.valid_bytes), (whole as u64, ends[whole]), "cut at {cut}");
         assert_eq!(found.torn.is_some(), ends[whole] != cut);
-        let next = found.log.append(Salt([1; 16]), EdgeTick(1), What::Clock { utc: at(1) }).unwrap();
+        let next = found.log.append(Salt([1; 16]), EdgeTick(1), What::unheld_clock(at(1))).unwrap();
         assert_eq!(next.number, whole as u64);
     }
     assert!(matches!(SessionLog::recover(&file[..LOG_HEAD_BYTES - 1], None), Err(BadLog::Head { .. })));
@@ -407,11 +407,11 @@ fn a_torn_tail_is_cut_at_the_last_whole_record() {
 #[test]
 fn a_log_that_lost_what_was_signed_is_refused() {
     let mut theatre = Theatre::open();
-    theatre.record(What::Clock { utc: at(2) });
+    theatre.record(What::unheld_clock(at(2)));
     let before = theatre.file.len();
-    theatre.record(What::Clock { utc: at(3) });
+    theatre.record(What::unheld_clock(at(3)));
     let signed = theatre.log.checkpoint().unwrap();
-    theatre.record(What::Clock { utc: at(4) });
+    theatre.record(What::unheld_clock(at(4)));
     let found = SessionLog::recover(&theatre.file, Some(&signed)).unwrap();
     assert_eq!(found.log.clone().checkpoint().unwrap().follows(Some(&signed)), Ok(()));
     let lost = SessionLog::recover(&theatre.file[..before], Some(&signed));

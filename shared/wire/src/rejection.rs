@@ -85,4 +85,6 @@ rejections! {
     20 Faulted { faults, max }, "arm reports {faults:.0} faults, {max:.0} allowed";
     /// What was applied is not durable on record yet, or was not when the tool came to hold.
     21 Unrecorded { lead_ms, max_ms }, "motion is {lead_ms:.0} ms ahead of its record, limit {max_ms:.0}";
+    /// The surgeon's own signed list of commands lags behind what was applied.
+    22 Unlisted { silent_ms, max_ms }, "no signed list of the surgeon's commands on record for {silent_ms:.0} ms, limit {max_ms:.0}";
 }

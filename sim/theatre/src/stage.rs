@@ -6,13 +6,14 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
 use tokio::{
     process::{Child, ChildStdin, Command},
-    sync::watch,
+    sync::{Notify, watch},
     task::JoinHandle,
 };
 
@@ -37,6 +38,7 @@ pub(crate) struct Stage {
 struct Actor {
     name: String,
     pid: watch::Receiver<Option<u32>>,
+    kill: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -66,7 +68,9 @@ impl Stage {
                 log: logs.join(&name).with_extension("log"),
                 name: name.clone(),
             };
-            Actor { name, pid: seen, task: tokio::spawn(script.play(pid, stopping.clone())) }
+            let kill = Arc::new(Notify::new());
+            let task = tokio::spawn(script.play(pid, kill.clone(), stopping.clone()));
+            Actor { name, pid: seen, kill, task }
         };
         Ok(Self { actors: parts.map(actor).collect(), stop })
     }
@@ -74,6 +78,11 @@ impl Stage {
     /// Each part's process now, by name.
     pub(crate) fn processes(&self) -> Vec<(String, Option<u32>)> {
         self.actors.iter().map(|actor| (actor.name.clone(), *actor.pid.borrow())).collect()
+    }
+
+    /// Kills a part's process, as power that fails would. It is started again like any that died, however often.
+    pub(crate) fn kill(&self, name: &str) {
+        self.actors.iter().filter(|actor| actor.name == name).for_each(|actor| actor.kill.notify_one());
     }
 
     /// Ends all parts and waits for them.
@@ -106,7 +115,7 @@ struct Script {
 
 impl Script {
     /// Plays the part until told to stop.
-    async fn play(self, pid: watch::Sender<Option<u32>>, mut stop: watch::Receiver<bool>) {
+    async fn play(self, pid: watch::Sender<Option<u32>>, kill: Arc<Notify>, mut stop: watch::Receiver<bool>) {
         let mut deaths: Vec<Instant> = Vec::new();
         loop {
             let began = self.begin();
@@ -116,6 +125,10 @@ impl Script {
                     tokio::select! {
                         ended = child.wait() => {
                             tracing::warn!(part = self.name, ?ended, log = %self.log.display(), "a part died");
+                        }
+                        () = kill.notified() => {
+                            let _ = child.kill().await; // it may have ended just now
+                            deaths.clear();
                         }
                         () = told(&mut stop) => return end(child, input).await,
                     }

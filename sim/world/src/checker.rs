@@ -16,6 +16,7 @@ const SILENCE_US_MAX: u64 = 50_000;
 const LAG_MM_MAX: f64 = 10.0;
 const LEAD_HOLD_US_MAX: u64 = 100_000;
 const LEAD_PAUSE_US_MAX: u64 = 500_000;
+const UNLISTED_US_MAX: u64 = 2_000_000;
 /// Rounding, relative.
 const ROUNDING: f64 = 1e-6;
 
@@ -55,6 +56,11 @@ pub struct Checker {
     /// Commands under which the tool moved, and when they came, that are not known to be durable; and what is.
     unrecorded: BTreeMap<u64, u64>,
     durable: u64,
+    /// The surgeon's lists that are durable, as told under this lease; when the newest was; and the first command after it
+    /// under which the tool moved.
+    lists: Option<u64>,
+    listed_us: u64,
+    unlisted_since_us: Option<u64>,
     latched: BTreeSet<PressId>,
     cleared: BTreeSet<PressId>,
     /// The tool may not move until the dead-man was seen up by someone who knew of this tick.
@@ -88,6 +94,9 @@ impl Checker {
             holders: BTreeSet::new(),
             unrecorded: BTreeMap::new(),
             durable: 0,
+            lists: None,
+            listed_us: 0,
+            unlisted_since_us: None,
             latched: BTreeSet::new(),
             cleared: BTreeSet::new(),
             release_after_us: Some(0),
@@ -115,6 +124,7 @@ impl Checker {
         (self.basis, self.armed, self.last) = (None, false, None);
         (self.velocity, self.stopping) = ([0.0; 6], false);
         self.durable = 0;
+        (self.lists, self.listed_us, self.unlisted_since_us) = (None, 0, None);
         self.holders.clear();
         self.unrecorded.clear();
         self.latched.clear();
@@ -142,7 +152,7 @@ impl Checker {
             }
             Ok(Kind::Watermark) => {
                 if let Ok(mark) = Watermark::read(bytes) {
-                    self.watermark(mark);
+                    self.watermark(now_us, mark);
                 }
             }
             Ok(Kind::Signed) => {
@@ -190,13 +200,17 @@ impl Checker {
     /// What moved under the lease before is on record no sooner than the new one's first command.
     fn new_lease(&mut self, token: LeaseToken) {
         self.highest = token;
-        self.durable = 0;
+        (self.durable, self.lists) = (0, None);
         let oldest = self.unrecorded.values().min().copied();
         self.unrecorded = oldest.map(|at_us| (1, at_us)).into_iter().collect();
     }
 
-    fn watermark(&mut self, mark: Watermark) {
+    fn watermark(&mut self, now_us: u64, mark: Watermark) {
         if mark.token == self.highest {
+            if self.lists.is_some_and(|lists| lists < mark.segments) {
+                (self.listed_us, self.unlisted_since_us) = (now_us, None);
+            }
+            self.lists = self.lists.max(Some(mark.segments));
             // Nobody can vouch for a command that has not come.
             let newest = self.newest.get(&mark.token).copied().unwrap_or_default();
             self.durable = self.durable.max(mark.newest.0.min(newest));
@@ -299,6 +313,13 @@ impl Checker {
         if lead_us > LEAD_HOLD_US_MAX {
             self.broken("P11", now_us, format!("moves {} ms ahead of its record", lead_us / 1000));
         }
+        if basis.at_us > self.listed_us {
+            self.unlisted_since_us.get_or_insert(basis.at_us);
+        }
+        let unlisted_us = self.unlisted_us(now_us);
+        if unlisted_us > UNLISTED_US_MAX {
+            self.broken("P11", now_us, format!("moves {} ms without the surgeon's list", unlisted_us / 1000));
+        }
         let lag_mm = distance(self.tip_mm(setpoint), basis.target_mm);
         if lag_mm > LAG_MM_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target {lag_mm:.1} mm away"));
@@ -310,10 +331,15 @@ impl Checker {
         self.unrecorded.values().min().map_or(0, |at_us| now_us - at_us)
     }
 
+    fn unlisted_us(&self, now_us: u64) -> u64 {
+        self.unlisted_since_us.map_or(0, |since_us| now_us - since_us)
+    }
+
     /// A record that lags needs a fresh command, and one that lagged for long a release too, before the tool moves again.
     fn check_record(&mut self, now_us: u64) {
         let lead_us = self.lead_us(now_us);
-        if lead_us > LEAD_HOLD_US_MAX {
+        let unlisted_us = self.unlisted_us(now_us);
+        if lead_us > LEAD_HOLD_US_MAX || unlisted_us > UNLISTED_US_MAX {
             self.basis = None;
         }
         if lead_us > LEAD_PAUSE_US_MAX && self.release_after_us.is_none() {

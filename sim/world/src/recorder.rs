@@ -31,6 +31,7 @@ pub struct Recorder {
     pub fault: Option<RecordFault>,
     rng: Rng,
     waiting: VecDeque<(u64, LeaseToken, Sequence)>,
+    lists: VecDeque<u64>,
     durable: Watermark,
 }
 
@@ -38,7 +39,13 @@ impl Recorder {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let durable = Watermark { token: LeaseToken(0), newest: Sequence(0), segments: 0 };
-        Self { fault: None, rng: Rng::with_seed(seed), waiting: VecDeque::new(), durable }
+        Self {
+            fault: None,
+            rng: Rng::with_seed(seed),
+            waiting: VecDeque::new(),
+            lists: VecDeque::new(),
+            durable,
+        }
     }
 
     /// A command was relayed, and is written.
@@ -48,6 +55,11 @@ impl Recorder {
         }
     }
 
+    /// The surgeon's signed list came, and is written.
+    pub fn listed(&mut self, now_us: u64) {
+        self.lists.push_back(now_us);
+    }
+
     /// What the kit is told now, if anything.
     pub fn step(&mut self, now_us: u64) -> Option<Watermark> {
         let commit_us = match self.fault {
@@ -55,11 +67,13 @@ impl Recorder {
             Some(RecordFault::Lags { us }) => us,
             _ => COMMIT_US,
         };
-        while let Some((_, token, sequence)) =
-            self.waiting.pop_front_if(|(at_us, ..)| now_us.saturating_sub(*at_us) >= commit_us)
-        {
+        let due = |at_us: u64| now_us.saturating_sub(at_us) >= commit_us;
+        while self.lists.pop_front_if(|at_us| due(*at_us)).is_some() {
+            self.durable.segments += 1;
+        }
+        while let Some((_, token, sequence)) = self.waiting.pop_front_if(|(at_us, ..)| due(*at_us)) {
             if token > self.durable.token {
-                self.durable = Watermark { token, newest: sequence, segments: 0 };
+                self.durable = Watermark { token, newest: sequence, ..self.durable };
             } else if token == self.durable.token {
                 self.durable.newest = self.durable.newest.max(sequence);
             }

@@ -311,7 +311,9 @@ impl Session {
     }
 
     fn relay(&mut self, bytes: Vec<u8>, intact: bool) {
-        if Kind::of(&bytes) == Ok(Kind::Signed) {
+        if Kind::of(&bytes) == Ok(Kind::SurgeonSegment) {
+            self.recorder.listed(self.now_us);
+        } else if Kind::of(&bytes) == Ok(Kind::Signed) {
             self.lines.edge_to_kit.send_reliably(self.now_us, bytes);
         } else {
             // A console's DTLS lets nothing through that was damaged: the kit must not mind, the recorder never sees it.

@@ -3,6 +3,7 @@
 //! It keeps the console's side of every bargain that a real console keeps: it starts an engagement only from a held
 //! setpoint that an authentic state told it, sends absolute targets, and repeats releases.
 
+use farhand_ledger::{Chain, Hash, SEGMENT_ITEMS_MAX, Segment, Sent as Listed, SurgeonSegment};
 use farhand_wire::{
     Command, EngagementId, FrameId, FrameRecord, HoldNumber, Kind, KitNotice, KitState, KitTick, LeaseKeys,
     LeaseToken, LeaseTranscript, Mode, Pose, PublicKey, Said, Sequence, SessionId, Statement, state_flags,
@@ -13,6 +14,8 @@ use crate::Person;
 
 /// A command in so many ms while the dead-man is held.
 const COMMAND_MS: u64 = 8;
+/// The console signs what it sent in so many ms.
+const LIST_US: u64 = 100_000;
 /// How fast the hand goes, and how far ahead of the tool it gets.
 const HAND_MM_S: f64 = 25.0;
 const LEAD_MM_MAX: f64 = 5.0;
@@ -67,6 +70,12 @@ pub struct Console {
     closing: bool,
     /// The surgeon keeps the pedal down whatever happens, as a foot asleep would.
     pub stuck: bool,
+    /// The console's signed lists do not leave it.
+    pub unlisting: bool,
+    /// What it sent and has not listed.
+    unlisted: Vec<(LeaseToken, Listed)>,
+    lists: Chain,
+    listed_us: u64,
     began: bool,
 }
 
@@ -104,6 +113,10 @@ impl Console {
             done: false,
             closing: false,
             stuck: false,
+            unlisting: false,
+            unlisted: Vec::new(),
+            lists: Chain::new(session),
+            listed_us: 0,
             began: false,
         }
     }
@@ -220,6 +233,25 @@ impl Console {
             self.move_hand(now_us);
             self.send_command(now_us, out);
         }
+        if now_us >= self.listed_us + LIST_US && !self.unlisting {
+            self.listed_us = now_us;
+            self.list(out);
+        }
+    }
+
+    /// Signs what was sent, a list for each token. To be called once more at the end.
+    pub fn list(&mut self, out: &mut Vec<Sent>) {
+        for sent in std::mem::take(&mut self.unlisted).chunk_by(|one, other| one.0 == other.0) {
+            for piece in sent.chunks(SEGMENT_ITEMS_MAX) {
+                let link = self.lists.next();
+                let sent = piece.iter().map(|(_, listed)| *listed).collect();
+                let segment = SurgeonSegment { link, token: piece[0].0, sent };
+                let Ok(signed) = segment.sign(&self.person.keys.session) else { return };
+                if self.lists.extend(link, &signed).is_ok() {
+                    out.push(Sent::Reliable(Kind::SurgeonSegment.wrap(&signed)));
+                }
+            }
+        }
     }
 
     /// Rituals, and asking for control.
@@ -325,7 +357,10 @@ impl Console {
             frame_seen: self.frame,
             frame_age_us: None,
         };
-        out.push(Sent::Unreliable(command.seal(&control.keys.console_to_kit).to_vec()));
+        let frame = command.seal(&control.keys.console_to_kit).to_vec();
+        let listed = Listed { sequence: command.sequence, hash: Hash::of(&frame) };
+        self.unlisted.push((control.token, listed));
+        out.push(Sent::Unreliable(frame));
     }
 }
 

@@ -17,12 +17,20 @@ fn twenty_sessions_keep_every_promise() {
     let sum = soak(20, 1, 60, |_| ()).unwrap();
     assert_eq!(sum.violations, [], "seed 1");
     assert!(sum.tasks_done >= 20, "{sum:?}");
-    for refusal in ["StaleCommand", "StalePicture", "OldSequence", "EmergencyStopped", "Unrecorded"] {
+    for refusal in
+        ["StaleCommand", "StalePicture", "OldSequence", "EmergencyStopped", "Unrecorded", "Unlisted"]
+    {
         assert!(sum.refused.contains_key(refusal), "{refusal} never happened: {sum:?}");
     }
-    for fault in
-        ["record stalls", "record lags", "watermark vanishes", "watermark lies", "edge restarts", "closed"]
-    {
+    for fault in [
+        "record stalls",
+        "record lags",
+        "watermark vanishes",
+        "watermark lies",
+        "surgeon's lists stay away",
+        "edge restarts",
+        "closed",
+    ] {
         assert!(sum.faults.contains_key(fault), "{fault} never happened: {sum:?}");
     }
     assert!(sum.resent > 0 && sum.verdicts > sum.applied, "{sum:?}");

@@ -64,6 +64,11 @@ const WORDS: Readonly<Record<number, Words>> = {
   19: { name: "Silent", digits: whole, say: (s, l) => `no fresh command for ${s} ms, limit ${l}` },
   20: { name: "Faulted", digits: whole, say: (s, l) => `arm reports ${s} faults, ${l} allowed` },
   21: { name: "Unrecorded", digits: whole, say: (s, l) => `motion is ${s} ms ahead of its record, limit ${l}` },
+  22: {
+    name: "Unlisted",
+    digits: whole,
+    say: (s, l) => `no signed list of the surgeon's commands on record for ${s} ms, limit ${l}`,
+  },
 };
 
 export function isRejectionCode(code: number): boolean {

@@ -244,6 +244,10 @@ impl Relay {
         if session.leases.get(&command.token) != Some(&by) {
             return Err(Ignored::Unauthorised);
         }
+        // The record is sealed soon: what is in it, the surgeon's list and the kit's log must be able to follow.
+        if session.closed {
+            return Err(Ignored::Misplaced);
+        }
         self.record(Passed::Command { frame: frame.clone() });
         self.send_kit(Route::Datagram, frame);
         Ok(())

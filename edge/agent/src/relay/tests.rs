@@ -365,6 +365,20 @@ fn the_kits_word_closes_the_session_once() {
     assert_eq!(closes(&room.does(from_kit(notice(false, true)))), 0);
 }
 
+/// Goal: once the kit has closed the operation no command goes on or on record, so that lists and verdicts can catch up before
+/// the seal; the surgeon's lists still are recorded.
+#[test]
+fn a_closed_operation_takes_no_commands() {
+    let mut room = Room::leased();
+    assert_eq!(recorded(&room.hears(SURGEON, Channel::Control, command(SESSION, TOKEN))), ["command"]);
+    room.does(from_kit(notice(false, true)));
+    assert!(room.hears(SURGEON, Channel::Control, command(SESSION, TOKEN)).is_empty());
+    let link = Link { session: SESSION, number: 1, previous: Hash::ZERO };
+    let list = SurgeonSegment { link, token: TOKEN, sent: Vec::new() }.sign(&key(21)).unwrap();
+    let outputs = room.hears(SURGEON, Channel::Statements, Kind::SurgeonSegment.wrap(&list));
+    assert_eq!(recorded(&outputs), ["surgeon segment"]);
+}
+
 /// Goal: a frame is recorded with the newest kit tick heard by its capture, marked for the kit, and goes to surgeons;
 /// after a new connection to the kit an old tick marks nothing.
 #[test]

@@ -1,5 +1,7 @@
 //! What passes between consoles and kit, and what of it is on record.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use farhand_agent::{Ending, Far, VideoConfig, peer::Peer};
 use farhand_ledger::{What, five_keys::FiveKeys};
@@ -10,6 +12,7 @@ use farhand_wire::{
 };
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::stage::{Kit, SESSION, Stage, TOKEN, edge_config, next_of, soon};
 
@@ -52,8 +55,18 @@ async fn hears(channel: &mut tokio::sync::mpsc::Receiver<Bytes>, kind: Kind) -> 
 /// Puts the lease in the surgeon's hands, and waits until both know.
 async fn lease(stage: &Stage, link: &Connection, surgeon: &mut Peer) {
     let grant = stage.kit.grant(surgeon.sender().public_key());
-    link.send_message(grant.clone()).await.unwrap();
-    assert_eq!(hears(&mut surgeon.statements, Kind::Signed).await, grant);
+    // The edge box's end of the console's channels may open a little later than the console's own: what is said before that
+    // does not come, and a real console asks again.
+    let heard = async {
+        loop {
+            link.send_message(grant.clone()).await.unwrap();
+            match timeout(Duration::from_millis(500), surgeon.statements.recv()).await {
+                Ok(heard) => return heard.unwrap(),
+                Err(_) => continue,
+            }
+        }
+    };
+    assert_eq!(soon("the lease", heard).await, grant);
 }
 
 /// Goal: a command arrives at the kit byte for byte and is on record byte for byte; kit and console then hear that it is

@@ -13,7 +13,7 @@ mod refused;
 
 use farhand_ledger::{
     BadLog, BadTransaction, Cbor, Checkpoint, Closing, DisplayReport, Entry, FrameEntry, Gap, Hash,
-    KitSegment, Numbered, OpeningEvidence, People, REASON_BYTES_MAX, Segment, SurgeonSegment, TrustRoot, Utc,
+    KitSegment, Numbered, OpeningEvidence, People, REASON_BYTES_MAX, Segment, SurgeonSegment, TrustRoot,
     What, verify_opening,
 };
 use farhand_wire::{
@@ -145,21 +145,22 @@ impl Machine {
     }
 
     /// What time it is: appends a clock leaf if it is time for one.
-    pub(crate) fn clock(&mut self, at: EdgeTick, utc: Utc) {
+    pub(crate) fn clock(&mut self, at: EdgeTick, leaf: impl FnOnce() -> What) {
         let due = self.clock_at.is_none_or(|before| at.0.saturating_sub(before.0) >= CLOCK_EVERY_US);
         if due && self.is_open() && self.restarted.is_none() {
             self.clock_at = Some(at);
-            self.append_own(at, What::Clock { utc });
+            self.append_own(at, leaf());
         }
     }
 
-    /// The last leaf, and before it what is known to be missing. Does nothing to a log that is closed.
-    pub(crate) fn close(&mut self, at: EdgeTick, reason: &str) {
+    /// The last leaf, and before it what is known to be missing, and what time it is. Does nothing to a log that is closed.
+    pub(crate) fn close(&mut self, at: EdgeTick, clock: What, reason: &str) {
         if !self.is_open() {
             return;
         }
         self.restart(at);
         self.declare_missing(at);
+        self.append_own(at, clock);
         let closing = Closing { reason: cut(reason), ..self.counts.clone() };
         self.event = true;
         self.append_own(at, What::Closed(closing));

@@ -6,7 +6,7 @@ use farhand_ledger::{
     BadLog, Numbered,
     verify::{Problem, Verdict},
 };
-use farhand_record::{Record, RecordError};
+use farhand_record::{Record, RecordError, left_over};
 
 use crate::{
     sealing::{log_of, verified},
@@ -94,4 +94,38 @@ async fn a_log_that_lost_what_was_signed_is_refused() {
     file.set_len(file.metadata().unwrap().len() - 1).unwrap();
     let again = Record::open(config(folder.path(), opened.ledger.trust()), SESSION);
     assert!(matches!(again, Err(RecordError::Log(BadLog::Lost { .. }))));
+}
+
+/// Goal: a record that nobody sealed is found, is told from a closed one, and can be sealed by whoever comes: the restart is
+/// said, the time is known, and the bundle holds. What has a bundle is not found, nor is what is no record.
+#[tokio::test]
+async fn a_record_left_over_is_found_and_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = opened();
+    fs::create_dir(folder.path().join("not a session")).unwrap();
+    fs::create_dir(folder.path().join("00".repeat(16))).unwrap();
+    let found = || left_over(folder.path()).unwrap();
+    assert_eq!(found(), []);
+    let mut theatre = Theatre::with_ledger(folder.path(), &opened);
+    theatre.begin();
+    theatre.work(0);
+    theatre.durable(mark(4, 1)).await;
+    drop(theatre);
+    assert_eq!(
+        found().iter().map(|left| (left.session, left.closed)).collect::<Vec<_>>(),
+        [(SESSION, false)]
+    );
+
+    let theatre = Theatre::open(folder.path(), &opened, Default::default()).unwrap();
+    assert!(matches!(theatre.record.seal("left over").await, Err(RecordError::NoLedger)));
+    assert_eq!(found().iter().map(|left| (left.session, left.closed)).collect::<Vec<_>>(), [(SESSION, true)]);
+
+    let theatre = Theatre::with_ledger(folder.path(), &opened);
+    let bundle = theatre.record.seal("again").await.unwrap();
+    assert_eq!(found(), []);
+    let report = verified(&bundle, &opened.ledger.trust()).report;
+    assert_eq!(report.verdict, Verdict::Holds, "{:?}", report.findings);
+    let said =
+        |is: fn(&Problem) -> bool| report.findings.iter().filter(|finding| is(&finding.problem)).count();
+    assert_eq!(said(|problem| matches!(problem, Problem::Restarted { .. })), 1);
 }

@@ -38,6 +38,9 @@ pub struct Stage {
     pub at_rest: bool,
     /// The edge box records every command at once, and says so.
     pub recording: bool,
+    /// The surgeon's lists that are durable; one more each 100 ms while `listing`.
+    pub lists: u64,
+    pub listing: bool,
 }
 
 pub const SURGEON: u8 = 11;
@@ -66,7 +69,18 @@ impl Stage {
         verifier.adopt(MacKey::new(&CONSOLE));
         let proposal = Proposal { joints: [0.0; 6], jaw_rad: 0.0, tip_mm: [0.0; 3], at_rest: true };
         let guard = Guard::new(Limits::default(), limits(), &proposal, 0, LeaseToken(0), [7; 32]);
-        Self { guard, verifier, now: 1, sequence: 0, engagement: 0, proposal, at_rest: true, recording: true }
+        Self {
+            guard,
+            verifier,
+            now: 1,
+            sequence: 0,
+            engagement: 0,
+            proposal,
+            at_rest: true,
+            recording: true,
+            lists: 0,
+            listing: true,
+        }
     }
 
     /// Homed, armed by two, leased to the surgeon, released: ready for an engagement.
@@ -102,6 +116,7 @@ impl Stage {
         self.now += 1;
         self.arm_says(arm_flags::HOMED);
         self.film();
+        self.lists += u64::from(self.listing && self.now.is_multiple_of(100));
         if self.recording {
             self.mark(self.sequence);
         }
@@ -125,7 +140,7 @@ impl Stage {
     /// The edge box says that everything up to this command is durable.
     pub fn mark(&mut self, newest: u64) {
         let token = self.guard.report(self.tick_now()).token;
-        let mark = Watermark { token, newest: Sequence(newest), segments: 0 };
+        let mark = Watermark { token, newest: Sequence(newest), segments: self.lists };
         self.guard.take(self.tick_now(), Input::Watermark(mark));
     }
 

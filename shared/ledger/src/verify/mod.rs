@@ -303,7 +303,7 @@ impl<C: Iterator<Item = Vec<u8>>> Verifier<C> {
                 self.findings.add(leaf, Problem::Gap { of, first, last, reason: reason.clone() });
                 self.gaps.take(gap);
             }
-            What::Clock { utc } => self.time = Some((self.time.map_or(*utc, |(first, _)| first), *utc)),
+            What::Clock { utc, .. } => self.time = Some((self.time.map_or(*utc, |(first, _)| first), *utc)),
             What::Closed(closing) => self.take_closing(leaf, closing),
             What::Overlay { .. }
             | What::Engagement { .. }

@@ -135,7 +135,7 @@ impl Theatre {
             newest: None,
         };
         theatre.record(What::Opened { evidence });
-        theatre.record(What::Clock { utc: at(1) });
+        theatre.record(What::unheld_clock(at(1)));
         theatre.say(SURGEON, Said::Endorse { session_key: public(SESSION_KEY) });
         for person in [BEDSIDE, SESSION_KEY] {
             theatre.say(person, Said::Arm { challenge: Challenge([1; 32]) });

@@ -111,6 +111,7 @@ fn session(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::
         out: Some(folder.path().join("bench.mcap")),
         data: None,
         speedup: 50.0,
+        kill_edge: 0,
         json: arguments.json,
     }))?;
     let is_video = arguments.what == What::Video;

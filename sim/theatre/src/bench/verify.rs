@@ -106,7 +106,7 @@ fn make(seconds: u64, bundle: &Path, trust: &Path, folder: &Path) -> anyhow::Res
         now_us: 0,
     };
     maker.record(What::Opened { evidence }, None)?;
-    maker.record(What::Clock { utc: utc(0) }, None)?;
+    maker.record(What::unheld_clock(utc(0)), None)?;
     for signed in maker.cast.first_statements() {
         maker.counts.statements += 1;
         maker.record(What::Statement { signed }, None)?;
@@ -149,7 +149,7 @@ impl Maker {
         self.record(What::KitSegment { signed: verdicts }, None)?;
         self.record(What::DisplayReport { signed: report }, None)?;
         if tenth.is_multiple_of(100) {
-            self.record(What::Clock { utc: utc(self.now_us) }, None)?;
+            self.record(What::unheld_clock(utc(self.now_us)), None)?;
         }
         self.counts.frames += FRAMES_A_TENTH;
         self.counts.commands += COMMANDS_A_TENTH;

@@ -17,6 +17,11 @@ impl Clock {
         Self { began: Instant::now(), best: None }
     }
 
+    /// The edge box's clock began anew.
+    pub(super) fn forget_edge(&mut self) {
+        self.best = None;
+    }
+
     pub(super) fn now_us(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }

@@ -1,12 +1,16 @@
 //! What the surgeon's console received against what the bundle holds.
 
-use std::{collections::BTreeMap, fs::File, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+};
 
 use anyhow::Context as _;
 use farhand_agent::{PLAYED, VIDEO};
 use farhand_bundle::Reader;
 use farhand_ledger::{Entry, KitSegment, Outcome, Segment as _, What, verify::Leaf};
-use farhand_wire::{KitTick, LeaseToken, Sequence};
+use farhand_wire::{Command, KitTick, LeaseToken, Sequence};
 
 use super::surgeon::Seen;
 
@@ -18,6 +22,13 @@ pub(crate) struct Compared {
     pub(super) logged: usize,
     /// Received, recorded and logged with the same hashes.
     pub(super) equal: usize,
+    /// Received and logged, with another hash in one of the two.
+    pub(super) differ: usize,
+    /// The edge box's program started again in the middle of the session.
+    pub(super) restarts: u64,
+    /// Commands that had been called durable, by the newest under each token, or that the kit judged up to that one, and
+    /// that the log has not.
+    pub(super) lost: u64,
     /// Why the picture was last switched off, if not because it had been played.
     pub(super) video_broke: Option<String>,
 }
@@ -30,13 +41,23 @@ impl Compared {
 
 /// Holds every picture against the log.
 pub(super) fn with_log(bundle: &Path, seen: &Seen) -> anyhow::Result<Compared> {
-    let (mut logged, mut video_broke) = (BTreeMap::new(), None);
+    let (mut logged, mut video_broke, mut restarts) = (BTreeMap::new(), None, 0);
+    let (mut commands, mut judged) = (BTreeSet::new(), BTreeSet::new());
     let read = each_entry(bundle, |what| match what {
         What::Frame(entry) => {
             logged.insert(entry.frame, entry);
         }
         What::Switch { what, on, reason } if what == VIDEO => {
             video_broke = (!on && reason != PLAYED).then_some(reason);
+        }
+        What::Restarted { .. } => restarts += 1,
+        What::Command { frame } => {
+            commands.extend(Command::read(&frame).map(|command| (command.token, command.sequence)));
+        }
+        What::KitSegment { signed } => {
+            if let Ok((_, segment)) = KitSegment::open(&signed) {
+                judged.extend(segment.verdicts.iter().map(|verdict| (segment.token, verdict.sequence)));
+            }
         }
         _ => {}
     });
@@ -47,7 +68,22 @@ pub(super) fn with_log(bundle: &Path, seen: &Seen) -> anyhow::Result<Compared> {
         entry.is_some_and(|entry| entry.au_hash == *au && entry.picture_hash == *picture)
             && record.is_some_and(|record| record.au_hash == au.0 && record.picture_hash == picture.0)
     });
-    Ok(Compared { received: seen.pictures.len(), equal: equal.count(), logged: logged.len(), video_broke })
+    let equal = equal.count();
+    let both = seen.pictures.keys().filter(|frame| logged.contains_key(frame)).count();
+    let durable = |of: &(LeaseToken, Sequence)| seen.durable.get(&of.0).is_some_and(|newest| of.1 <= *newest);
+    let newest =
+        seen.durable.iter().filter(|(_, newest)| newest.0 > 0).map(|(token, newest)| (*token, *newest));
+    judged.retain(durable);
+    judged.extend(newest);
+    Ok(Compared {
+        received: seen.pictures.len(),
+        equal,
+        differ: both - equal,
+        logged: logged.len(),
+        restarts,
+        lost: judged.difference(&commands).count() as u64,
+        video_broke,
+    })
 }
 
 /// When the kit took each command in, by its own signed word.

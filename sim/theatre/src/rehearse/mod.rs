@@ -25,6 +25,7 @@ use serde_json::json;
 
 use crate::{
     desk::Desk,
+    part::Kind,
     session::{Plan, Session, check_video, http_address},
     site::{self, LOOPBACK, Site},
     stage::Stage,
@@ -35,6 +36,10 @@ use crate::{
 /// The whole session takes no longer than this, a long video aside.
 const SESSION: Duration = Duration::from_secs(300);
 const SEALING: Duration = Duration::from_secs(60);
+/// The longest time between two kills of the edge box, and what it may take to come back after each.
+const LIFE: Duration = Duration::from_secs(3);
+const RETURN: Duration = Duration::from_secs(20);
+const CONNECT_TRIES: u32 = 3;
 
 /// Rehearse one whole session without a browser, over the real protocols, from take-off to the sealed bundle.
 ///
@@ -56,6 +61,9 @@ pub(crate) struct Arguments {
     /// How much faster than real time the aircraft flies.
     #[arg(long, default_value_t = 50.0)]
     pub(crate) speedup: f64,
+    /// Kill the edge box's program (SIGKILL) so many times at random moments before the operation goes on to its end.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) kill_edge: u32,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -70,6 +78,7 @@ pub(crate) struct Outcome {
     report: farhand_audit::Report,
     pub(crate) used: Vec<(String, f64)>,
     pub(crate) took: Duration,
+    killed: u32,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -91,12 +100,14 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let site = Site::open_or_make(&data)?;
     let session = Session::make(&site, &arguments.plan()?)?;
     let stage = Stage::start(&site, &session)?;
-    let played = tokio::time::timeout(SESSION, play(arguments, &site, &session, &steps)).await;
+    let played =
+        tokio::time::timeout(arguments.patience(), play(arguments, &site, &session, &stage, &steps)).await;
     let used = usage::of(&stage.processes());
     steps.step("ending every part");
     stage.stop().await;
     steps.done();
-    let played = played.unwrap_or_else(|_| bail!("the session was not over after {} s", SESSION.as_secs()));
+    let played = played
+        .unwrap_or_else(|_| bail!("the session was not over after {} s", arguments.patience().as_secs()));
     if played.is_err() {
         let kept = temporary.keep();
         tracing::error!(folder = %kept.display(), "the session's folder is kept");
@@ -105,7 +116,15 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let bundle = keep(arguments, &site, &session, &sealed)?;
     let compared = compare::with_log(&bundle, &surgeon)?;
     let report = farhand_audit::audit(&bundle, Some(&site.trust));
-    Ok(Outcome { surgeon, bundle, compared, report, used, took: began.elapsed() })
+    Ok(Outcome {
+        surgeon,
+        bundle,
+        compared,
+        report,
+        used,
+        took: began.elapsed(),
+        killed: arguments.kill_edge,
+    })
 }
 
 /// Everybody does their part.
@@ -113,6 +132,7 @@ async fn play(
     arguments: &Arguments,
     site: &Site,
     session: &Session,
+    stage: &Stage,
     steps: &Steps,
 ) -> anyhow::Result<(surgeon::Seen, PathBuf)> {
     let mut desk = Desk::new(site, session);
@@ -126,13 +146,29 @@ async fn play(
     delivered.context("the field team")?;
 
     steps.step("bedside and surgeon connect");
-    let bedside = connect(site, session, Role::Bedside).await.context("the bedside's console")?;
-    let surgeon = connect(site, session, Role::Surgeon).await.context("the surgeon's console")?;
-    steps.step("the operation");
+    let seats = [Role::Bedside, Role::Surgeon].map(|role| Seat::new(site, session, role));
+    let [bedside, surgeon] = seats;
+    let (bedside, surgeon) = (bedside?, surgeon?);
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let at_bedside = tokio::spawn(bedside::stand_by(bedside.0, bedside.1, stopped));
+    let stand_by = async || -> anyhow::Result<_> {
+        let peer = bedside.connect().await.context("the bedside's console")?;
+        Ok(tokio::spawn(bedside::stand_by(peer, bedside.link.clone(), stopped.clone())))
+    };
+    let mut at_bedside = stand_by().await?;
     let script = surgeon::Script { truth: session.truth(), video: arguments.video.is_some() };
-    let seen = surgeon::operate(surgeon.0, surgeon.1, script).await;
+    let peer = surgeon.connect().await.context("the surgeon's console")?;
+    let mut operation = surgeon::Operation::new(peer, &surgeon.link, script)?;
+    let mut rng = fastrand::Rng::with_seed(arguments.seed);
+    for kill in 1..=arguments.kill_edge {
+        steps.step(&format!("the operation; the edge box is killed, {kill} of {}", arguments.kill_edge));
+        operation.practise(LIFE.mul_f64(rng.f64())).await?;
+        stage.kill(Kind::Edge.name());
+        at_bedside.abort();
+        at_bedside = stand_by().await?;
+        operation.meet_again(surgeon.connect().await.context("the surgeon's console")?).await?;
+    }
+    steps.step("the operation");
+    let seen = operation.operate().await;
     steps.step("the record is sealed");
     let bundle = tokio::time::timeout(SEALING, sealed(site, session)).await;
     stop.send_replace(true);
@@ -140,13 +176,37 @@ async fn play(
     Ok((seen?, bundle.context("the record was not sealed in time")?))
 }
 
-async fn connect(site: &Site, session: &Session, role: Role) -> anyhow::Result<(Peer, RoleLink)> {
-    let link: RoleLink = session.url(site, role).parse()?;
-    let settings = PeerSettings { session: Some(session.id), ..PeerSettings::new(LOOPBACK)? };
-    Ok((Peer::connect(&link, settings).await?, link))
+/// A person's place in the session: however often they connect, they sign with the same key.
+struct Seat {
+    link: RoleLink,
+    settings: PeerSettings,
+}
+
+impl Seat {
+    fn new(site: &Site, session: &Session, role: Role) -> anyhow::Result<Self> {
+        let settings = PeerSettings { session: Some(session.id), ..PeerSettings::new(LOOPBACK)? };
+        Ok(Self { link: session.url(site, role).parse()?, settings })
+    }
+
+    /// Tried again while an edge box that was killed still counts as there.
+    async fn connect(&self) -> anyhow::Result<Peer> {
+        let mut tries = 0;
+        loop {
+            match Peer::connect(&self.link, self.settings.clone()).await {
+                Ok(peer) => return Ok(peer),
+                Err(error) if tries == CONNECT_TRIES => return Err(error.into()),
+                Err(error) => tracing::debug!(%error, "a console connects again"),
+            }
+            tries += 1;
+        }
+    }
 }
 
 impl Arguments {
+    fn patience(&self) -> Duration {
+        SESSION + self.kill_edge * (LIFE + RETURN)
+    }
+
     fn plan(&self) -> anyhow::Result<Plan> {
         Ok(Plan {
             listen: http_address(SocketAddr::new(LOOPBACK, 0))?,
@@ -184,7 +244,7 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
             "frames": seen.pictures.len(), "frames_logged": compared.logged, "frames_equal": compared.equal,
             "commands": seen.commands, "applied": outcome.report.commands.taken_in,
             "rejected": outcome.report.commands.refused, "grasped": seen.grasped,
-            "stops": seen.stops, "bundle": bundle, "trust": trust, "verified": outcome.report.exit == 0,
+            "stops": seen.stops, "edge_restarts": compared.restarts, "lost": compared.lost, "bundle": bundle, "trust": trust, "verified": outcome.report.exit == 0,
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -224,7 +284,25 @@ impl Outcome {
         if let Some(why) = &self.compared.video_broke {
             bail!("{why}");
         }
-        if !self.compared.all_equal() {
+        if self.compared.lost > 0 {
+            bail!("{} commands that were called durable are not in the log", self.compared.lost);
+        }
+        if self.compared.restarts != u64::from(self.killed) {
+            bail!(
+                "the edge box was killed {} times, and the log says {}",
+                self.killed,
+                self.compared.restarts
+            );
+        }
+        if self.report.commands.taken_in < self.surgeon.applied {
+            bail!(
+                "the kit applied {} commands, the log has {}",
+                self.surgeon.applied,
+                self.report.commands.taken_in
+            );
+        }
+        // A picture that was shown in the last moment of a program that was killed may be missing, never another.
+        if self.compared.differ > 0 || self.killed == 0 && !self.compared.all_equal() {
             bail!(
                 "{} pictures were received, {} logged, {} are equal",
                 self.surgeon.pictures.len(),

@@ -1,5 +1,5 @@
 //! The surgeon, scripted: takes control, grasps the bead, presses the e-stop, clears it with the bedside, moves again, and
-//! closes. Signs every 100 ms what was sent, and reports what was received.
+//! closes. Reports what was received.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use farhand_agent::peer::{Peer, PeerSender, RoleLink};
-use farhand_ledger::{
-    Chain, DisplayReport, Hash, SEGMENT_ITEMS_MAX, Segment as _, Sent as Listed, Shown, SurgeonSegment,
-};
+use farhand_ledger::{Chain, DisplayReport, Hash, SEGMENT_ITEMS_MAX, Segment as _, Shown, SurgeonSegment};
 use farhand_wire::{
-    ClockPong, Command, FrameId, FrameRecord, Kind, KitTick, LeaseToken, Mode, Role, Sequence, state_flags,
+    ClockPong, Command, FrameId, FrameRecord, Kind, KitTick, LeaseToken, Mode, Role, Sequence, Watermark,
+    state_flags,
 };
 use farhand_world::{Console, Keys, Person, Sent};
 
@@ -57,11 +56,17 @@ pub(crate) struct Seen {
     pub(crate) arrived_us: Vec<u64>,
     pub(super) grasped: bool,
     pub(super) stops: u64,
+    /// What the edge box called durable, under each token.
+    pub(super) durable: BTreeMap<LeaseToken, Sequence>,
+    /// Commands applied under the newest state, by the kit's own count.
+    pub(super) applied: u64,
 }
 
 /// How far the script is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
+    /// Reaches and holds, until told to go on.
+    Practise,
     Grasp,
     /// The e-stop is pressed, and the kit must say so.
     Stop,
@@ -82,43 +87,17 @@ enum Act {
     Closed,
 }
 
-/// **Operates until the kit says that the operation is closed.**
-pub(super) async fn operate(peer: Peer, link: RoleLink, script: Script) -> anyhow::Result<Seen> {
-    let sender = peer.sender();
-    let opening = peer.opening();
-    let keys = Keys { link: link.key.clone(), session: sender.session_key().clone() };
-    let person = Person::new(keys, Role::Surgeon, opening.session());
-    let console = Console::new(person, opening.session(), opening.kit(), random()?);
-    let mut operation = Operation {
-        segments: Segments::new(Chain::new(opening.session())),
-        reports: Chain::new(opening.session()),
-        unreported: Vec::new(),
-        waiting: BTreeMap::new(),
-        clock: Clock::new(),
-        act: (Act::Grasp, Instant::now()),
-        newest_picture: Instant::now(),
-        newest_tick: KitTick(0),
-        seen: Seen::default(),
-        console,
-        sender,
-        peer,
-        script,
-    };
-    operation.run().await?;
-    let Operation { peer, seen, .. } = operation;
-    peer.close().await;
-    Ok(seen)
-}
-
-struct Operation {
+/// The surgeon at a console, over one connection after the other.
+pub(super) struct Operation {
     peer: Peer,
     sender: PeerSender,
     script: Script,
     console: Console,
     clock: Clock,
-    segments: Segments,
     reports: Chain,
     unreported: Vec<Shown>,
+    /// Signed lists that the edge box has not called durable, by number.
+    unacknowledged: BTreeMap<u64, Vec<u8>>,
     /// Pictures whose record has not come yet, by RTP timestamp.
     waiting: BTreeMap<u32, (Hash, Hash, u64)>,
     act: (Act, Instant),
@@ -128,10 +107,60 @@ struct Operation {
 }
 
 impl Operation {
-    async fn run(&mut self) -> anyhow::Result<()> {
+    pub(super) fn new(peer: Peer, link: &RoleLink, script: Script) -> anyhow::Result<Self> {
+        let sender = peer.sender();
+        let opening = peer.opening();
+        let keys = Keys { link: link.key.clone(), session: sender.session_key().clone() };
+        let person = Person::new(keys, Role::Surgeon, opening.session());
+        Ok(Self {
+            console: Console::new(person, opening.session(), opening.kit(), random()?),
+            reports: Chain::new(opening.session()),
+            unreported: Vec::new(),
+            unacknowledged: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            clock: Clock::new(),
+            act: (Act::Grasp, Instant::now()),
+            newest_picture: Instant::now(),
+            newest_tick: KitTick(0),
+            seen: Seen::default(),
+            sender,
+            peer,
+            script,
+        })
+    }
+
+    /// **Operates until the kit says that the operation is closed.**
+    pub(super) async fn operate(mut self) -> anyhow::Result<Seen> {
+        self.act = (Act::Grasp, Instant::now());
+        self.run(None).await?;
+        self.report().await?;
+        self.peer.close().await;
+        Ok(self.seen)
+    }
+
+    /// Reaches and holds for so long.
+    pub(super) async fn practise(&mut self, time: Duration) -> anyhow::Result<()> {
+        self.act = (Act::Practise, Instant::now());
+        self.run(Some(Instant::now() + time)).await
+    }
+
+    /// The edge box's program ended, and this is the new one's: its clock began anew, and what it has not called durable is
+    /// sent again.
+    pub(super) async fn meet_again(&mut self, peer: Peer) -> anyhow::Result<()> {
+        (self.sender, self.peer) = (peer.sender(), peer);
+        self.clock.forget_edge();
+        self.waiting.clear();
+        self.unreported.clear();
+        for list in self.unacknowledged.values() {
+            self.sender.send_statement(list).await?;
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, until: Option<Instant>) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(TICK);
         let (mut stepped_us, mut looked) = (self.clock.now_us(), Instant::now());
-        while self.act.0 != Act::Closed {
+        while self.act.0 != Act::Closed && until.is_none_or(|until| Instant::now() < until) {
             tick.tick().await;
             let mut out = Vec::new();
             self.receive(&mut out)?;
@@ -148,7 +177,9 @@ impl Operation {
             }
             self.send_all(out).await?;
         }
-        self.report().await
+        let mut last = Vec::new();
+        self.console.list(&mut last);
+        self.send_all(last).await
     }
 
     fn receive(&mut self, out: &mut Vec<Sent>) -> anyhow::Result<()> {
@@ -158,6 +189,7 @@ impl Operation {
         while let Ok(bytes) = self.peer.control.try_recv() {
             match Kind::of(&bytes) {
                 Ok(Kind::ClockPong) => self.clock.pong(&ClockPong::read(&bytes)?),
+                Ok(Kind::Watermark) => self.acknowledged(&Watermark::read(&bytes)?),
                 _ => {
                     self.console.receive(&bytes, out);
                     self.note_kit_clock();
@@ -176,6 +208,12 @@ impl Operation {
         }
         self.match_pictures();
         Ok(())
+    }
+
+    fn acknowledged(&mut self, mark: &Watermark) {
+        let durable = self.seen.durable.entry(mark.token).or_default();
+        *durable = mark.newest.max(*durable);
+        self.unacknowledged.retain(|number, _| *number > mark.segments);
     }
 
     /// A picture is known by its RTP timestamp, and its record tells its number.
@@ -200,12 +238,18 @@ impl Operation {
             match sent {
                 Sent::Unreliable(bytes) => {
                     self.seen.commands += 1;
-                    self.segments.list(&bytes);
                     self.note_sent(&bytes);
                     // Full or closed: the command is lost, as on any line; the segment tells that it was sent.
                     let _ = self.sender.send_control(&bytes).await;
                 }
-                Sent::Reliable(bytes) => self.sender.send_statement(&bytes).await?,
+                Sent::Reliable(bytes) => {
+                    if let Ok(signed) = Kind::SurgeonSegment.content(&bytes)
+                        && let Ok((_, list)) = SurgeonSegment::open(signed)
+                    {
+                        self.unacknowledged.insert(list.link.number, bytes.clone());
+                    }
+                    self.sender.send_statement(&bytes).await?;
+                }
             }
         }
         Ok(())
@@ -219,6 +263,7 @@ impl Operation {
 
     fn note_kit_clock(&mut self) {
         let Some(state) = self.console.state() else { return };
+        self.seen.applied = state.applied;
         if state.tick != self.newest_tick {
             self.newest_tick = state.tick;
             let behind_us = i128::from(self.clock.now_us()) - i128::from(state.tick.0);
@@ -227,11 +272,8 @@ impl Operation {
         }
     }
 
-    /// Signs what was sent and what was seen since the last time.
+    /// Signs what was seen since the last time.
     async fn report(&mut self) -> anyhow::Result<()> {
-        for signed in self.segments.sign(self.sender.session_key())? {
-            self.sender.send_statement(&Kind::SurgeonSegment.wrap(&signed)).await?;
-        }
         for shown in std::mem::take(&mut self.unreported).chunks(SEGMENT_ITEMS_MAX / 4) {
             let report = DisplayReport { link: self.reports.next(), shown: shown.to_vec() };
             let signed = report.sign(self.sender.session_key())?;
@@ -248,7 +290,7 @@ impl Operation {
             self.seen.grasped |= truth.grasped;
         }
         let (act, since) = self.act;
-        if since.elapsed() > STEP && act != Act::Watch {
+        if since.elapsed() > STEP && !matches!(act, Act::Watch | Act::Practise) {
             bail!("{act:?} took more than {} s; the kit says: {}", STEP.as_secs(), self.reason());
         }
         let next = self.next(act, out)?;
@@ -308,48 +350,6 @@ impl Operation {
 
     fn reason(&self) -> String {
         self.console.notice().map_or("nothing".to_owned(), |notice| format!("{notice:?}"))
-    }
-}
-
-/// The surgeon's side of the log: every command that left, whether it arrived or not.
-struct Segments {
-    chain: Chain,
-    token: LeaseToken,
-    sent: Vec<Listed>,
-    full: Vec<(LeaseToken, Vec<Listed>)>,
-}
-
-impl Segments {
-    fn new(chain: Chain) -> Self {
-        Self { chain, token: LeaseToken(0), sent: Vec::new(), full: Vec::new() }
-    }
-
-    fn list(&mut self, bytes: &[u8]) {
-        let Ok(Command { token, sequence, .. }) = Command::read(bytes) else { return };
-        if token != self.token || self.sent.len() == SEGMENT_ITEMS_MAX {
-            self.close();
-            self.token = token;
-        }
-        self.sent.push(Listed { sequence, hash: Hash::of(bytes) });
-    }
-
-    fn close(&mut self) {
-        if !self.sent.is_empty() {
-            self.full.push((self.token, std::mem::take(&mut self.sent)));
-        }
-    }
-
-    fn sign(&mut self, key: &ed25519_dalek::SigningKey) -> anyhow::Result<Vec<Vec<u8>>> {
-        self.close();
-        let Self { chain, full, .. } = self;
-        full.drain(..)
-            .map(|(token, sent)| {
-                let segment = SurgeonSegment { link: chain.next(), token, sent };
-                let signed = segment.sign(key)?;
-                chain.extend(segment.link, &signed)?;
-                Ok(signed)
-            })
-            .collect()
     }
 }
 

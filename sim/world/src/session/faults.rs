@@ -17,6 +17,7 @@ pub(super) enum Fault {
     Partition,
     Camera,
     PedalStuck,
+    Unlisting,
     EStop,
     Restart,
     ArmButton,
@@ -31,12 +32,13 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    const ALL: [Fault; 16] = [
+    const ALL: [Fault; 17] = [
         Fault::Lossy,
         Fault::Slow,
         Fault::Partition,
         Fault::Camera,
         Fault::PedalStuck,
+        Fault::Unlisting,
         Fault::EStop,
         Fault::Restart,
         Fault::ArmButton,
@@ -57,6 +59,7 @@ impl Fault {
             Fault::Partition => "partition",
             Fault::Camera => "camera stalls",
             Fault::PedalStuck => "dead-man stuck",
+            Fault::Unlisting => "surgeon's lists stay away",
             Fault::EStop => "e-stop",
             Fault::Restart => "kit restarts",
             Fault::ArmButton => "arm's button",
@@ -129,6 +132,10 @@ impl Session {
         match fault {
             Fault::Partition if partition => self.lines.edge_to_kit.impairment.partition = true,
             Fault::PedalStuck => self.console.stuck = true,
+            Fault::Unlisting => {
+                self.console.unlisting = true;
+                self.fault = Some((fault, self.now_us + self.rng.u64(1_500_000..6_000_000)));
+            }
             Fault::EStop => {
                 self.outcome.stops += 1;
                 self.bedside.press();
@@ -171,6 +178,7 @@ impl Session {
         }
         self.recorder.fault = None;
         self.console.stuck = false;
+        self.console.unlisting = false;
         self.arm.button = false;
         self.fault = None;
         self.next_fault_us = self.now_us + self.rng.u64(2_000_000..9_000_000);

@@ -18,7 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use farhand_ledger::{Cbor as _, Event, Export, Hash, Transaction, TrustRoot};
+use farhand_ledger::{Cbor as _, Event, Export, Hash, LedgerId, Transaction, TrustRoot};
 use farhand_wire::{PublicKey, Role};
 use serde::Deserialize;
 use serde_json::json;
@@ -86,7 +86,10 @@ pub(crate) async fn record(
     let by = holder_of(&app, &headers, &which, Role::Auditor)?;
     let signed = body.map_err(|rejection| ApiError::body(&rejection))?;
     let (_, export) = prepare(&app, &name, &what).await?;
-    check(&app, by, &signed, export)?;
+    let trust = TrustRoot::read(&app.trust_root).map_err(|_| interrupted())?;
+    check(&signed, by, trust.ledger(), export).map_err(|why| {
+        ApiError::new(StatusCode::BAD_REQUEST, "malformed", format!("Not recorded: {why}."))
+    })?;
     let ledger = app.ledger.as_ref().ok_or_else(|| unrecorded("this server has no ledger"))?;
     let proof = ledger.commit(&signed).await.map_err(|error| unrecorded(&error.to_string()))?;
     let taken = Taken { by, name, without_pictures: what.without_pictures() };
@@ -117,16 +120,13 @@ pub(crate) async fn download(
 }
 
 /// What is signed says just what will be handed out, and nobody signs for another.
-fn check(app: &App, by: PublicKey, signed: &[u8], export: Export) -> Result<(), ApiError> {
-    let refused =
-        |why: &str| ApiError::new(StatusCode::BAD_REQUEST, "malformed", format!("Not recorded: {why}."));
-    let authored = Transaction::open(signed).map_err(|error| refused(&error.to_string()))?;
-    let trust = TrustRoot::read(&app.trust_root).map_err(|_| interrupted())?;
+fn check(signed: &[u8], by: PublicKey, ledger: LedgerId, export: Export) -> Result<(), String> {
+    let authored = Transaction::open(signed).map_err(|error| error.to_string())?;
     match authored.transaction.event {
-        _ if authored.author != by => Err(refused("it is signed by another key than this page's")),
-        _ if authored.transaction.ledger != trust.ledger() => Err(refused("it is for another ledger")),
+        _ if authored.author != by => Err("it is signed by another key than this page's".to_owned()),
+        _ if authored.transaction.ledger != ledger => Err("it is for another ledger".to_owned()),
         Event::Exported(said) if said == export => Ok(()),
-        _ => Err(refused("it is not the export of this bundle, with this digest and length")),
+        _ => Err("it is not the export of this bundle, with this digest and length".to_owned()),
     }
 }
 
@@ -178,4 +178,41 @@ fn remember(app: &App, taken: Taken) {
 fn unrecorded(why: &str) -> ApiError {
     let message = format!("The export could not be recorded, so nothing is handed out: {why}.");
     ApiError::new(StatusCode::BAD_GATEWAY, "ledger", message)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may fail")]
+mod tests {
+    use ed25519_dalek::SigningKey;
+    use farhand_ledger::Utc;
+    use farhand_wire::SessionId;
+
+    use super::*;
+
+    const LEDGER: LedgerId = LedgerId([1; 16]);
+    const EXPORT: Export = Export { session: SessionId([2; 16]), bundle: Hash([3; 32]), bytes: 4 };
+
+    fn signed(key: &SigningKey, ledger: LedgerId, event: Event) -> Vec<u8> {
+        Transaction { ledger, at: Utc { us: 1, uncertainty_us: 1 }, event }.sign(key).unwrap()
+    }
+
+    /// Goal: what goes on the ledger is just what is handed out, signed by whoever takes it.
+    #[test]
+    fn only_the_export_that_is_asked_for_is_recorded() {
+        let (key, other) = (SigningKey::from_bytes(&[7; 32]), SigningKey::from_bytes(&[8; 32]));
+        let by = PublicKey(key.verifying_key().to_bytes());
+        let good = signed(&key, LEDGER, Event::Exported(EXPORT));
+        assert_eq!(check(&good, by, LEDGER, EXPORT), Ok(()));
+        let bad = [
+            signed(&other, LEDGER, Event::Exported(EXPORT)),
+            signed(&key, LedgerId([9; 16]), Event::Exported(EXPORT)),
+            signed(&key, LEDGER, Event::Exported(Export { session: SessionId([9; 16]), ..EXPORT })),
+            signed(&key, LEDGER, Event::Exported(Export { bundle: Hash::ZERO, ..EXPORT })),
+            signed(&key, LEDGER, Event::Exported(Export { bytes: 5, ..EXPORT })),
+            [&good[..good.len() - 1], &[good[good.len() - 1] ^ 1]].concat(),
+        ];
+        for signed in bad {
+            assert!(check(&signed, by, LEDGER, EXPORT).is_err());
+        }
+    }
 }

@@ -26,6 +26,7 @@ use crate::{
     app::{App, Evidence, now_ms},
     edge_link,
     field::{self, Around, FieldError},
+    ledger::Ledger,
     site::site,
     switchboard::{EVENTS_QUEUED_MAX, Event, Said, Switchboard},
 };

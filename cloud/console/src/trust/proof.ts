@@ -12,6 +12,8 @@ import { require } from "./untrusted";
 const UTC_US_MAX = 4_133_980_799_999_999;
 const UNCERTAINTY_US_MAX = 86_400_000_000;
 const TRANSACTIONS_MAX = 4096;
+/** The highest kind of event that there is. */
+const EVENTS_MAX = 9;
 const TRANSACTION_BYTES_MAX = 16 * 1024;
 
 /** µs since 1970, and how far it may be off. */
@@ -77,7 +79,7 @@ export async function checkProof(proof: TransactionProof, trust: TrustRoot): Pro
   const event = f.record("event", 2);
   return {
     author,
-    event: { kind: event.number(255), body: event.any() },
+    event: { kind: event.number(EVENTS_MAX), body: event.any() },
     at,
     hash: sha256(proof.transaction),
     position: [committed.height, proof.index],

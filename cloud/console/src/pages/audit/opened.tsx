@@ -1,6 +1,6 @@
 /** One session: what this device says of it, what the server says, and the session itself, moment by moment. */
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { type Finding } from "../../bundle/findings";
+import { type Exit, type Finding } from "../../bundle/findings";
 import { type Index } from "../../bundle/index";
 import { type Source } from "../../bundle/source";
 import { type Report } from "../../bundle/verify";
@@ -133,8 +133,7 @@ interface ServerProps {
 
 function Server({ opened: { archived }, archive, check, local }: ServerProps) {
   const exit = check?.is === "done" ? check.report.exit : undefined;
-  // It was given a trust root, and this device may not have been: that is no disagreement.
-  const agrees = exit === undefined || local === undefined || exit === local.exit || (local.exit === 3 && exit === 0);
+  const agrees = exit === undefined || local === undefined || agree(local.exit, exit);
   return (
     <section class="answer" data-by="server" data-exit={exit} data-agrees={agrees} aria-label="The server's answer">
       <h2>The server's answer</h2>
@@ -153,6 +152,12 @@ function Server({ opened: { archived }, archive, check, local }: ServerProps) {
       {!agrees && <p class="refusal">This device and the server disagree. Trust this device's answer, keep the file, and tell whoever runs the server.</p>}
     </section>
   );
+}
+
+/** The server has a trust root, which this device may not have been given; and what is broken may not be readable, too. */
+function agree(device: Exit, server: Exit): boolean {
+  const isNo = (exit: Exit) => exit === 1 || exit === 2;
+  return device === server || (device === 3 && server === 0) || (isNo(device) && isNo(server));
 }
 
 function Played({ check, index }: { readonly check: LocalCheck; readonly index: Index }) {

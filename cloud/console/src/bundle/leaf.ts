@@ -11,6 +11,8 @@ const LEAF_BYTES_MAX = 1_052_672;
 const OPENING_BYTES_MAX = 1024 * 1024;
 const PROOF_BYTES_MAX = 512 * 1024;
 const REGION_BYTES_MAX = 65_536;
+/** What a clock may be off by: a day. */
+const OFFSET_US_MAX = 86_400_000_000n;
 const NAME_BYTES_MAX = 64;
 const REASON_BYTES_MAX = 512;
 
@@ -52,7 +54,7 @@ export type What =
   | { readonly is: "region"; readonly version: bigint; readonly snapshot: Bytes }
   | { readonly is: "switch"; readonly name: string; readonly on: boolean; readonly why: string }
   | { readonly is: "gap"; readonly gap: Gap }
-  | { readonly is: "clock"; readonly utc: Utc }
+  | { readonly is: "clock"; readonly utc: Utc; readonly source: string; readonly offsetUs: bigint }
   | { readonly is: "proof"; readonly proof: Bytes }
   | { readonly is: "personal"; readonly commitment: Bytes }
   | { readonly is: "restarted"; readonly why: string }
@@ -71,7 +73,7 @@ export function readLeaf(bytes: Uint8Array): Entry {
 }
 
 /** Fields behind the kind's number. */
-const COUNTS = [1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 2, 3, 1, 1, 1, 1, 1, 1];
+const COUNTS = [1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 2, 3, 1, 3, 1, 1, 1, 1];
 
 function readWhat(f: Fields): What {
   const kind = Number(f.u64());
@@ -106,7 +108,7 @@ function readWhat(f: Fields): What {
     case 12:
       return { is: "gap", gap: readGap(f.record("gap", 5)) };
     case 13:
-      return { is: "clock", utc: readUtc(f) };
+      return { is: "clock", utc: readUtc(f), source: name(f), offsetUs: within(f.i64(), OFFSET_US_MAX) };
     case 14:
       return { is: "proof", proof: bounded(f, PROOF_BYTES_MAX) };
     case 15:
@@ -146,6 +148,11 @@ function bounded(f: Fields, max: number): Bytes {
   const bytes = f.bytes();
   if (bytes.length > max) throw new Malformed(`a field of ${bytes.length} bytes, at most ${max} are allowed`);
   return bytes;
+}
+
+function within(value: bigint, most: bigint): bigint {
+  if (value > most || value < -most) throw new Malformed(`${value} in a field from ${-most} to ${most}`);
+  return value;
 }
 
 function name(f: Fields): string {

@@ -81,7 +81,7 @@ export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, strin
     case "closed":
       return [["counts", what.counts.join(", ")], ["why", what.why]];
     case "clock":
-      return [["UTC", `${new Date(Number(what.utc.us) / 1000).toISOString()} ± ${ms(Number(what.utc.uncertaintyUs) / 1000)}`]];
+      return [["UTC", `${new Date(Number(what.utc.us) / 1000).toISOString()} ± ${ms(Number(what.utc.uncertaintyUs) / 1000)}`], ["held by", what.source], ["offset", `${what.offsetUs} µs`]];
     default:
       return Object.entries(what).filter(([name]) => name !== "is").map(([name, value]): Field => [spaced(name), plain(value, names)]);
   }

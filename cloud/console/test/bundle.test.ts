@@ -12,7 +12,8 @@ import { type Report, verifyBundle } from "../src/bundle/verify";
 import { ascii } from "../src/wire/bytes";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
-const SMALL_BUNDLE = join(process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target"), "debug/examples/small_bundle");
+const BIN = join(process.env["CARGO_TARGET_DIR"] ?? join(ROOT, "target"), "debug");
+const SMALL_BUNDLE = join(BIN, "examples/small_bundle");
 
 const folder = mkdtempSync(join(tmpdir(), "farhand-bundles-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -117,6 +118,16 @@ describe("a bundle", () => {
       expect([1, 2], `${what} at ${at}: ${unreadable}`).toContain(exit);
       expect(unreadable ?? findings.find(({ severity }) => severity !== "note")?.what, `${what} at ${at}`).toBeDefined();
     }
+  });
+
+  // Goal: anybody may redact; what is left holds, what is missing may be among what was taken out, and it is all listed.
+  it("with leaves and pictures taken out holds, and lists them", async () => {
+    const [whole, less] = [join(folder, "8.mcap"), join(folder, "less.mcap")];
+    execFileSync(join(BIN, "farhand-audit"), ["redact", whole, "--leaves", "5-9,20", "--out", less]);
+    const report = await check(readFileSync(less), good.trust);
+    expect(report).toMatchObject({ exit: 0, counts: { redacted: 6, pictures: 9, pictures_left_out: 0 } });
+    expect(report.findings.filter(({ what }) => what === "leaf is redacted").map(({ leaf }) => leaf)).toEqual([5, 6, 7, 8, 9, 20]);
+    expect(report.findings.every(({ severity }) => severity === "note")).toBe(true);
   });
 
   // Goal: a finding says where: the byte that was flipped, and the leaf or picture that it is in.

@@ -72,8 +72,8 @@ describe("a session", () => {
   it("is found by every word that is known of it", () => {
     const bundle = { name: "ab12.mcap", bytes: 1, sealedAtMs: Date.UTC(2026, 10, 21) };
     const head = { session: "ab12", openedMs: Date.UTC(2026, 10, 20), durationMs: 1, people: [{ role: "surgeon", pseudonym: "S1" } as const] };
-    const found = (wanted: string) => matches(wanted, bundle, { is: "read", head });
-    for (const wanted of ["", "s1", "SURGEON 2026-11-20", "ab12 11-21"]) expect(found(wanted), wanted).toBe(true);
+    const found = (wanted: string) => matches(wanted, bundle, { is: "read", head }, "this device: holds");
+    for (const wanted of ["", "s1", "SURGEON 2026-11-20", "ab12 11-21", "s1 holds"]) expect(found(wanted), wanted).toBe(true);
     for (const wanted of ["s2", "surgeon field"]) expect(found(wanted), wanted).toBe(false);
   });
 });

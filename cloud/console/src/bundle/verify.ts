@@ -130,9 +130,15 @@ function report(exit: Exit, session: Session, again: Again, fingerprint: Bytes |
       lost_to_kit: commands.counts.lostToKit, unauthentic: Number(commands.counts.unauthentic), blind: commands.counts.blind,
       confirmed: frames.confirmed, unchecked: frames.unchecked, pictures: numbers.pictures, pictures_left_out: numbers.picturesLeftOut,
     },
-    findings: [...container, ...findings.list],
+    findings: [...container, ...findings.list.map((finding) => (redacted > 0 ? excused(finding) : finding))],
     findingsLeftOut: findings.leftOut,
   }; // prettier-ignore
+}
+
+/** What is missing while leaves are redacted may be one of those (`docs/evidence-format.md`, 12). */
+function excused(finding: Finding): Finding {
+  if (finding.severity !== "missing") return finding;
+  return { ...finding, severity: "note", what: `${finding.what}: what is missing may be among the redacted leaves` };
 }
 
 function facts({ people, manifest, closed }: Session): SessionFacts | undefined {

@@ -33,7 +33,7 @@ function Sealed({ identity, pseudonym }: { readonly identity: Identity; readonly
   const [opened, setOpened] = useState<Opened | undefined>(undefined);
   const [wanted, setWanted] = useState("");
   const bundles = archive.bundles.value;
-  const found = bundles?.filter((bundle) => matches(wanted, bundle, archive.heads.value.get(bundle.name)));
+  const found = bundles?.filter((bundle) => matches(wanted, bundle, archive.heads.value.get(bundle.name), archive.saidOf(bundle.name)));
   const open = (name: string) => setOpened({ name, bundle: archive.path(`bundles/${name}`), archived: name });
   return (
     <div class="hand audit">
@@ -108,6 +108,7 @@ function Table({ bundles, archive, open }: TableProps) {
             Lasted
           </th>
           <th scope="col">People</th>
+          <th scope="col">Checked</th>
           <th scope="col" class="number">
             Size
           </th>
@@ -151,6 +152,7 @@ function Row({ bundle, archive, open }: RowProps) {
           {head?.is === "read" ? lasted(head.head.durationMs) : "–"}
         </td>
         <td data-name="People">{head?.is === "read" ? people(head.head) : head?.is === "failed" ? `not told: ${head.why}` : "–"}</td>
+        <td data-name="Checked">{archive.saidOf(name)}</td>
         <td class="number" data-name="Size">
           {bytesText(bytes)}
         </td>
@@ -167,7 +169,7 @@ function Row({ bundle, archive, open }: RowProps) {
       </tr>
       {check !== undefined && check.is !== "checking" && (
         <tr data-report={name}>
-          <td colSpan={7}>
+          <td colSpan={8}>
             <Outcome check={check} linked={toHex(archive.identity.trust)} />
           </td>
         </tr>

@@ -1,6 +1,6 @@
 /** The sealed sessions that the server keeps, its verdicts on them, and the trust root that they are checked under. */
 import { type Signal, signal } from "@preact/signals";
-import { whyNot } from "../../bundle/findings";
+import { type Exit, whyNot } from "../../bundle/findings";
 import { Blocks, httpSource } from "../../bundle/source";
 import { type TrustRoot, parseTrustRoot } from "../../trust/root";
 import { call, claimAgain, json, whyFailed } from "../../link/api";
@@ -8,7 +8,7 @@ import { type Identity } from "../../link/rolelink";
 import { equal, toHex } from "../../wire/bytes";
 import { sha256 } from "../../wire/mac";
 import { type Head, readHead } from "./head";
-import { type Bundle, type Report, readBundles, readReport } from "./model";
+import { type Bundle, type Report, SHORT, readBundles, readReport } from "./model";
 
 const REFRESH_MS = 3000;
 
@@ -32,6 +32,8 @@ export class Archive {
 
   /** What each bundle says at its head, its opening checked under the trust root that the link names. */
   readonly heads = signal<ReadonlyMap<string, HeadOf>>(new Map());
+  /** This device's own answers so far. */
+  readonly own = signal<ReadonlyMap<string, Exit>>(new Map());
   /** The ledger's trust root, if it is the one that the link names. */
   root: TrustRoot | undefined;
   #reading = false;
@@ -58,6 +60,18 @@ export class Archive {
     } catch (error) {
       this.#note(name, { is: "failed", why: whyFailed(error) });
     }
+  }
+
+  noteOwn(name: string, exit: Exit): void {
+    this.own.value = new Map(this.own.value).set(name, exit);
+  }
+
+  /** Who has said what of a bundle so far, in words. */
+  saidOf(name: string): string {
+    const own = this.own.value.get(name);
+    const server = this.checks.value.get(name);
+    const said = [own !== undefined && `this device: ${SHORT[own]}`, server?.is === "done" && `the server: ${SHORT[server.report.exit]}`];
+    return said.filter(Boolean).join(", ") || "not checked yet";
   }
 
   async #load(): Promise<void> {

@@ -25,7 +25,7 @@ export function Find({ wanted, want, open }: Props) {
     <div class="find">
       <label>
         Find a session
-        <input type="search" value={wanted} placeholder="person, role, date, session" onInput={(event) => want(event.currentTarget.value)} />
+        <input type="search" value={wanted} placeholder="person, role, date, verdict, session" onInput={(event) => want(event.currentTarget.value)} />
       </label>
       <label class="drop" data-over={over} onDrop={drop} onDragOver={drag} onDragLeave={() => setOver(false)}>
         Or drop a bundle of your own here: it stays on this device
@@ -36,9 +36,9 @@ export function Find({ wanted, want, open }: Props) {
 }
 
 /** Every word of it stands in something that is known of the session. */
-export function matches(wanted: string, { name, sealedAtMs }: Bundle, head: HeadOf | undefined): boolean {
+export function matches(wanted: string, { name, sealedAtMs }: Bundle, head: HeadOf | undefined, verdict: string): boolean {
   const date = (ms: number | undefined) => (ms === undefined ? "" : new Date(ms).toISOString());
   const said = head?.is === "read" ? [head.head.session, date(head.head.openedMs), ...head.head.people.flatMap(({ role, pseudonym }) => [role, pseudonym])] : [];
-  const known = [name, date(sealedAtMs), ...said].join(" ").toLowerCase();
+  const known = [name, verdict, date(sealedAtMs), ...said].join(" ").toLowerCase();
   return wanted.toLowerCase().split(/\s+/).every((word) => known.includes(word));
 }

@@ -36,6 +36,9 @@ export function OpenedBundle({ opened, archive, close }: Props) {
   }, []);
   const progress = check.progress.value;
   const done = progress.is === "done" ? progress : undefined;
+  useEffect(() => {
+    if (done && opened.archived !== undefined) archive.noteOwn(opened.archived, done.report.exit);
+  }, [done, opened, archive]);
   const root = useMemo(() => (trust ? parseTrustRoot(trust.bytes) : archive.root), [trust, archive, progress]);
   const served = opened.archived === undefined ? undefined : archive.checks.value.get(opened.archived);
   return (
@@ -70,6 +73,7 @@ function Checking({ at, of }: { readonly at: number; readonly of: number }) {
 
 function Local({ report, trust, tookMs }: { readonly report: Report; readonly trust: OwnTrust | undefined; readonly tookMs: number }) {
   const { exit, counts, findings, unreadable, bytes } = report;
+  const takenOut = (counts["redacted"] ?? 0) + (counts["pictures_left_out"] ?? 0);
   const noted = findings.filter(({ severity }) => severity === "note").length;
   return (
     <section class="answer" data-by="device" data-exit={exit} aria-label="This device's own answer">
@@ -77,7 +81,7 @@ function Local({ report, trust, tookMs }: { readonly report: Report; readonly tr
         Checked on this device <span class="end">{(tookMs / 1000).toFixed(1)} s</span>
       </h2>
       <p class="word" role="status">
-        {VERDICTS[exit]}
+        {exit === 0 && takenOut > 0 ? "Holds: nothing was altered. What was taken out is listed; all the rest is there." : VERDICTS[exit]}
       </p>
       <p class="quiet">
         {trust ? (
@@ -91,7 +95,7 @@ function Local({ report, trust, tookMs }: { readonly report: Report; readonly tr
       {unreadable !== undefined && <p>It can't be read: {unreadable}.</p>}
       {unreadable === undefined && (
         <p class="quiet">
-          {bytesText(bytes)}, every byte · {n(counts["leaves"])} leaves, {n(counts["redacted"])} redacted · {n(counts["checkpoints"])} checkpoints · {n(counts["pictures"])} pictures,{" "}
+          {bytesText(bytes)}, every byte · {n(counts["leaves"])} leaves, {n(counts["redacted"])} redacted · {n(counts["checkpoints"])} checkpoints · {n(counts["pictures"])} pictures, {n(counts["pictures_left_out"])} left out,{" "}
           {n(counts["confirmed"])} confirmed shown · {n(counts["taken_in"])} commands taken in, {n(counts["refused"])} refused
         </p>
       )}

@@ -1,7 +1,7 @@
 // The browser's own verifier, on bundles that the Rust code wrote. `cargo build -p farhand-bundle --examples` makes the program
 // that writes them; ./check has built it by now.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -80,6 +80,23 @@ function repaired(bytes: Uint8Array): Uint8Array {
   }
   return bytes;
 }
+
+const VECTORS = join(ROOT, "tests/verifier/vectors");
+interface Vector {
+  readonly file: string;
+  readonly trust: string | null;
+  readonly exit: number;
+}
+
+// Goal: what every verifier must say of the document's own bundles, this one says.
+describe.skipIf(!existsSync(join(VECTORS, "index.json")))("the document's vectors (tests/verifier/vectors; skipped where there are none)", () => {
+  const file = (name: string) => readFileSync(join(VECTORS, name));
+  const vectors = existsSync(join(VECTORS, "index.json")) ? (JSON.parse(file("index.json").toString()) as Vector[]) : [];
+  it.each(vectors)("$file under $trust ends with $exit", async ({ file: name, trust, exit }) => {
+    const report = await check(file(name), trust === null ? undefined : file(trust));
+    expect(report.exit, JSON.stringify(report.findings.slice(0, 5))).toBe(exit);
+  });
+});
 
 describe("CRC-32", () => {
   // Goal: the check value of the CRC catalogue, also in pieces.

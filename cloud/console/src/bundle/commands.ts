@@ -20,7 +20,19 @@ interface Slot {
   logged?: { readonly place: Place; readonly hash: string };
   listed?: string;
   judged?: boolean;
+  /** The newest kit tick that the console knew when it sent it; and when the kit took it in. */
+  echoUs?: bigint;
+  takenInUs?: bigint;
 }
+
+/** Commands that no list has, and whose list the edge box said is missing. */
+interface Hole {
+  readonly token: bigint;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+const HOLES_MAX = 4096;
 
 type Key = readonly [bigint, bigint];
 
@@ -28,6 +40,7 @@ export class Commands {
   /** In the order that they came up, which is that of their numbers but for what was late by a little. */
   readonly #slots = new Map<string, Slot>();
   readonly #listEnds = new Map<string, bigint>();
+  readonly #holes: Hole[] = [];
   readonly #leaseless = new Set<bigint>();
   #kit: { readonly boot: string; readonly toUs: bigint } | undefined;
   #takenIn: Key = [0n, 0n];
@@ -36,11 +49,11 @@ export class Commands {
   constructor(
     private readonly findings: Findings,
     /** Whether the edge box said that these commands are missing. */
-    private readonly declared: (token: bigint, sequence: bigint) => boolean,
+    private readonly declared: (token: bigint, first: bigint, last: bigint) => boolean,
   ) {}
 
   logged(place: Place, bytes: Bytes, newestFrame: bigint, people: People): void {
-    const { session, token, sequence, frameSeen } = readCommand(bytes);
+    const { session, token, sequence, frameSeen, kitTickEchoUs } = readCommand(bytes);
     const name = `command ${sequence} under token ${token}`;
     if (!equal(session, people.opening.session)) this.findings.violation(place, `${name} is of another session`);
     if (bytes.subarray(-16).every((byte) => byte === 0)) this.findings.violation(place, `${name} carries no code`);
@@ -50,17 +63,24 @@ export class Commands {
     const slot = this.#slot(token, sequence);
     if (slot.logged) this.findings.violation(place, `${name} is logged twice`);
     slot.logged = { place, hash: toHex(sha256(bytes)) };
+    slot.echoUs ??= kitTickEchoUs;
     this.#compare(slot);
+    this.#compareTime(place, slot);
   }
 
-  listed(place: Place, author: Bytes, { token, sent }: SurgeonSegment, people: People): void {
+  /** `declared`: the edge box said that the segments right before this one are missing. */
+  listed(place: Place, author: Bytes, { token, sent }: SurgeonSegment, people: People, declared: boolean): void {
     const [seen, holder] = [toHex(author), people.holder(token)];
     if (holder !== undefined && holder !== seen) this.findings.violation(place, `commands under token ${token} are listed by another than its holder`);
     this.#expectLease(place, token, people);
     const list = `${seen} ${token}`;
     for (const { sequence, hash } of sent) {
       const expected = (this.#listEnds.get(list) ?? 0n) + 1n;
-      if (sequence !== expected) this.findings.missing(place, `the surgeon's list goes on at ${sequence} under token ${token}, expected ${expected}`);
+      if (sequence !== expected) {
+        const gap = sequence > expected && (declared || this.declared(token, expected, sequence - 1n));
+        this.findings.missing(place, `the surgeon's list goes on at ${sequence} under token ${token}, expected ${expected}`, gap);
+        if (gap && this.#holes.length < HOLES_MAX) this.#holes.push({ token, first: expected, last: sequence - 1n });
+      }
       this.#listEnds.set(list, sequence);
       const slot = this.#slot(token, sequence);
       slot.listed = toHex(hash);
@@ -69,11 +89,12 @@ export class Commands {
     }
   }
 
-  judged(place: Place, segment: KitSegment): void {
+  judged(place: Place, segment: KitSegment, declared: boolean): void {
     const boot = toHex(segment.boot);
     const expected = this.#kit?.boot === boot ? this.#kit.toUs : segment.fromUs;
     if (segment.fromUs !== expected || segment.toUs < segment.fromUs) {
-      this.findings.missing(place, `the kit's time goes from ${segment.fromUs} to ${segment.toUs} µs, expected from ${expected}`);
+      const gap = declared && expected <= segment.fromUs && segment.fromUs <= segment.toUs;
+      this.findings.missing(place, `the kit's time goes from ${segment.fromUs} to ${segment.toUs} µs, expected from ${expected}`, gap);
     }
     this.#kit = { boot, toUs: segment.toUs };
     this.counts.unauthentic += segment.unauthentic;
@@ -92,6 +113,8 @@ export class Commands {
       return;
     }
     this.counts.takenIn += 1;
+    slot.takenInUs = tickUs;
+    this.#compareTime(place, slot);
     const [newestToken, newest] = this.#takenIn;
     if (token < newestToken || (token === newestToken && sequence <= newest)) this.findings.violation(place, `the kit took in ${name} late`);
     else this.#takenIn = [token, sequence];
@@ -108,9 +131,12 @@ export class Commands {
 
   #settle({ token, sequence, logged, listed, judged }: Slot): void {
     const name = `command ${sequence} under token ${token}`;
-    if (logged && listed === undefined) this.findings.missing(logged.place, `${name} is in no list of the surgeon's`);
-    else if (logged && !judged) this.counts.lostToKit += 1;
-    else if (!logged && judged && !this.declared(token, sequence)) this.findings.missing({}, `the kit judged ${name}, which is not logged`);
+    const declared = () => this.declared(token, sequence, sequence);
+    const inHole = () => this.#holes.some((hole) => hole.token === token && hole.first <= sequence && sequence <= hole.last);
+    if (logged && listed === undefined) {
+      if (!inHole() && !declared()) this.findings.missing(logged.place, `${name} is in no list of the surgeon's`);
+    } else if (logged && !judged) this.counts.lostToKit += 1;
+    else if (!logged && judged && !declared()) this.findings.missing({}, `the kit judged ${name}, which is not logged`);
     else if (!logged && !judged) this.counts.lostToEdge += 1;
   }
 
@@ -125,6 +151,12 @@ export class Commands {
   #compare({ token, sequence, logged, listed }: Slot): void {
     if (logged === undefined || listed === undefined || logged.hash === listed) return;
     this.findings.violation(logged.place, `command ${sequence} under token ${token} is another than the surgeon sent`);
+  }
+
+  /** None is taken in before it can have been sent. */
+  #compareTime(place: Place, { token, sequence, echoUs, takenInUs }: Slot): void {
+    if (echoUs === undefined || takenInUs === undefined || takenInUs >= echoUs) return;
+    this.findings.violation(place, `the kit took in command ${sequence} under token ${token} at ${takenInUs} µs, before ${echoUs} µs, which it echoes`);
   }
 
   #expectLease(place: Place, token: bigint, people: People): void {

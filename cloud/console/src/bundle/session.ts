@@ -146,7 +146,7 @@ export class Session {
     }
     this.trust = given?.trust ?? own;
     this.anchors = this.trust && new Anchors(frame.checkpoints, this.trust, this.findings);
-    this.commands = new Commands(this.findings, (token, sequence) => this.#declared(0, token, sequence, sequence));
+    this.commands = new Commands(this.findings, (token, first, last) => this.#declared(0, token, first, last));
     this.frames = new Frames(this.findings, (first, last) => this.#declared(1, 0n, first, last));
   }
 
@@ -283,17 +283,17 @@ export class Session {
 
   #surgeonSegment(place: Place, { author, segment }: Signed<SurgeonSegment>, signed: Bytes): void {
     this.#expectSession(place, "surgeon segment", segment.link.session);
-    this.#chain(place, 2, toHex(author), segment.link, signed);
+    const declared = this.#chain(place, 2, toHex(author), segment.link, signed);
     if (!this.people) return;
     if (!this.people.isSurgeon(author)) this.findings.missing(place, "a surgeon's list is by a key that is no surgeon's");
-    this.commands.listed(place, author, segment, this.people);
+    this.commands.listed(place, author, segment, this.people, declared);
   }
 
   #kitSegment(place: Place, { author, segment }: Signed<KitSegment>, signed: Bytes): void {
     this.#expectSession(place, "kit segment", segment.link.session);
-    this.#chain(place, 3, `${toHex(author)} ${toHex(segment.boot)}`, segment.link, signed);
+    const declared = this.#chain(place, 3, `${toHex(author)} ${toHex(segment.boot)}`, segment.link, signed);
     if (this.people && !this.people.isKit(author)) return this.findings.missing(place, "a kit's list is by a key that is not the kit's");
-    this.commands.judged(place, segment);
+    this.commands.judged(place, segment, declared);
   }
 
   #displayReport(place: Place, { author, segment }: Signed<DisplayReport>, signed: Bytes): void {
@@ -303,8 +303,8 @@ export class Session {
     for (const { frame, pictureHash } of segment.shown) this.frames.shown(place, frame, pictureHash);
   }
 
-  /** Each author's segments name the one before. */
-  #chain(place: Place, of: number, author: string, { number, previous }: Link, signed: Bytes): void {
+  /** Each author's segments name the one before. Whether the edge box said that those right before are missing. */
+  #chain(place: Place, of: number, author: string, { number, previous }: Link, signed: Bytes): boolean {
     const key = `${of} ${author}`;
     const before = this.#chains.get(key) ?? { number: 0n, previous: ZERO };
     const follows = number === before.number + 1n && toHex(previous) === before.previous;
@@ -313,6 +313,7 @@ export class Session {
     const oldest = this.#chains.keys().next().value;
     if (this.#chains.size >= REMEMBERED_MAX && oldest !== undefined && !this.#chains.has(key)) this.#chains.delete(oldest);
     this.#chains.set(key, { number, previous: toHex(sha256(signed)) });
+    return declared;
   }
 
   #expectSession(place: Place, what: string, session: Uint8Array): void {

@@ -8,6 +8,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { BIN, arm, chromiumForTests, engage, hold, now, open, picture, press, reach, until, up, watching, withTest } from "./stage.mjs";
 
@@ -53,13 +54,26 @@ async function check(page, site) {
 
 const shownFrame = async (page) => Number(await page.locator(".screen canvas").getAttribute("data-frame"));
 
+/** The picture that stays once the last one asked for is decoded. */
+const settled = (page) =>
+  until("a picture stands", async () => {
+    const one = await shownFrame(page);
+    await sleep(500);
+    return one > 0 && one === (await shownFrame(page)) && one;
+  });
+
+const entry = (page, text) => page.locator(".entries ol button", { hasText: text }).first();
+
 /** Picture, arm and command go in step. */
 async function scrub(page) {
   const timeline = page.getByRole("slider", { name: "Moment of the session" });
-  const box = await timeline.boundingBox();
-  await page.mouse.click(box.x + box.width * 0.7, box.y + 10);
-  const frame = await until("a picture is shown", () => shownFrame(page));
+  const { width } = await timeline.boundingBox();
+  await timeline.click({ position: { x: width * 0.7, y: 10 } });
+  await settled(page);
+  await entry(page, "engagement 1 from hold").click();
   await timeline.focus();
+  await page.keyboard.press("Shift+ArrowRight");
+  const frame = await settled(page);
   await page.keyboard.press("ArrowRight");
   await until("the next picture is shown", async () => (await shownFrame(page)) === frame + 1);
   const colours = await page.locator(".screen canvas").evaluate((canvas) => {
@@ -81,9 +95,9 @@ async function scrub(page) {
 
 async function prove(page) {
   await page.getByLabel("all, commands and frames too").check();
-  const entry = page.locator(".entries ol button", { hasText: "command" }).first();
-  const leaf = (await entry.locator("span").first().innerText()).replace(/\D/g, "");
-  await entry.click();
+  const command = entry(page, "command");
+  const leaf = (await command.locator("span").first().innerText()).replace(/\D/g, "");
+  await command.click();
   await page.locator(`.proof[data-leaf="${leaf}"][data-holds="true"]`).waitFor();
   assert.equal(await page.locator('.proof .steps li[data-holds="true"]').count(), 3);
   await page.locator(".proof").scrollIntoViewIfNeeded();
@@ -120,7 +134,7 @@ async function flip(page, site) {
   await page.getByLabel("A bundle of your own").setInputFiles(copy);
   await answer(page, "device", 1);
   const places = await page.locator('.answer[data-by="device"] .findings li[data-severity="violation"]').evaluateAll((all) => all.map((one) => [Number(one.dataset.byte), one.textContent]));
-  assert.ok(places.some(([byte]) => byte <= at && at - byte < 40_000), `byte ${at} is not named: ${JSON.stringify(places)}`);
+  assert.ok(places.some(([byte]) => byte <= at && at - byte < 200_000), `byte ${at} is not named: ${JSON.stringify(places)}`);
   await picture(page, "audit-flipped");
   return places[0]?.[1];
 }

@@ -2,8 +2,9 @@
 
 use std::{fs::File, io, path::Path};
 
-use farhand_bundle::{Passed, Reader, Unreadable, verify_and};
-use farhand_ledger::TrustRoot;
+use farhand_bundle::{BadRedaction, Passed, Reader, Redaction, Unreadable, redact, verify_and};
+use farhand_ledger::{Cbor as _, Manifest, TrustRoot};
+use farhand_wire::SessionId;
 
 use crate::report::{Redactions, Report};
 
@@ -30,6 +31,24 @@ pub fn audit_and(path: &Path, trust: Option<&TrustRoot>, mut progress: impl FnMu
             Ok(Report::of(&verified, redactions, given))
         })
         .unwrap_or_else(|error| Report::of_unreadable(error.to_string(), given))
+}
+
+/// The session that the bundle at `path` says it is of. Nothing is checked.
+///
+/// # Errors
+/// [`Unreadable`], also where it has no manifest that can be read.
+pub fn session_of(path: &Path) -> Result<SessionId, Unreadable> {
+    let manifest = Manifest::read(open(path)?.manifest());
+    Ok(manifest.map_err(|_| Unreadable::NotABundle { what: "its manifest can't be read" })?.session)
+}
+
+/// Writes the bundle at `path` to `out` without its pictures. It can still be verified.
+///
+/// # Errors
+/// [`BadRedaction`]; what was written by then is no bundle.
+pub fn leave_pictures_out(path: &Path, out: File) -> Result<(), BadRedaction> {
+    let pictures = Redaction { pictures: true, ..Redaction::default() };
+    redact(&open(path)?, &pictures, out).map(drop)
 }
 
 pub(crate) fn open(path: &Path) -> Result<Reader<File>, Unreadable> {

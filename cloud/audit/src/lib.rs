@@ -19,7 +19,7 @@ mod story;
 mod time;
 mod words;
 
-pub use audit::{audit, audit_and};
+pub use audit::{audit, audit_and, leave_pictures_out, session_of};
 pub use export::{Format, export};
 pub use files::NotWritten;
 pub use html::{Page, write_html};

@@ -47,7 +47,7 @@ describe("opening", () => {
   });
 
   it("is made by checking alone", () => {
-    expect(() => new VerifiedOpening(Symbol() as never, {} as never, 0n, {} as never, 7)).toThrow(/verifyOpening/);
+    expect(() => new VerifiedOpening(Symbol() as never, {} as never, [0n, 0n], {} as never, 7)).toThrow(/verifyOpening/);
   });
 
   // Goal: no byte of the evidence can change unnoticed. Every 47th byte, each time another bit: all kinds of fields.

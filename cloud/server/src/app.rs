@@ -1,14 +1,15 @@
 //! What all requests share.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::{mpsc, watch};
 
-use crate::{Links, field::Desk, switchboard::Event};
+use crate::{Links, export::Taken, field::Desk, ledger::Ledger, switchboard::Event};
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -30,6 +31,10 @@ pub(crate) struct App {
     pub(crate) claims: Option<PathBuf>,
     /// Sealed bundles lie here.
     pub(crate) bundles: Option<PathBuf>,
+    /// Where exports are recorded.
+    pub(crate) ledger: Option<Arc<Ledger>>,
+    /// Exports that the ledger has: what may be downloaded, and by whom.
+    pub(crate) taken: Mutex<BTreeSet<Taken>>,
 }
 
 /// What the ledger has proven of the session so far; browsers and edge box check it themselves.
@@ -45,6 +50,10 @@ impl App {
 
     pub(crate) fn links(&self) -> MutexGuard<'_, Links> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn taken(&self) -> MutexGuard<'_, BTreeSet<Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn evidence(&self) -> RwLockReadGuard<'_, Evidence> {

@@ -13,7 +13,7 @@ use axum::{
     extract::{Path as InPath, Query, Request, State},
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, RANGE},
     },
     response::{IntoResponse, Response},
 };
@@ -27,7 +27,9 @@ use crate::{
     app::App,
 };
 
-const OCTETS: &str = "application/octet-stream";
+/// No answer to the page has more of a bundle.
+const PIECE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(crate) const OCTETS: &str = "application/octet-stream";
 
 #[derive(Serialize)]
 struct Bundle {
@@ -69,8 +71,8 @@ fn is_bundle(name: &str) -> bool {
     name.strip_suffix(".mcap").is_some_and(|stem| !stem.is_empty() && stem.bytes().all(plain))
 }
 
-/// One bundle, whole or in ranges.
-pub(crate) async fn download(
+/// A piece of a bundle, for the page to look at. Whoever takes it out whole exports it.
+pub(crate) async fn read(
     State(app): State<Arc<App>>,
     InPath(name): InPath<String>,
     Query(which): Query<Which>,
@@ -79,6 +81,25 @@ pub(crate) async fn download(
 ) -> Result<Response, ApiError> {
     holder_of(&app, &headers, &which, Role::Auditor)?;
     let path = sealed(&app, &name)?;
+    if !is_piece(&headers) {
+        let message = format!(
+            "A bundle is read here in pieces of up to {PIECE_BYTES_MAX} bytes. To take it out, export it: that is recorded."
+        );
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "not-recorded", message));
+    }
+    serve(path, &name, request).await
+}
+
+/// Whether one short range is asked for (RFC 9110, 14.1.2).
+fn is_piece(headers: &HeaderMap) -> bool {
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok()?.strip_prefix("bytes="));
+    let ends = range.and_then(|range| range.split_once('-'));
+    let ends = ends.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    ends.is_some_and(|(first, last)| last.checked_sub(first).is_some_and(|length| length < PIECE_BYTES_MAX))
+}
+
+/// A file as an attachment of that name.
+pub(crate) async fn serve(path: PathBuf, name: &str, request: Request) -> Result<Response, ApiError> {
     let served = ServeFile::new(path).try_call(request).await;
     let mut response = served.map_err(|_| not_there())?.map(Body::new);
     let disposition =
@@ -118,7 +139,7 @@ pub(crate) async fn trust(
     Ok((named, app.trust_root.clone()).into_response())
 }
 
-fn sealed(app: &App, name: &str) -> Result<PathBuf, ApiError> {
+pub(crate) fn sealed(app: &App, name: &str) -> Result<PathBuf, ApiError> {
     let folder = app.bundles.as_ref().filter(|_| is_bundle(name)).ok_or_else(not_there)?;
     Some(folder.join(name)).filter(|path| path.is_file()).ok_or_else(not_there)
 }
@@ -127,13 +148,26 @@ fn not_there() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no-bundle", "There is no sealed bundle of that name.")
 }
 
-fn interrupted() -> ApiError {
+pub(crate) fn interrupted() -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server could not finish it. Try again.")
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may fail")]
 mod tests {
     use super::*;
+
+    /// Goal: nobody takes a bundle out by asking for one long range, or for none.
+    #[test]
+    fn only_short_ranges_are_pieces() {
+        let asks =
+            |range: &str| is_piece(&HeaderMap::from_iter([(RANGE, HeaderValue::from_str(range).unwrap())]));
+        assert!(asks("bytes=0-0") && asks("bytes=5-4194308"));
+        for whole in ["bytes=0-", "bytes=-5", "bytes=0-4194304", "bytes=0-1,5-6", "bytes=9-5", "lines=0-1"] {
+            assert!(!asks(whole), "{whole}");
+        }
+        assert!(!is_piece(&HeaderMap::new()));
+    }
 
     /// Goal: no name leads out of the folder of bundles.
     #[test]

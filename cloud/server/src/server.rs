@@ -26,6 +26,7 @@ use crate::{
     app::{App, Evidence, now_ms},
     edge_link,
     field::{self, Around, FieldError},
+    ledger::Ledger,
     site::site,
     switchboard::{EVENTS_QUEUED_MAX, Event, Said, Switchboard},
 };
@@ -111,8 +112,12 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
     let (sealing, sealed) = watch::channel(None);
     let trust = trust_root(&config.trust_root)?;
     let (proven, custody) = watch::channel(Vec::new());
-    let field = match &config.field {
-        Some(field) => Some(field::start(Around {
+    let ledger =
+        config.field.as_ref().map(|field| Ledger::new(key.clone(), trust.clone(), &field.validators));
+    let ledger = ledger.transpose().map_err(FieldError::from)?.map(Arc::new);
+    let field = match (&config.field, &ledger) {
+        (Some(field), Some(ledger)) => Some(field::start(Around {
+            ledger: ledger.clone(),
             key: key.clone(),
             trust: trust.clone(),
             config: field.clone(),
@@ -121,7 +126,7 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
             answers,
             proven,
         })?),
-        None => None,
+        _ => None,
     };
     let (field, delivery) = field.unzip();
     let app = Arc::new(App {
@@ -136,6 +141,8 @@ pub async fn run(config: Config) -> Result<Running, StartError> {
         field,
         claims: config.claims,
         bundles: config.bundles,
+        ledger,
+        taken: Mutex::default(),
     });
 
     let said = Said { custody: answered, sealed: sealing };

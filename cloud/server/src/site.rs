@@ -24,7 +24,7 @@ use tower_http::{
 use crate::{
     api::{self, ApiError, BODY_BYTES_MAX},
     app::App,
-    audit,
+    audit, export,
     field::calls as field,
 };
 
@@ -48,7 +48,9 @@ pub(crate) fn site(app: Arc<App>, console: &Path) -> Router {
         .route("/api/field/pair", post(field::pair))
         .route("/api/audit/trust", get(audit::trust))
         .route("/api/audit/bundles", get(audit::list))
-        .route("/api/audit/bundles/{name}", get(audit::download))
+        .route("/api/audit/bundles/{name}", get(audit::read))
+        .route("/api/audit/bundles/{name}/export", get(export::offer).post(export::record))
+        .route("/api/audit/bundles/{name}/exported", get(export::download))
         .route("/api/audit/bundles/{name}/verify", post(audit::verify))
         .route("/api/{*rest}", any(api::unknown_call))
         .method_not_allowed_fallback(api::wrong_method)

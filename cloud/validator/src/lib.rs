@@ -28,9 +28,9 @@ pub mod run;
 mod serve;
 pub mod status;
 pub mod store;
+pub mod supervise;
 #[cfg(test)]
 mod twins;
-pub mod supervise;
 pub mod watchdog;
 
 pub use config::{ClientRole, ConfigError, ConfigFile, ValidatorConfig};

@@ -65,7 +65,7 @@ impl<'a> Desk<'a> {
         let mut granted = false;
         loop {
             if !granted {
-                granted = self.grant_field().await?;
+                granted = self.grant_claimed(Role::Field).await?;
             }
             if let Some(custody) = self.complete_custody()? {
                 return self.open(custody).await;
@@ -74,14 +74,22 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// Grants the session key that claimed the field team's link, once there is one.
-    async fn grant_field(&mut self) -> anyhow::Result<bool> {
-        let link = self.session.link(Role::Field);
+    /// **Waits until somebody has claimed the auditor's link**, and grants that session key its role: it records exports.
+    pub(crate) async fn grant_auditor(&mut self) -> anyhow::Result<()> {
+        while !self.grant_claimed(Role::Auditor).await? {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Grants the session key that claimed the role's link, once there is one.
+    async fn grant_claimed(&mut self, role: Role) -> anyhow::Result<bool> {
+        let link = self.session.link(role);
         let path = self.session.claims().join(format!("{}.endorsement", hex::encode(link.name)));
         let Ok(bytes) = fs::read(&path) else { return Ok(false) };
         let key = endorsed(&bytes, link.public(), self.session.id)
             .with_context(|| format!("{} is not the link's endorsement", path.display()))?;
-        self.grant(key, Role::Field, &link.pseudonym).await?;
+        self.grant(key, role, &link.pseudonym).await?;
         Ok(true)
     }
 

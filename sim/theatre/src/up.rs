@@ -135,6 +135,7 @@ async fn show(
             site.genesis().display()
         ),
     )?;
+    desk.grant_auditor().await?;
     std::future::pending().await
 }
 

@@ -1,13 +1,18 @@
-/** *Audit*: sealed sessions, to download and to have checked. A verdict names who computed it. */
+/** *Audit*: sealed sessions, to find, to check on this device, to look through. A verdict names who computed it. */
 import "../styles/hand.css";
 import "../styles/audit.css";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Boot } from "../link/boot";
 import { type Identity, type Place } from "../link/rolelink";
 import { bytesText, utc } from "../ui/figures";
 import { toHex } from "../wire/bytes";
 import { Archive, type Check } from "./audit/archive";
+import { type Opened } from "./audit/check";
+import { Find, matches } from "./audit/find";
+import { type Head } from "./audit/head";
 import { type Bundle, type Entry, type Finding, type Report, VERDICTS } from "./audit/model";
+import { OpenedBundle } from "./audit/opened";
+import { OwnTrustFile } from "./audit/trustfile";
 import { Gate } from "./gate";
 
 export function audit(place: Place) {
@@ -25,26 +30,34 @@ function Audit({ boot }: { readonly boot: Boot }) {
 function Sealed({ identity, pseudonym }: { readonly identity: Identity; readonly pseudonym: string }) {
   const archive = useMemo(() => new Archive(identity), [identity]);
   useEffect(() => archive.start(), [archive]);
+  const [opened, setOpened] = useState<Opened | undefined>(undefined);
+  const [wanted, setWanted] = useState("");
   const bundles = archive.bundles.value;
+  const found = bundles?.filter((bundle) => matches(wanted, bundle, archive.heads.value.get(bundle.name), archive.saidOf(bundle.name)));
+  const open = (name: string) => setOpened({ name, bundle: archive.path(`bundles/${name}`), archived: name });
   return (
     <div class="hand audit">
       <header>
         <span>
           <strong>Farhand</strong> audit
         </span>
+        <OwnTrustFile />
         <span class="quiet">{pseudonym}</span>
       </header>
-      <main>
+      {opened && <OpenedBundle key={opened.name} opened={opened} archive={archive} close={() => setOpened(undefined)} />}
+      <main hidden={opened !== undefined}>
         <h1>Sealed sessions</h1>
+        <Find wanted={wanted} want={setWanted} open={(file) => setOpened({ name: file.name, bundle: file, archived: undefined })} />
         <div role="status">
           {archive.trouble.value && <p class="refusal">{archive.trouble.value} Asking again.</p>}
           {bundles === undefined && !archive.trouble.value && <p>Asking for the list.</p>}
           {bundles?.length === 0 && <p>No session has been sealed yet. The list fills by itself.</p>}
         </div>
-        {bundles && bundles.length > 0 && <Table bundles={bundles} archive={archive} />}
+        {bundles && bundles.length > 0 && found?.length === 0 && <p>No session matches.</p>}
+        {found && found.length > 0 && <Table bundles={found} archive={archive} open={open} />}
         <TrustRoot archive={archive} />
         <p class="quiet">
-          To check a bundle trusting nobody here: download both and run <code>farhand-audit verify FILE --trust GENESIS</code> with the trust root that you
+          To check a bundle without a browser, too: export it and run <code>farhand-audit verify FILE --trust GENESIS</code> with the trust root that you
           hold from elsewhere.
         </p>
       </main>
@@ -77,13 +90,25 @@ function TrustRoot({ archive }: { readonly archive: Archive }) {
   );
 }
 
-function Table({ bundles, archive }: { readonly bundles: readonly Bundle[]; readonly archive: Archive }) {
+interface TableProps {
+  readonly bundles: readonly Bundle[];
+  readonly archive: Archive;
+  readonly open: (name: string) => void;
+}
+
+function Table({ bundles, archive, open }: TableProps) {
   return (
     <table>
       <thead>
         <tr>
           <th scope="col">Bundle</th>
+          <th scope="col">Opened</th>
           <th scope="col">Sealed</th>
+          <th scope="col" class="number">
+            Lasted
+          </th>
+          <th scope="col">People</th>
+          <th scope="col">Checked</th>
           <th scope="col" class="number">
             Size
           </th>
@@ -94,15 +119,22 @@ function Table({ bundles, archive }: { readonly bundles: readonly Bundle[]; read
       </thead>
       <tbody>
         {bundles.map((bundle) => (
-          <Row key={bundle.name} bundle={bundle} archive={archive} />
+          <Row key={bundle.name} bundle={bundle} archive={archive} open={open} />
         ))}
       </tbody>
     </table>
   );
 }
 
-function Row({ bundle, archive }: { readonly bundle: Bundle; readonly archive: Archive }) {
+interface RowProps {
+  readonly bundle: Bundle;
+  readonly archive: Archive;
+  readonly open: (name: string) => void;
+}
+
+function Row({ bundle, archive, open }: RowProps) {
   const { name, bytes, sealedAtMs } = bundle;
+  const head = archive.heads.value.get(name);
   const check = archive.checks.value.get(name);
   return (
     <>
@@ -110,32 +142,49 @@ function Row({ bundle, archive }: { readonly bundle: Bundle; readonly archive: A
         <td class="mono name" data-name="Bundle">
           {name}
         </td>
+        <td class="when" data-name="Opened">
+          {head?.is === "read" ? utc(new Date(head.head.openedMs)) : "–"}
+        </td>
         <td class="when" data-name="Sealed">
           {sealedAtMs === undefined ? "–" : utc(new Date(sealedAtMs))}
         </td>
+        <td class="number" data-name="Lasted">
+          {head?.is === "read" ? lasted(head.head.durationMs) : "–"}
+        </td>
+        <td data-name="People">{head?.is === "read" ? people(head.head) : head?.is === "failed" ? `not told: ${head.why}` : "–"}</td>
+        <td data-name="Checked">{archive.saidOf(name)}</td>
         <td class="number" data-name="Size">
           {bytesText(bytes)}
         </td>
         <td>
           <div class="actions">
-            <a class="button" href={archive.path(`bundles/${name}`)} download={name} aria-label={`Download ${name}`}>
-              Download
-            </a>
-            <button type="button" disabled={check?.is === "checking"} aria-label={`Verify ${name}`} onClick={() => void archive.verify(name)}>
-              {check?.is === "checking" ? "Checking" : "Verify"}
+            <button type="button" aria-label={`Open ${name}`} onClick={() => open(name)}>
+              Open
+            </button>
+            <button type="button" class="plain" disabled={check?.is === "checking"} aria-label={`Verify ${name}`} onClick={() => void archive.verify(name)}>
+              {check?.is === "checking" ? "Checking" : "Ask the server"}
             </button>
           </div>
         </td>
       </tr>
       {check !== undefined && check.is !== "checking" && (
         <tr data-report={name}>
-          <td colSpan={4}>
+          <td colSpan={8}>
             <Outcome check={check} linked={toHex(archive.identity.trust)} />
           </td>
         </tr>
       )}
     </>
   );
+}
+
+function people({ people: all }: Head): string {
+  return all.map(({ pseudonym, role }) => `${pseudonym} ${role}`).join(", ");
+}
+
+function lasted(durationMs: number): string {
+  const seconds = Math.round(durationMs / 1000);
+  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 interface OutcomeProps {

@@ -9,7 +9,7 @@ export function leafHash(entry: Uint8Array): Bytes {
   return sha256(Uint8Array.of(0), entry);
 }
 
-function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
+export function nodeHash(left: Uint8Array, right: Uint8Array): Bytes {
   return sha256(Uint8Array.of(1), left, right);
 }
 
@@ -28,4 +28,25 @@ export function rootOfInclusion(leaf: Bytes, index: bigint, size: bigint, path: 
     [node, last] = [node >> 1n, last >> 1n];
   }
   return last === 0n ? hash : undefined;
+}
+
+/** Of a tree without leaves. */
+export const EMPTY_ROOT = sha256();
+
+/** A tree that grows leaf by leaf: the roots of its perfect subtrees, the largest first. */
+export class Tree {
+  size = 0n;
+  readonly #peaks: Bytes[] = [];
+
+  /** A leaf's hash. */
+  append(leaf: Bytes): void {
+    let hash = leaf;
+    for (let size = this.size; (size & 1n) === 1n; size >>= 1n) hash = nodeHash(this.#peaks.pop() as Bytes, hash);
+    this.#peaks.push(hash);
+    this.size += 1n;
+  }
+
+  root(): Bytes {
+    return this.#peaks.length === 0 ? EMPTY_ROOT : this.#peaks.reduceRight((right, left) => nodeHash(left, right));
+  }
 }

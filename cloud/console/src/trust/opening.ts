@@ -6,14 +6,14 @@
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { type Custody, EVENT_CUSTODY, PAIRED, STEPS, readCustody } from "./custody";
-import { type Proven, type TransactionProof, type Utc, checkProof, readProof } from "./proof";
+import { type Position, type Proven, type TransactionProof, type Utc, checkProof, isAfter, readProof } from "./proof";
 import { type TrustRoot } from "./root";
 import { require } from "./untrusted";
 
 const BYTES_MAX = 1024 * 1024;
 const CUSTODY_MIN = 7;
 const CUSTODY_MAX = 64;
-const ROSTER_MAX = 16;
+export const ROSTER_MAX = 16;
 const NAME_BYTES_MAX = 64;
 const EVENT = { opening: 1, consent: 3 } as const;
 const STEP = { sealed: 0, unsealed: 4, selfTested: 5, paired: PAIRED } as const;
@@ -46,14 +46,18 @@ export class VerifiedOpening {
   constructor(
     token: typeof made,
     private readonly opening: Opening,
-    /** Height of the block that holds the opening, and when, by the validators' clocks. */
-    readonly height: bigint,
+    /** Where the opening stands on the ledger, and since when, by the validators' clocks. */
+    readonly position: Position,
     readonly committed: Utc,
     readonly custodySteps: number,
   ) {
     if (token !== made) throw new TypeError("an opening is made by verifyOpening alone");
   }
 
+  /** Height of its block. */
+  get height(): bigint {
+    return this.position[0];
+  }
   get session(): Bytes {
     return this.opening.session;
   }
@@ -78,17 +82,27 @@ export class VerifiedOpening {
   }
 }
 
-export async function verifyOpening(evidence: Uint8Array, trust: TrustRoot): Promise<VerifiedOpening> {
+export interface OpeningEvidence {
+  readonly opening: TransactionProof;
+  readonly consent: TransactionProof;
+  readonly custody: readonly TransactionProof[];
+}
+
+/** The proofs that show a session to be opened, not checked yet. */
+export function readOpeningEvidence(evidence: Uint8Array): OpeningEvidence {
   const f = new Fields("opening evidence", fromCbor("opening evidence", evidence, BYTES_MAX), 3);
-  const proofs = { opening: readProof(f), consent: readProof(f) };
-  const steps: TransactionProof[] = f.list("custody proofs", CUSTODY_MAX, readProof);
+  return { opening: readProof(f), consent: readProof(f), custody: f.list("custody proofs", CUSTODY_MAX, readProof) };
+}
+
+export async function verifyOpening(evidence: Uint8Array, trust: TrustRoot): Promise<VerifiedOpening> {
+  const proofs = readOpeningEvidence(evidence);
   const opened = await checkProof(proofs.opening, trust);
   const opening = readOpening(opened);
   byHospital("the opening", opened, trust);
   checkRoster(opening);
   checkConsent(await checkProof(proofs.consent, trust), opening, opened, trust);
-  checkCustody(await Promise.all(steps.map((step) => checkProof(step, trust))), opening, opened);
-  return new VerifiedOpening(made, opening, opened.position[0], opened.committed, steps.length);
+  checkCustody(await Promise.all(proofs.custody.map((step) => checkProof(step, trust))), opening, opened);
+  return new VerifiedOpening(made, opening, opened.position, opened.committed, proofs.custody.length);
 }
 
 function readOpening(proven: Proven): Opening {
@@ -106,7 +120,7 @@ function readOpening(proven: Proven): Opening {
   };
 }
 
-function readMember(item: Fields): Member {
+export function readMember(item: Fields): Member {
   const f = item.record("member", 3);
   const key = f.bytes(32);
   const role = ROLES[f.number(ROLES.length - 1)] as Role;
@@ -199,8 +213,5 @@ function refers(what: string, seen: Uint8Array, expected: Uint8Array): void {
 
 function after(what: string, later: Proven, earlier: Proven): void {
   const [a, b] = [later.position, earlier.position];
-  require(
-    a[0] > b[0] || (a[0] === b[0] && a[1] > b[1]),
-    `${what} stands at ${a.join("/")} on the ledger, expected after ${b.join("/")}`,
-  );
+  require(isAfter(a, b), `${what} stands at ${a.join("/")} on the ledger, expected after ${b.join("/")}`);
 }

@@ -8,6 +8,12 @@ import { PATH_MAX, leafHash, rootOfInclusion } from "./merkle";
 import { type TrustRoot } from "./root";
 import { require } from "./untrusted";
 
+/** The end of the year 2100, and a day. */
+const UTC_US_MAX = 4_133_980_799_999_999;
+const UNCERTAINTY_US_MAX = 86_400_000_000;
+const TRANSACTIONS_MAX = 4096;
+/** The highest kind of event that there is. */
+const EVENTS_MAX = 9;
 const TRANSACTION_BYTES_MAX = 16 * 1024;
 
 /** µs since 1970, and how far it may be off. */
@@ -27,6 +33,13 @@ export interface TransactionProof {
   readonly certificate: Certificate;
 }
 
+/** Height of the block and index in it: later ones are greater. */
+export type Position = readonly [bigint, bigint];
+
+export function isAfter(later: Position, earlier: Position): boolean {
+  return later[0] > earlier[0] || (later[0] === earlier[0] && later[1] > earlier[1]);
+}
+
 /** A transaction that a quorum has committed. */
 export interface Proven {
   readonly author: Bytes;
@@ -35,8 +48,7 @@ export interface Proven {
   readonly at: Utc;
   /** SHA-256 of the signed bytes: how others refer to it. */
   readonly hash: Bytes;
-  /** Height and index: later ones are greater. */
-  readonly position: readonly [bigint, bigint];
+  readonly position: Position;
   /** By the validators' clocks. */
   readonly committed: Utc;
 }
@@ -44,7 +56,7 @@ export interface Proven {
 export function readProof(item: Fields): TransactionProof {
   const f = item.record("transaction proof", 6);
   const head = f.record("batch header", 3);
-  const batch = { ledger: head.bytes(16), at: readUtc(head), transactions: head.u64() };
+  const batch = { ledger: head.bytes(16), at: readUtc(head), transactions: BigInt(head.number(TRANSACTIONS_MAX)) };
   const hash = (hashes: Fields) => hashes.bytes(32);
   const batchPath = f.list("hashes in a path", PATH_MAX, hash);
   const index = f.u64();
@@ -67,7 +79,7 @@ export async function checkProof(proof: TransactionProof, trust: TrustRoot): Pro
   const event = f.record("event", 2);
   return {
     author,
-    event: { kind: event.number(255), body: event.any() },
+    event: { kind: event.number(EVENTS_MAX), body: event.any() },
     at,
     hash: sha256(proof.transaction),
     position: [committed.height, proof.index],
@@ -94,5 +106,5 @@ function checkPaths({ batch, batchPath, index, transaction, path }: TransactionP
 /** µs since 1970 and uncertainty, as a record of two. */
 export function readUtc(fields: Fields): Utc {
   const f = fields.record("UTC", 2);
-  return { us: f.u64(), uncertaintyUs: f.u64() };
+  return { us: BigInt(f.number(UTC_US_MAX)), uncertaintyUs: BigInt(f.number(UNCERTAINTY_US_MAX)) };
 }

@@ -4,7 +4,7 @@
  */
 import { type Bytes, compare, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
-import { isSmallOrder } from "../wire/ed25519";
+import { isUsable } from "../wire/ed25519";
 import { sha256 } from "../wire/mac";
 import { require } from "./untrusted";
 
@@ -36,6 +36,11 @@ export function readTrustRoot(bytes: Uint8Array, fingerprint: Uint8Array): Trust
     equal(seen, fingerprint),
     `the ledger's trust root is ${toHex(seen).slice(0, 16)}…, your link names ${toHex(fingerprint).slice(0, 16)}…`,
   );
+  return parseTrustRoot(bytes);
+}
+
+/** A trust root as it stands. Whether it may be trusted is for whoever brought it. */
+export function parseTrustRoot(bytes: Uint8Array): TrustRoot {
   const f = new Fields("trust root", fromCbor("trust root", bytes, BYTES_MAX), 6);
   const format = f.text(64);
   require(format === FORMAT, `format is "${format}", expected "${FORMAT}"`);
@@ -75,7 +80,7 @@ function checkValidators(validators: readonly Validator[]): bigint {
 
 function ascending(keys: readonly Uint8Array[]): void {
   keys.forEach((key, i) => {
-    require(!isSmallOrder(key), `${toHex(key)} is not a usable Ed25519 key`);
+    require(isUsable(key), `${toHex(key)} is not a usable Ed25519 key`);
     const before = keys[i - 1];
     require(before === undefined || compare(before, key) < 0, `keys are not in ascending order: ${toHex(key)}`);
   });

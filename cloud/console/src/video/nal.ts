@@ -1,8 +1,28 @@
-/** What a picture's hash covers (`docs/evidence-format.md`, 10): NAL units of types 1 to 5, each after its length. */
+/** What a picture's hashes cover (`docs/evidence-format.md`, 10), and the one form in which a bundle keeps it (14.1). */
 
-/** The bytes whose SHA-256 is the picture hash of an Annex B access unit. */
+/** The bytes whose SHA-256 is the picture hash of an Annex B access unit: NAL units of types 1 to 5, each after its length. */
 export function pictureContent(unit: Uint8Array): Uint8Array<ArrayBuffer> {
-  const slices = nalUnits(unit).filter(([from]) => isPicture(unit[from] ?? 0));
+  return content(unit, isPicture);
+}
+
+/** The same of the hash of the whole access unit: all but delimiters and filler. */
+export function unitContent(unit: Uint8Array): Uint8Array<ArrayBuffer> {
+  return content(unit, isSent);
+}
+
+/** Whether it is NAL units that are sent, each behind `00 00 00 01`, and nothing else. */
+export function isOneForm(unit: Uint8Array): boolean {
+  let at = 0;
+  for (const [from, to] of nalUnits(unit)) {
+    const long = from === at + 4 && unit[at] === 0 && unit[at + 1] === 0 && unit[at + 2] === 0;
+    if (!long || !isSent(unit[from] ?? 0)) return false;
+    at = to;
+  }
+  return at === unit.length;
+}
+
+function content(unit: Uint8Array, wanted: (header: number) => boolean): Uint8Array<ArrayBuffer> {
+  const slices = nalUnits(unit).filter(([from]) => wanted(unit[from] ?? 0));
   const content = new Uint8Array(slices.reduce((sum, [from, to]) => sum + 4 + to - from, 0));
   const view = new DataView(content.buffer);
   let at = 0;
@@ -17,6 +37,11 @@ export function pictureContent(unit: Uint8Array): Uint8Array<ArrayBuffer> {
 function isPicture(header: number): boolean {
   const type = header & 0x1f;
   return type >= 1 && type <= 5;
+}
+
+function isSent(header: number): boolean {
+  const type = header & 0x1f;
+  return type !== 9 && type !== 12;
 }
 
 /** From and to of each NAL unit between start codes, none empty, without the zero bytes that may follow one. */

@@ -104,6 +104,13 @@ export class Fields {
     return BigInt(item);
   }
 
+  i64(): bigint {
+    const item = this.any();
+    if (typeof item !== "number" && typeof item !== "bigint") throw unknownShape(this.#what);
+    if (BigInt.asIntN(64, BigInt(item)) !== BigInt(item)) throw unknownShape(this.#what);
+    return BigInt(item);
+  }
+
   number(max: number): number {
     const item = this.u64();
     if (item > BigInt(max)) throw new Malformed(`${this.#what} has ${item} in a field up to ${max}`);

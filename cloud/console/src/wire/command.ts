@@ -1,8 +1,8 @@
 /** The command, 152 bytes: where the surgeon wants the tool, and everything that decides whether it may go there. */
 import { type Bytes } from "./bytes";
-import { Kind, VERSION } from "./kind";
+import { Kind, VERSION, bounded, bytesAt, flags, layout } from "./kind";
 import { type MacKey } from "./mac";
-import { type Pose, writePose } from "./pose";
+import { type Pose, readPose, writePose } from "./pose";
 
 export const COMMAND_BYTES = 152;
 const DEAD_MAN = 1;
@@ -33,6 +33,29 @@ export interface Command {
   readonly frameSeen: bigint;
   /** That frame's age by this console's reckoning: evidence only, it permits nothing. */
   readonly frameAgeUs: number | undefined;
+}
+
+/** The command in `bytes`, its code not looked at. */
+export function readCommand(bytes: Uint8Array): Command {
+  const view = layout(Kind.Command, bytes, COMMAND_BYTES);
+  const bits = flags("command flags", view.getUint8(AT.flags), DEAD_MAN | CLUTCH);
+  const age = view.getUint32(AT.age, true);
+  const u64 = (at: number) => view.getBigUint64(at, true);
+  return {
+    deadMan: (bits & DEAD_MAN) !== 0,
+    clutch: (bits & CLUTCH) !== 0,
+    arm: view.getUint8(AT.arm),
+    frameAgeUs: age === FRAME_AGE_UNKNOWN ? undefined : age,
+    session: bytesAt(view, AT.session, 16),
+    token: u64(AT.token),
+    sequence: u64(AT.sequence),
+    kitTickEchoUs: u64(AT.echo),
+    engagement: u64(AT.engagement),
+    hold: u64(AT.hold),
+    target: readPose(view, TARGET_AT),
+    jawRad: bounded("jaw_rad", view.getFloat64(JAW_AT, true), -Math.PI, Math.PI),
+    frameSeen: u64(FRAME_AT),
+  };
 }
 
 /** The frame as it travels, sealed under the console's key of the lease. */

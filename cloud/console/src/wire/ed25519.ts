@@ -56,6 +56,28 @@ export function isSmallOrder(point: Uint8Array): boolean {
   return SMALL_ORDER.some((small) => equal(small, unsigned));
 }
 
+const FIELD = 2n ** 255n - 19n;
+const D = modulo(-121665n * power(121666n, FIELD - 2n));
+
+/** Whether these bytes are a point of the curve (RFC 8032, 5.1.3), and none of small order. */
+export function isUsable(key: Uint8Array): boolean {
+  const y = key.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n) & (2n ** 255n - 1n);
+  const square = modulo((y * y - 1n) * power(modulo(D * y * y + 1n), FIELD - 2n));
+  return key.length === 32 && !isSmallOrder(key) && power(square, (FIELD - 1n) / 2n) <= 1n;
+}
+
+function modulo(value: bigint): bigint {
+  return ((value % FIELD) + FIELD) % FIELD;
+}
+
+function power(base: bigint, exponent: bigint): bigint {
+  let result = 1n;
+  for (let [square, rest] = [modulo(base), exponent]; rest > 0n; [square, rest] = [(square * square) % FIELD, rest >> 1n]) {
+    if ((rest & 1n) === 1n) result = (result * square) % FIELD;
+  }
+  return result;
+}
+
 export async function verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (isSmallOrder(publicKey) || isSmallOrder(signature.subarray(0, 32))) return false;

@@ -11,6 +11,7 @@ const HEAD = 2 + 32 + 64;
 export const Domain = {
   statement: ascii("farhand/v1 statement\0"),
   transaction: ascii("farhand/v1 transaction\0"),
+  kitSegment: ascii("farhand/v1 kit segment\0"),
   surgeonSegment: ascii("farhand/v1 surgeon segment\0"),
   displayReport: ascii("farhand/v1 display report\0"),
 } as const;

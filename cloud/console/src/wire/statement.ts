@@ -59,8 +59,9 @@ export interface Statement {
   readonly said: Said;
 }
 
-const TEXT_MAX = 4096;
-const LIST_MAX = 256;
+/** Nothing in an envelope is longer than the envelope. */
+const TEXT_MAX = SIGNED_BYTES_MAX;
+const LIST_MAX = SIGNED_BYTES_MAX / 16;
 
 /** The statement under a key, as it travels. */
 export function signStatement(statement: Statement, signer: Signer): Promise<Bytes> {
@@ -209,8 +210,8 @@ function decodeNotice(fields: Fields): KitNotice {
     boot: f.bytes(16),
     tickUs: f.u64(),
     challenge: f.bytes(32),
-    mode: f.number(5),
-    operatingState: f.number(3),
+    mode: f.number(255),
+    operatingState: f.number(255),
     flags: f.number(255),
     hold: f.u64(),
     token: f.u64(),

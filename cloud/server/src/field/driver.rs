@@ -2,10 +2,9 @@
 //! again every second until the ledger proves it, so that no message and no restart can lose a step.
 
 use std::{
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -13,7 +12,7 @@ use bytes::Bytes;
 use farhand_ledger::{Cbor, CustodyAnswer, CustodyRequest, KitStep, TransactionProof, TrustRoot, Utc};
 use farhand_link::{DeviceId, DeviceIdError, DeviceKey};
 use farhand_mesh::{Certificate, MeshConfig};
-use farhand_submit::{Client, ClientError};
+use farhand_submit::ClientError;
 use farhand_wire::PublicKey;
 use serde_json::Value;
 use thiserror::Error;
@@ -27,14 +26,14 @@ use super::{
     delivery::{Call, Due, FlightNews},
     keep::{self, KeepError},
 };
-use crate::{FieldConfig, Input, switchboard::Event};
+use crate::{
+    FieldConfig, Input,
+    ledger::{Ledger, Outcome},
+    switchboard::Event,
+};
 
 /// What is due is asked for once in this time.
 const AGAIN: Duration = Duration::from_secs(1);
-/// A commit takes a fifth of a second; with validators down it may take until they are back.
-const COMMIT: Duration = Duration::from_secs(20);
-/// A refusal is final after this.
-const REFUSED: Duration = Duration::from_secs(10);
 const QUEUED_MAX: usize = 32;
 const MESH_OPEN_MS_MAX: u64 = 5_000;
 /// This machine's clock is believed to be within this of UTC.
@@ -44,6 +43,7 @@ const UNCERTAINTY_US: u64 = 100_000;
 #[derive(Debug)]
 pub(crate) struct Around {
     pub(crate) key: DeviceKey,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) trust: TrustRoot,
     pub(crate) config: FieldConfig,
     pub(crate) edge: PublicKey,
@@ -126,7 +126,7 @@ pub(crate) fn start(around: Around) -> Result<(Desk, impl Future<Output = ()>), 
     let aircraft = DeviceId::try_from(around.config.aircraft)?;
     let carried = aircraft::carry(mesh_config(&around)?, aircraft, order_queue, news);
     let driver = Driver {
-        ledger: Arc::new(Ledger::of(&around)?),
+        ledger: around.ledger.clone(),
         plan: plan(&around.config.plan)?,
         delivery: delivery.clone(),
         around,
@@ -166,9 +166,6 @@ fn text(path: &Path) -> Result<String, FieldError> {
     std::fs::read_to_string(path)
         .map_err(|why| FieldError::File { path: path.to_owned(), why: why.to_string() })
 }
-
-/// What became of a transaction that was handed to the ledger.
-type Outcome = Result<TransactionProof, ClientError>;
 
 struct Driver {
     delivery: Arc<Mutex<Delivery>>,
@@ -339,49 +336,6 @@ impl Driver {
 
     fn tell(&self) {
         self.change.send_modify(|version| *version += 1);
-    }
-}
-
-/// A client of the ledger that connects again when it must.
-struct Ledger {
-    key: DeviceKey,
-    trust: TrustRoot,
-    validators: Vec<(DeviceId, SocketAddr)>,
-    client: tokio::sync::Mutex<Option<Client>>,
-}
-
-impl Ledger {
-    fn of(around: &Around) -> Result<Self, DeviceIdError> {
-        let validators = around.config.validators.iter();
-        let validators = validators.map(|entry| Ok((DeviceId::try_from(entry.key)?, entry.addr)));
-        Ok(Self {
-            key: around.key.clone(),
-            trust: around.trust.clone(),
-            validators: validators.collect::<Result<_, DeviceIdError>>()?,
-            client: tokio::sync::Mutex::new(None),
-        })
-    }
-
-    /// A role that was granted a moment ago may not have reached this validator yet, so a refusal is asked about again.
-    async fn commit(&self, signed: &[u8]) -> Outcome {
-        let until = Instant::now() + REFUSED;
-        loop {
-            match self.client().await?.commit(signed, COMMIT).await {
-                Err(ClientError::Refused(_)) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn client(&self) -> Result<Client, ClientError> {
-        let mut client = self.client.lock().await;
-        match &*client {
-            Some(client) if client.is_connected() => Ok(client.clone()),
-            _ => {
-                let connected = Client::connect(&self.key, self.trust.clone(), &self.validators).await?;
-                Ok(client.insert(connected).clone())
-            }
-        }
     }
 }
 

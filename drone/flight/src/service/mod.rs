@@ -412,7 +412,7 @@ fn flown(rules: &OrderRules, proof: &TransactionProof) -> Result<Flown, String> 
     let proven = proof.check(&rules.trust).map_err(|error| error.to_string())?;
     match proven.transaction.event {
         Event::Custody(custody) => {
-            Ok(Flown { step: custody.step, height: proven.position.0, proof: proof.to_bytes() })
+            Ok(Flown { step: custody.step, height: proven.position.height, proof: proof.to_bytes() })
         }
         other => Err(format!("the proof is of {}", other.name())),
     }

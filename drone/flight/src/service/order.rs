@@ -6,7 +6,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use farhand_ledger::{
-    Cbor as _, Custody, CustodyStep, Event, Hash, Malformed, ProofError, TransactionProof, TrustRoot,
+    Cbor as _, Custody, CustodyStep, Event, Hash, Malformed, Position, ProofError, TransactionProof,
+    TrustRoot,
 };
 use farhand_mission::{Mission, MissionError, Plan, PlanError, PlanItem};
 use farhand_wire::PublicKey;
@@ -100,7 +101,7 @@ struct Written {
 struct Step {
     custody: Custody,
     hash: Hash,
-    position: (u64, u64),
+    position: Position,
 }
 
 impl OrderRules {

@@ -79,7 +79,12 @@ pub fn work(theatre: &mut Theatre, tenth: u64) {
 
 /// A good session of four tenths of a second.
 pub fn good() -> Session {
-    let mut theatre = Theatre::open();
+    good_under([8; 32])
+}
+
+/// The same on another ledger, whose keys come from that seed.
+pub fn good_under(seed: [u8; 32]) -> Session {
+    let mut theatre = Theatre::open_with(seed, |_, _| {});
     (0..4).for_each(|tenth| work(&mut theatre, tenth));
     theatre.close()
 }

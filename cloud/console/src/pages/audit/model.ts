@@ -51,6 +51,9 @@ export const VERDICTS = [
   "Self-consistent, but not trusted: no trust root was given.",
 ] as const;
 
+/** The same in a column. */
+export const SHORT = ["holds", "does not hold", "could not be read", "self-consistent, not trusted"] as const;
+
 /** The newest first. A name that is no plain file name is left out. */
 export function readBundles(answer: unknown): Bundle[] | undefined {
   if (!Array.isArray(answer)) return undefined;

@@ -1,0 +1,167 @@
+/**
+ * Commands from three sides: the edge box's log, the surgeon's signed lists, the kit's signed verdicts. They arrive out of step,
+ * so each command has a slot until all three are expected to have spoken; **the oldest slots are settled first**.
+ */
+import { toHex } from "../wire/bytes";
+import { readCommand } from "../wire/command";
+import { sha256 } from "../wire/mac";
+import { type SurgeonSegment } from "../wire/segment";
+import { type Bytes, equal } from "../wire/bytes";
+import { type Findings, type Place } from "./findings";
+import { type People } from "./people";
+import { type KitSegment, type Outcome } from "./segment";
+
+/** Commands in flight between the three: a minute at 250 a second. */
+const SLOTS_MAX = 16_384;
+
+interface Slot {
+  readonly token: bigint;
+  readonly sequence: bigint;
+  logged?: { readonly place: Place; readonly hash: string };
+  listed?: string;
+  judged?: boolean;
+  /** The newest kit tick that the console knew when it sent it; and when the kit took it in. */
+  echoUs?: bigint;
+  takenInUs?: bigint;
+}
+
+/** Commands that no list has, and whose list the edge box said is missing. */
+interface Hole {
+  readonly token: bigint;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+const HOLES_MAX = 4096;
+
+type Key = readonly [bigint, bigint];
+
+export class Commands {
+  /** In the order that they came up, which is that of their numbers but for what was late by a little. */
+  readonly #slots = new Map<string, Slot>();
+  readonly #listEnds = new Map<string, bigint>();
+  readonly #holes: Hole[] = [];
+  readonly #leaseless = new Set<bigint>();
+  #kit: { readonly boot: string; readonly toUs: bigint } | undefined;
+  #takenIn: Key = [0n, 0n];
+  readonly counts = { sent: 0, lostToEdge: 0, lostToKit: 0, takenIn: 0, refused: 0, unauthentic: 0n, blind: 0 };
+
+  constructor(
+    private readonly findings: Findings,
+    /** Whether the edge box said that these commands are missing. */
+    private readonly declared: (token: bigint, first: bigint, last: bigint) => boolean,
+  ) {}
+
+  logged(place: Place, bytes: Bytes, newestFrame: bigint, people: People): void {
+    const { session, token, sequence, frameSeen, kitTickEchoUs } = readCommand(bytes);
+    const name = `command ${sequence} under token ${token}`;
+    if (!equal(session, people.opening.session)) this.findings.violation(place, `${name} is of another session`);
+    if (bytes.subarray(-16).every((byte) => byte === 0)) this.findings.violation(place, `${name} carries no code`);
+    if (frameSeen > newestFrame) this.findings.missing(place, `${name} names frame ${frameSeen}, the newest is ${newestFrame}`);
+    if (frameSeen === 0n) this.counts.blind += 1;
+    this.#expectLease(place, token, people);
+    const slot = this.#slot(token, sequence);
+    if (slot.logged) this.findings.violation(place, `${name} is logged twice`);
+    slot.logged = { place, hash: toHex(sha256(bytes)) };
+    slot.echoUs ??= kitTickEchoUs;
+    this.#compare(slot);
+    this.#compareTime(place, slot);
+  }
+
+  /** `declared`: the edge box said that the segments right before this one are missing. */
+  listed(place: Place, author: Bytes, { token, sent }: SurgeonSegment, people: People, declared: boolean): void {
+    const [seen, holder] = [toHex(author), people.holder(token)];
+    if (holder !== undefined && holder !== seen) this.findings.violation(place, `commands under token ${token} are listed by another than its holder`);
+    this.#expectLease(place, token, people);
+    const list = `${seen} ${token}`;
+    for (const { sequence, hash } of sent) {
+      const expected = (this.#listEnds.get(list) ?? 0n) + 1n;
+      if (sequence !== expected) {
+        const gap = sequence > expected && (declared || this.declared(token, expected, sequence - 1n));
+        this.findings.missing(place, `the surgeon's list goes on at ${sequence} under token ${token}, expected ${expected}`, gap);
+        if (gap && this.#holes.length < HOLES_MAX) this.#holes.push({ token, first: expected, last: sequence - 1n });
+      }
+      this.#listEnds.set(list, sequence);
+      const slot = this.#slot(token, sequence);
+      slot.listed = toHex(hash);
+      this.#compare(slot);
+      this.counts.sent += 1;
+    }
+  }
+
+  judged(place: Place, segment: KitSegment, declared: boolean): void {
+    const boot = toHex(segment.boot);
+    const expected = this.#kit?.boot === boot ? this.#kit.toUs : segment.fromUs;
+    if (segment.fromUs !== expected || segment.toUs < segment.fromUs) {
+      const gap = declared && expected <= segment.fromUs && segment.fromUs <= segment.toUs;
+      this.findings.missing(place, `the kit's time goes from ${segment.fromUs} to ${segment.toUs} µs, expected from ${expected}`, gap);
+    }
+    this.#kit = { boot, toUs: segment.toUs };
+    this.counts.unauthentic += segment.unauthentic;
+    for (const outcome of segment.verdicts) this.#judge(place, segment, outcome);
+  }
+
+  #judge(place: Place, { token, fromUs, toUs }: KitSegment, { sequence, tickUs, refused }: Outcome): void {
+    const name = `command ${sequence} under token ${token}`;
+    if (tickUs < fromUs || tickUs >= toUs) this.findings.violation(place, `the verdict on ${name} at ${tickUs} µs lies outside its segment`);
+    const slot = this.#slot(token, sequence);
+    // What came over two paths is judged twice: taken in once, then refused as old.
+    if (slot.judged && refused === undefined) this.findings.violation(place, `the kit judged ${name} twice`);
+    slot.judged = true;
+    if (refused !== undefined) {
+      this.counts.refused += 1;
+      return;
+    }
+    this.counts.takenIn += 1;
+    slot.takenInUs = tickUs;
+    this.#compareTime(place, slot);
+    const [newestToken, newest] = this.#takenIn;
+    if (token < newestToken || (token === newestToken && sequence <= newest)) this.findings.violation(place, `the kit took in ${name} late`);
+    else this.#takenIn = [token, sequence];
+  }
+
+  /** Settles the oldest slots beyond the bound, or all: the session is over. */
+  settle(max = SLOTS_MAX): void {
+    for (const [key, slot] of this.#slots) {
+      if (this.#slots.size <= max) return;
+      this.#slots.delete(key);
+      this.#settle(slot);
+    }
+  }
+
+  #settle({ token, sequence, logged, listed, judged }: Slot): void {
+    const name = `command ${sequence} under token ${token}`;
+    const declared = () => this.declared(token, sequence, sequence);
+    const inHole = () => this.#holes.some((hole) => hole.token === token && hole.first <= sequence && sequence <= hole.last);
+    if (logged && listed === undefined) {
+      if (!inHole() && !declared()) this.findings.missing(logged.place, `${name} is in no list of the surgeon's`);
+    } else if (logged && !judged) this.counts.lostToKit += 1;
+    else if (!logged && judged && !declared()) this.findings.missing({}, `the kit judged ${name}, which is not logged`);
+    else if (!logged && !judged) this.counts.lostToEdge += 1;
+  }
+
+  #slot(token: bigint, sequence: bigint): Slot {
+    const key = `${token} ${sequence}`;
+    const slot = this.#slots.get(key) ?? { token, sequence };
+    this.#slots.set(key, slot);
+    return slot;
+  }
+
+  /** What is logged is what the surgeon sent. */
+  #compare({ token, sequence, logged, listed }: Slot): void {
+    if (logged === undefined || listed === undefined || logged.hash === listed) return;
+    this.findings.violation(logged.place, `command ${sequence} under token ${token} is another than the surgeon sent`);
+  }
+
+  /** None is taken in before it can have been sent. */
+  #compareTime(place: Place, { token, sequence, echoUs, takenInUs }: Slot): void {
+    if (echoUs === undefined || takenInUs === undefined || takenInUs >= echoUs) return;
+    this.findings.violation(place, `the kit took in command ${sequence} under token ${token} at ${takenInUs} µs, before ${echoUs} µs, which it echoes`);
+  }
+
+  #expectLease(place: Place, token: bigint, people: People): void {
+    if (people.holder(token) !== undefined || this.#leaseless.has(token) || this.#leaseless.size > 4096) return;
+    this.#leaseless.add(token);
+    this.findings.missing(place, `nobody was granted token ${token}`);
+  }
+}

@@ -1,0 +1,79 @@
+/** A session looked through: what stood at a moment, how a session is found, and the audit path of an entry. */
+import { describe, expect, it } from "vitest";
+import { type Index } from "../src/bundle/index";
+import { auditPath } from "../src/bundle/proof";
+import { matches } from "../src/pages/audit/find";
+import { Replay, lastAt } from "../src/pages/audit/replay";
+import { Tree, leafHash, rootOfInclusion } from "../src/trust/merkle";
+import { concat, equal } from "../src/wire/bytes";
+
+describe("an audit path", () => {
+  // Goal: of every leaf of every tree it leads to the root, by the check that is written from the RFC's other section.
+  it("leads to the root", () => {
+    for (let size = 1; size <= 33; size++) {
+      const hashes = Array.from({ length: size }, (_, i) => leafHash(Uint8Array.of(size, i)));
+      const tree = new Tree();
+      hashes.forEach((hash) => tree.append(hash));
+      hashes.forEach((hash, leaf) => {
+        const reached = rootOfInclusion(hash, BigInt(leaf), BigInt(size), auditPath(concat(...hashes), leaf, size));
+        expect(reached && equal(reached, tree.root()), `${leaf} of ${size}`).toBe(true);
+      });
+    }
+  });
+});
+
+describe("a replay", () => {
+  const frames = {
+    leaf: Float64Array.of(1, 3, 5),
+    number: Float64Array.of(1, 2, 3),
+    capturedUs: Float64Array.of(100, 200, 300),
+    key: Uint8Array.of(1, 0, 0),
+    at: Float64Array.of(0, 0, 0),
+    bytes: Float64Array.of(0, 0, 0),
+    // The second one was never shown.
+    shownUs: Float64Array.of(160, 0, 360),
+  };
+  const index = { utcUs: Float64Array.of(90, 110, 150, 210, 250, 310, 400), frames, commands: Float64Array.of(2, 4), states: { leaf: Float64Array.of(3) } } as unknown as Index;
+
+  // Goal: at each moment the newest of everything, never what comes later.
+  it("knows what stood", () => {
+    const replay = new Replay(index);
+    const stood = (us: number) => {
+      replay.to(us);
+      return [replay.leaf, replay.captured, replay.seen, replay.command, replay.state].map(({ value }) => value);
+    };
+    expect(stood(90)).toEqual([0, -1, -1, -1, -1]);
+    expect(stood(155)).toEqual([2, 0, -1, 2, -1]);
+    expect(stood(210)).toEqual([3, 1, 0, 2, 3]);
+    expect(stood(359)).toEqual([5, 2, 0, 4, 3]);
+    expect(stood(360)).toEqual([5, 2, 2, 4, 3]);
+  });
+
+  it("steps by pictures, stays inside, and ends by itself", () => {
+    const replay = new Replay(index);
+    replay.to(205);
+    replay.step(1);
+    expect(replay.atUs.value).toBe(300);
+    replay.step(5);
+    expect(replay.atUs.value).toBe(300);
+    replay.playing.value = 4;
+    replay.pass(10);
+    expect(replay.atUs.value).toBe(340);
+    replay.pass(1000);
+    expect([replay.atUs.value, replay.playing.value]).toEqual([400, 0]);
+  });
+
+  it("finds the last one that is not later", () => {
+    expect([5, 10, 15, 20, 99].map((most) => lastAt(Float64Array.of(10, 20, 20), most))).toEqual([-1, 0, 0, 2, 2]);
+  });
+});
+
+describe("a session", () => {
+  it("is found by every word that is known of it", () => {
+    const bundle = { name: "ab12.mcap", bytes: 1, sealedAtMs: Date.UTC(2026, 10, 21) };
+    const head = { session: "ab12", openedMs: Date.UTC(2026, 10, 20), durationMs: 1, people: [{ role: "surgeon", pseudonym: "S1" } as const] };
+    const found = (wanted: string) => matches(wanted, bundle, { is: "read", head }, "this device: holds");
+    for (const wanted of ["", "s1", "SURGEON 2026-11-20", "ab12 11-21", "s1 holds"]) expect(found(wanted), wanted).toBe(true);
+    for (const wanted of ["s2", "surgeon field"]) expect(found(wanted), wanted).toBe(false);
+  });
+});

@@ -167,7 +167,7 @@ async fn an_order_over_the_mesh_delivers_the_kit() {
         let proven = proof_in(&news).unwrap().check(&site.depot.trust).unwrap();
         let Event::Custody(custody) = proven.transaction.event else { unreachable!() };
         assert_eq!((custody.kit, custody.step), (site.depot.kit, step));
-        assert_eq!(news["custody"]["height"].as_u64(), Some(proven.position.0));
+        assert_eq!(news["custody"]["height"].as_u64(), Some(proven.position.height));
         assert_eq!(news["error"], Value::Null);
     }
     let again = cloud.order_until(&bytes, |news| news["phase"] == "refused").await;

@@ -52,7 +52,6 @@ pub mod fuzzing {
     use crate::{DeviceId, MessageError, Refusal, certificate, frames::Assembler};
 
     /// The messages in a stream that comes in pieces of at most `piece_bytes_max`, and how it ends.
-    #[must_use]
     pub fn messages(mut stream: &[u8], piece_bytes_max: usize) -> (Vec<Bytes>, Result<(), MessageError>) {
         let (mut assembler, mut messages) = (Assembler::new(), Vec::new());
         while !stream.is_empty() {

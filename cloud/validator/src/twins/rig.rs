@@ -29,6 +29,7 @@ use crate::{
     net::PeerNetwork,
     run::Parts,
     store::{Store, disks::Image},
+    watchdog::WatchLimits,
 };
 
 pub(super) const HONEST: [usize; 4] = [0, 1, 2, 3];
@@ -124,6 +125,7 @@ impl Rig {
             clients: Vec::new(),
             pace: Pace { idle_wait: Duration::from_millis(80), ..Pace::default() },
             mempool: MempoolLimits::default(),
+            watch: WatchLimits::default(),
         }
     }
 

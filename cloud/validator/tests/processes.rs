@@ -253,7 +253,7 @@ fn a_genesis_of_four_validators_or_of_a_later_epoch_is_refused() {
     assert_eq!(later.pop(), Some(0), "the epoch comes last");
     later.push(1);
     for (refused, why) in
-        [(four, "4 validators, a ledger needs 5"), (later, "epoch 1, this version knows only 0")]
+        [(four, "4 validators, a ledger needs 5"), (later, "it begins with epoch 1, expected 0")]
     {
         fs::write(&ledger.made.genesis, refused).unwrap();
         let said = run(&ledger, 0);
@@ -307,7 +307,7 @@ async fn a_replica_that_panics_is_started_again() {
     let config = ledger.config(4);
     let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
     let mut no_lock = <Store as KVStore>::WriteBatch::new();
-    no_lock.set(&variables::LOCKED_PC, b"no certificate"); // read at a proposal, and expected to be one
+    no_lock.delete(&variables::LOCKED_PC); // read at a proposal, and expected to be there
     store.write(no_lock);
     drop(store);
 

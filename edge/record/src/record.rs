@@ -141,7 +141,7 @@ pub struct Record {
     seal_wait: Duration,
     health: watch::Receiver<RecordHealth>,
     /// Held as long as the record is: keeps others out.
-    _lock: File,
+    lock: File,
 }
 
 impl Recorder {
@@ -234,7 +234,7 @@ impl Record {
             seal: Arc::new(seal),
             seal_wait,
             health: healths,
-            _lock: log,
+            lock: log,
         };
         Ok((recorder, record))
     }
@@ -293,6 +293,10 @@ impl Drop for Record {
             && let Err(error) = self.stop(None)
         {
             tracing::error!(%error, "the record did not end well");
+        }
+        // By name: a child process that is just being started may hold a copy of the file for a moment.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the record's lock is not given back yet");
         }
     }
 }

@@ -10,7 +10,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { BIN, arm, chromiumForTests, engage, hold, now, open, picture, press, reach, until, up, watching, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, despiteFaults, engage, hold, now, open, picture, press, reach, until, up, watching, withTest } from "./stage.mjs";
 
 const SEED = Number(process.argv[2] ?? 1);
 const run = promisify(execFile);
@@ -22,8 +22,10 @@ async function operate(browser, site) {
   const surgeon = await watching(browser, site);
   await arm(bedside, surgeon);
   await surgeon.bringToFront();
-  await engage(surgeon);
-  await reach(surgeon, site, 8);
+  await despiteFaults(bedside, surgeon, async () => {
+    await engage(surgeon);
+    await reach(surgeon, site, 8);
+  });
   await surgeon.keyboard.up("Space");
   await hold(surgeon, "Close the operation", 2_000);
   await until("the kit says closed", async () => (await now(surgeon)).closed);
@@ -70,7 +72,6 @@ async function scrub(page) {
   const { width } = await timeline.boundingBox();
   await timeline.click({ position: { x: width * 0.7, y: 10 } });
   await settled(page);
-  await entry(page, "engagement 1 from hold").click();
   await timeline.focus();
   await page.keyboard.press("Shift+ArrowRight");
   const frame = await settled(page);

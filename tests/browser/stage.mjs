@@ -21,7 +21,7 @@ const PX_A_MM = 96 / 25.4 / SCALE;
 // A wheel's pixel is 0.1 mm of hand.
 const WHEEL_A_MM = 10 / SCALE;
 // Faults of a machine that is short of time, in one operation.
-const FAULTS_MAX = 3;
+const FAULTS_MAX = 6;
 // Of one movement of the hand.
 const STEPS = 16;
 
@@ -152,13 +152,16 @@ export async function despiteFaults(bedside, surgeon, operation) {
 
 /** Both sign; the surgeon takes control. */
 export async function arm(bedside, surgeon) {
-  await until("the arm can be homed", async () => {
+  await until("the arm is homed", async () => {
     await clear(bedside, surgeon);
-    return bedside.getByRole("button", { name: "Home", exact: true }).isVisible();
+    if (((await now(surgeon))?.flags & 1) !== 0) return true;
+    if (await bedside.getByRole("button", { name: "Home", exact: true }).isVisible()) {
+      await press(bedside, "Home");
+      await press(bedside, "Press again: the arm homes");
+      await sleep(2_000);
+    }
+    return false;
   });
-  await press(bedside, "Home");
-  await press(bedside, "Press again: the arm homes");
-  await until("the arm is homed", async () => ((await now(surgeon))?.flags & 1) !== 0);
   await press(bedside, "Sign arming");
   await press(surgeon, "Sign arming");
   await until("the arm is armed", async () => ((await now(surgeon))?.flags & 2) !== 0);
@@ -185,6 +188,8 @@ export async function reach(page, site, nearMm) {
   for (let tries = 0; tries < 60; tries++) {
     const { error_mm, to_target_view_mm: way } = truth(site);
     if (error_mm < nearMm) return error_mm;
+    const { look, why } = await now(page);
+    if (look === "stopped") throw new Error(`the tool was stopped on its way: ${why}`);
     const share = Math.min(1, 4 / Math.hypot(...way));
     const [right, down, into] = way.map((mm) => mm * share);
     await page.mouse.move(x, y);

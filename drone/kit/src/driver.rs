@@ -23,7 +23,8 @@ use tracing::{info, warn};
 
 use crate::{
     Cable, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, JournalError,
-    JournalFile, Lateness, Past, StoreError, ToCore, TokenStore, pace::pace,
+    JournalFile, Lateness, Past, StoreError, ToCore, TokenStore,
+    pace::{before_all_others, pace},
 };
 
 const TO_CORE_MAX: usize = 256;
@@ -197,7 +198,10 @@ impl CoreThread {
         let began = Instant::now();
         thread::Builder::new()
             .name("kit-loop".into())
-            .spawn(move || pace(&lateness, || self.tick(began)))
+            .spawn(move || {
+                before_all_others();
+                pace(&lateness, || self.tick(began));
+            })
             .map_err(RunError::Thread)
     }
 

@@ -28,6 +28,6 @@ pub use driver::{RunError, Running, run};
 pub use gate::{FromGate, Gate, GateError, Identity, Past};
 pub use journal_file::{JournalError, JournalFile};
 pub use kit::{Kit, KitInput, KitOutput};
-pub use pace::{Lateness, TICK};
+pub use pace::{Lateness, TICK, before_all_others};
 pub use self_test::{Measured, SELF_TEST_ITEMS_MAX, SelfTest, TestItem};
 pub use store::{ClosedStore, StoreError, TokenStore};

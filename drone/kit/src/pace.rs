@@ -4,6 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
+
 /// Length of a tick.
 pub const TICK: Duration = Duration::from_millis(1);
 const BUCKETS: usize = 5_000;
@@ -52,6 +57,15 @@ impl Lateness {
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Relaxed)
+    }
+}
+
+/// Puts the calling thread before all others, where the system allows that: it does a little a thousand times a second.
+pub fn before_all_others() {
+    let first = ThreadPriority::Crossplatform(ThreadPriorityValue::MAX);
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), first, policy) {
+        tracing::info!(?error, "no real-time priority here: a busy machine may hold the tool");
     }
 }
 

@@ -20,6 +20,7 @@ pub fn serve_arm(
     stop: &AtomicBool,
     mut watch: impl FnMut(&mut Arm),
 ) -> io::Result<()> {
+    farhand_kit::before_all_others();
     let socket = UdpSocket::bind(listen)?;
     socket.set_nonblocking(true)?;
     let began = Instant::now();

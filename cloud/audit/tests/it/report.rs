@@ -23,10 +23,10 @@ use crate::{
 };
 
 /// A folder with a bundle and trust roots in it.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new(session: &Session) -> Self {
+    pub(crate) fn new(session: &Session) -> Self {
         let place = Self(tempfile::tempdir().unwrap());
         place.write("good.mcap", &bundle(session));
         place.write("good.trust", &session.keys.trust().to_bytes());
@@ -34,11 +34,11 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
         fs::write(self.path(name), bytes).unwrap();
     }
 
@@ -46,7 +46,7 @@ impl Place {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         let program = env!("CARGO_BIN_EXE_farhand-audit");
         Command::new(program).args(arguments).current_dir(self.0.path()).output().unwrap()
     }

@@ -1,45 +1,20 @@
 //! What was on the surgeon's screen: the answer, the frame itself, and every disagreement by its name.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Command, Output},
-};
+use std::{fs, process::Output};
 
 use farhand_bundle::{Reader, Redaction, redact};
 use farhand_ledger::What;
 use farhand_wire::KitTick;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::sessions::{
-    bundle, frame_of, good, record_frame,
-    theatre::{Session, Theatre},
-    unit, work,
+use crate::{
+    report::Place,
+    sessions::{bundle, frame_of, good, record_frame, theatre::Theatre, unit, work},
 };
 
-struct Place(TempDir);
-
 impl Place {
-    fn new(session: &Session) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        place.write("good.mcap", &bundle(session));
-        place.write("good.trust", &session.keys.trust().to_bytes());
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        fs::write(self.path(name), bytes).unwrap();
-    }
-
     fn screen(&self, file: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_farhand-audit"));
-        command.current_dir(self.0.path()).args(["screen", file, "--trust", "good.trust"]).args(arguments);
-        command.output().unwrap()
+        self.run(&[&["screen", file, "--trust", "good.trust"], arguments].concat())
     }
 
     fn answer(&self, file: &str, arguments: &[&str]) -> Value {

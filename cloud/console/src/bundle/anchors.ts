@@ -1,6 +1,6 @@
 /** Committed checkpoints beside the growing tree, and the seal at its end (`docs/evidence-format.md`, 11). */
 import { type Tree, EMPTY_ROOT } from "../trust/merkle";
-import { type Position, type Proven, checkProof, isAfter, readProof } from "../trust/proof";
+import { PROOF_BYTES_MAX, type Position, type Proven, checkProof, isAfter, readProof } from "../trust/proof";
 import { type TrustRoot } from "../trust/root";
 import { require } from "../trust/untrusted";
 import { type Bytes, equal, toHex } from "../wire/bytes";
@@ -9,7 +9,6 @@ import { type ProofAt } from "./container";
 import { type Findings, type Place, whyNot } from "./findings";
 import { type People } from "./people";
 
-const PROOF_BYTES_MAX = 512 * 1024;
 /** What an honest validator's clock may differ from an honest edge box's, beyond what both admit. */
 const CLOCKS_DIFFER_US_MAX = 5_000_000n;
 const CHECKPOINT = 5;

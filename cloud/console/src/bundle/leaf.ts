@@ -1,5 +1,5 @@
 /** Leaves of a session's log (`docs/evidence-format.md`, 8). A kind that is not known can't be read: nothing is skipped. */
-import { type Utc, readUtc } from "../trust/proof";
+import { PROOF_BYTES_MAX, type Utc, readUtc } from "../trust/proof";
 import { type Bytes } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { COMMAND_BYTES } from "../wire/command";
@@ -9,7 +9,6 @@ import { KIT_STATE_BYTES } from "../wire/state";
 
 const LEAF_BYTES_MAX = 1_052_672;
 const OPENING_BYTES_MAX = 1024 * 1024;
-const PROOF_BYTES_MAX = 512 * 1024;
 const REGION_BYTES_MAX = 65_536;
 /** What a clock may be off by: a day. */
 const OFFSET_US_MAX = 86_400_000_000n;

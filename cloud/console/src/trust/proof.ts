@@ -16,6 +16,9 @@ const TRANSACTIONS_MAX = 4096;
 const EVENTS_MAX = 9;
 const TRANSACTION_BYTES_MAX = 16 * 1024;
 
+/** No transaction proof is longer. */
+export const PROOF_BYTES_MAX = 512 * 1024;
+
 /** µs since 1970, and how far it may be off. */
 export interface Utc {
   readonly us: bigint;

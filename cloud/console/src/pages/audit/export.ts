@@ -5,7 +5,7 @@
 import { signal } from "@preact/signals";
 import { call, whyFailed } from "../../link/api";
 import { type Identity } from "../../link/rolelink";
-import { type TransactionProof, type Proven, checkProof, readProof } from "../../trust/proof";
+import { PROOF_BYTES_MAX, type TransactionProof, type Proven, checkProof, readProof } from "../../trust/proof";
 import { type TrustRoot } from "../../trust/root";
 import { require } from "../../trust/untrusted";
 import { type Bytes, equal, fromHex } from "../../wire/bytes";
@@ -14,7 +14,6 @@ import { sha256 } from "../../wire/mac";
 import { Domain, seal } from "../../wire/signed";
 
 const EXPORTED = 9;
-const PROOF_BYTES_MAX = 512 * 1024;
 /** A device's clock is believed to be within this of UTC. */
 const UNCERTAINTY_US = 1_000_000;
 

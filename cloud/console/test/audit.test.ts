@@ -1,6 +1,16 @@
 /** The audit page: lists are read newest first, and no verdict is made up. */
 import { describe, expect, it } from "vitest";
 import { readBundles, readReport } from "../src/pages/audit/model";
+import { degrees, poseText } from "../src/pages/audit/say";
+import { figure } from "../src/ui/figures";
+
+describe("figures", () => {
+  // Goal: a tool at rest is at zero, not a little below it.
+  it("have no sign where they round to nothing", () => {
+    expect(poseText({ positionM: [-0.000004, -0, -0.000006], orientationWxyz: [1, 0, 0, 0] })).toBe("0.00  0.00  -0.01 mm");
+    expect([degrees(-0.0001), degrees(-0.1), figure(-0.4, "mm"), figure(-0.6, "mm")]).toEqual(["0.0°", "-5.7°", "0 mm", "-1 mm"]);
+  });
+});
 
 describe("bundles", () => {
   it("come newest first, and a name that could lead elsewhere is left out", () => {

@@ -1,7 +1,13 @@
 /** Figures as text: units always, a dash for what is not known. */
 
+/** So many digits; what rounds to nothing has no sign. */
+export function fixed(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text;
+}
+
 export function figure(value: number | undefined, unit: string, digits = 0): string {
-  return value === undefined || !Number.isFinite(value) ? "–" : `${value.toFixed(digits)} ${unit}`;
+  return value === undefined || !Number.isFinite(value) ? "–" : `${fixed(value, digits)} ${unit}`;
 }
 
 export function utc(date: Date): string {

@@ -3,6 +3,7 @@ import { openDisplayReport, openKitSegment, openSurgeonSegment } from "../../bun
 import { type Entry, NUMBERED } from "../../bundle/leaf";
 import { proveBytes } from "../../bundle/anchors";
 import { type TrustRoot } from "../../trust/root";
+import { fixed } from "../../ui/figures";
 import { type Bytes, toHex } from "../../wire/bytes";
 import { readCommand } from "../../wire/command";
 import { type Pose } from "../../wire/pose";
@@ -97,8 +98,8 @@ export function stateFields(bytes: Bytes): Field[] {
     ["tip, measured", poseText(s.measured)],
     ["tip, told", poseText(s.setpoint)],
     ["jaw", degrees(s.jawRad)],
-    ["lag", `${s.lagMm.toFixed(2)} mm`],
-    ["speed cap", `${s.speedLimitMmS.toFixed(0)} mm/s`],
+    ["lag", `${fixed(s.lagMm, 2)} mm`],
+    ["speed cap", `${fixed(s.speedLimitMmS, 0)} mm/s`],
     ["command's age", ms(s.commandAgeMs)],
     ["picture's age", ms(s.pictureAgeMs)],
     ["newest, applied", `${s.newest}, ${s.applied} under token ${s.token}`],
@@ -108,15 +109,15 @@ export function stateFields(bytes: Bytes): Field[] {
 }
 
 export function poseText({ positionM }: Pose): string {
-  return `${positionM.map((m) => (m * 1000).toFixed(2)).join("  ")} mm`;
+  return `${positionM.map((m) => fixed(m * 1000, 2)).join("  ")} mm`;
 }
 
 export function degrees(rad: number): string {
-  return `${((rad * 180) / Math.PI).toFixed(1)}°`;
+  return `${fixed((rad * 180) / Math.PI, 1)}°`;
 }
 
 export function ms(value: number): string {
-  return Number.isFinite(value) && value < 1e9 ? `${value.toFixed(0)} ms` : "–";
+  return Number.isFinite(value) && value < 1e9 ? `${fixed(value, 0)} ms` : "–";
 }
 
 export function who(key: Bytes, names: ReadonlyMap<string, string>): string {

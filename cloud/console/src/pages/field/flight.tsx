@@ -1,4 +1,5 @@
 /** Where the aircraft is: the way it came, seen from above, and its height. Lines only. */
+import { fixed } from "../../ui/figures";
 import { type Flight } from "./model";
 
 const [WIDTH, HEIGHT, EDGE] = [320, 140, 14];
@@ -19,7 +20,7 @@ export function FlightView({ track }: { readonly track: readonly Flight[] }) {
       <p class="where">
         <strong>{now.phase.charAt(0).toUpperCase() + now.phase.slice(1)}</strong>
         <span class="mono">
-          {now.altM.toFixed(0)} m up · {(100 * now.progress).toFixed(0)} % of the way
+          {fixed(now.altM, 0)} m up · {(100 * now.progress).toFixed(0)} % of the way
         </span>
       </p>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label="The way from above, north is up">
@@ -36,7 +37,7 @@ export function FlightView({ track }: { readonly track: readonly Flight[] }) {
         <circle cx={px} cy={py} r="5" />
       </svg>
       <p class="mono quiet">
-        {now.latDeg.toFixed(5)}°, {now.lonDeg.toFixed(5)}°
+        {fixed(now.latDeg, 5)}°, {fixed(now.lonDeg, 5)}°
       </p>
     </section>
   );

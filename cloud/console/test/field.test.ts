@@ -83,6 +83,13 @@ describe("what there is to sign", () => {
     expect(() => readAsked(loaded.subarray(1))).toThrow();
   });
 
+  // Goal: a proof has 512 KiB at most (`docs/evidence.cddl`), to the byte.
+  it("has no past that is longer than any proof", async () => {
+    const past = (length: number) => newestCustody([new Uint8Array(length)], trust);
+    await expect(past(524_289)).rejects.toThrow("524289 bytes, at most 524288");
+    await expect(past(524_288)).rejects.toThrow("known shape");
+  });
+
   it("has no past that the trust root does not prove", async () => {
     const others = { ...trust, validators: [...trust.validators].reverse() };
     await expect(newestCustody(proofs.slice(0, 1), others)).rejects.toThrow();

@@ -1,7 +1,7 @@
 /** The proof of one leaf, made and checked on this device: from its bytes to the checkpoint, the block and who signed it. */
 import { leafHash, nodeHash, rootOfInclusion } from "../trust/merkle";
 import { type TrustRoot } from "../trust/root";
-import { type Position, type Utc, readProof } from "../trust/proof";
+import { PROOF_BYTES_MAX, type Position, type Utc, readProof } from "../trust/proof";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { proveBytes, readCheckpoint } from "./anchors";
@@ -39,7 +39,7 @@ export async function proveLeaf(source: Source, index: Index, leaf: number, trus
   const redacted = bytes.length === 34 && bytes[0] === 0x58 && bytes[1] === 0x20;
   const hash = redacted ? bytes.slice(2) : leafHash(bytes);
   const { proof } = await proofAt(source, anchor.at, index.proofs[1]);
-  const parsed = readProof(new Fields("proof", [fromCbor("proof", proof, 512 * 1024)], 1));
+  const parsed = readProof(new Fields("proof", [fromCbor("proof", proof, PROOF_BYTES_MAX)], 1));
   const proven = await proveBytes(proof, trust);
   const checkpoint = readCheckpoint(proven);
   const path = auditPath(index.hashes, leaf, anchor.treeSize);

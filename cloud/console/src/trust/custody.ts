@@ -4,7 +4,7 @@
  */
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { type Cbor, Fields, fromCbor } from "../wire/cbor";
-import { type Proven, checkProof, readProof, readUtc } from "./proof";
+import { PROOF_BYTES_MAX, type Proven, checkProof, readProof, readUtc } from "./proof";
 import { type TrustRoot } from "./root";
 import { require } from "./untrusted";
 
@@ -14,7 +14,6 @@ export type CustodyStep = (typeof STEPS)[number];
 export const PAIRED = STEPS.indexOf("paired");
 
 const BODY_BYTES_MAX = 16 * 1024;
-const PROOF_BYTES_MAX = 1024 * 1024;
 /** A transaction's time is its server's; one farther than this from ours is a mistake or a lie. */
 const CLOCK_MS_MAX = 10 * 60_000;
 

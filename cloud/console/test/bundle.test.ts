@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Findings, NAMES } from "../src/bundle/findings";
+import { Frames } from "../src/bundle/frames";
 import { crc32 } from "../src/bundle/crc";
 import { blobSource, type Source } from "../src/bundle/source";
 import { type Report, verifyBundle } from "../src/bundle/verify";
@@ -86,15 +88,27 @@ interface Vector {
   readonly file: string;
   readonly trust: string | null;
   readonly exit: number;
+  readonly findings: readonly string[];
 }
 
 // Goal: what every verifier must say of the document's own bundles, this one says.
 describe.skipIf(!existsSync(join(VECTORS, "index.json")))("the document's vectors (tests/verifier/vectors; skipped where there are none)", () => {
   const file = (name: string) => readFileSync(join(VECTORS, name));
   const vectors = existsSync(join(VECTORS, "index.json")) ? (JSON.parse(file("index.json").toString()) as Vector[]) : [];
-  it.each(vectors)("$file under $trust ends with $exit", async ({ file: name, trust, exit }) => {
+  it.each(vectors)("$file under $trust ends with $exit: $findings", async ({ file: name, trust, exit, findings }) => {
     const report = await check(file(name), trust === null ? undefined : file(trust));
-    expect(report.exit, JSON.stringify(report.findings.slice(0, 5))).toBe(exit);
+    const found = new Set<string>(report.findings.map((one) => one.name));
+    // Of what does not hold, the index names the least that is to be found.
+    const compared = exit === 0 || exit === 3 ? [...found] : findings.filter((one) => found.has(one));
+    expect([report.exit, compared.sort()], JSON.stringify(report.findings.slice(0, 5))).toEqual([exit, [...findings].sort()]);
+  });
+
+  // Goal: each name is what the document's table says it is, and there are no others.
+  it("are of findings that the document names", () => {
+    const table = readFileSync(join(ROOT, "docs/evidence-format.md")).toString().split("### 12.1")[1]?.split("###")[0] ?? "";
+    const rows = [...table.matchAll(/^\| (`.*`) \| (\w+) \|/gm)];
+    const named = rows.flatMap(([, names, kind]) => [...(names ?? "").matchAll(/[a-z-]+/g)].map(([name]) => `${kind}: ${name}`));
+    expect(Object.entries(NAMES).flatMap(([kind, names]) => names.map((name) => `${kind}: ${name}`)).sort()).toEqual(named.sort());
   });
 });
 
@@ -107,6 +121,24 @@ describe("CRC-32", () => {
   });
 });
 
+describe("frames", () => {
+  const frame = (number: bigint, capturedUs: bigint) => ({ frame: number, capturedUs, pictureHash: new Uint8Array(32) }) as Parameters<Frames["take"]>[1];
+
+  // Goal: what is declared lost is not missed, and no age is told by the clock of another run of the edge box's program.
+  it("go on behind a gap, and their ages behind a restart", () => {
+    const findings = new Findings();
+    const frames = new Frames(findings, () => false);
+    frames.take({}, frame(1n, 100n));
+    frames.lose(2n, 4n);
+    frames.take({}, frame(5n, 200n));
+    expect([frames.newest, frames.otherAgeUs(5n, 900n, 5_000_000n), frames.otherAgeUs(5n, 900n, 800n)]).toEqual([5n, 700n, undefined]);
+    frames.restart();
+    expect(frames.otherAgeUs(5n, 900n, 5_000_000n)).toBeUndefined();
+    frames.take({}, frame(7n, 10n));
+    expect(findings.list.map(({ name }) => name)).toEqual(["frame-number"]);
+  });
+});
+
 describe("a bundle", () => {
   let good: Made;
   beforeAll(() => {
@@ -116,7 +148,8 @@ describe("a bundle", () => {
   // Goal: what the Rust code wrote holds, under the trust root that goes with it, and is counted as it was made.
   it("holds", async () => {
     const report = await check(good.bundle, good.trust);
-    expect(report.findings).toEqual([]);
+    const lost = [5, 10, 15, 20].map((one) => `commands ${one} to ${one} under token 3 were sent and are not in the log`);
+    expect(report.findings).toEqual(lost.map((what) => ({ severity: "note", name: "lost-to-edge", what })));
     expect(report).toMatchObject({ exit: 0, unreadable: undefined, bytes: good.bundle.length, findingsLeftOut: 0 });
     expect(report.counts).toMatchObject({ frames: 12, pictures: 12, confirmed: 12, sent: 20, commands: 16, taken_in: 16, lost_to_edge: 4, checkpoints: 5 });
     expect(report.session?.people.map(({ role }) => role)).toEqual(["surgeon", "bedside"]);
@@ -124,7 +157,7 @@ describe("a bundle", () => {
 
   // Goal: a bundle proves nothing by the trust root that it brings itself.
   it("without a trust root is self-consistent, not trusted", async () => {
-    expect(await check(good.bundle)).toMatchObject({ exit: 3, trust: undefined, findings: [] });
+    expect(await check(good.bundle)).toMatchObject({ exit: 3, trust: undefined });
   });
 
   // Goal: five fresh keys forge a whole ledger; whoever holds the real trust root is not taken in.
@@ -133,8 +166,7 @@ describe("a bundle", () => {
     expect(await check(forged.bundle, forged.trust)).toMatchObject({ exit: 0 });
     const report = await check(forged.bundle, good.trust);
     expect(report.exit).toBe(1);
-    expect(report.findings[0]?.what).toMatch(/of the ledger with fingerprint/);
-    expect(report.findings.some(({ what }) => what.startsWith("the opening:"))).toBe(true);
+    expect(report.findings.map(({ name }) => name)).toEqual(expect.arrayContaining(["other-ledger", "opening"]));
   });
 
   // Goal: whatever is changed, removed, repeated or cut off, wherever, the answer is no, and it is an answer.
@@ -156,17 +188,17 @@ describe("a bundle", () => {
   it("that was changed and put right again is found out", async () => {
     const below = random(7);
     expect(Buffer.from(repaired(Uint8Array.from(good.bundle))).equals(good.bundle)).toBe(true);
-    const words = new Set<string>();
+    const found = new Set<string>();
     for (let i = 0; i < 150; i++) {
       const bytes = Uint8Array.from(good.bundle);
       const at = 100 + below(bytes.length - 1200); // the summary is no content
       bytes[at] = (bytes[at] ?? 0) ^ (1 << below(8));
       const { exit, unreadable, findings } = await check(repaired(bytes), good.trust);
       expect([1, 2], `byte ${at}: ${unreadable}`).toContain(exit);
-      findings.forEach(({ what }) => words.add(what.replace(/[\d.…]+|[0-9a-f]{8,}/g, "#")));
+      findings.forEach(({ name }) => found.add(name));
     }
     // Each check had its part: roots, pictures, lists, checkpoints.
-    for (const part of [/has root/, /has hash/, /the proof of a checkpoint/, /segment: /]) expect([...words].some((what) => part.test(what)), `${part} in ${[...words].join(" | ")}`).toBe(true);
+    expect([...found]).toEqual(expect.arrayContaining(["checkpoint-root", "picture", "checkpoint-proof", "envelope"]));
   });
 
   // Goal: anybody may redact; what is left holds, what is missing may be among what was taken out, and it is all listed.
@@ -175,7 +207,7 @@ describe("a bundle", () => {
     execFileSync(join(BIN, "farhand-audit"), ["redact", whole, "--leaves", "5-9,20", "--out", less]);
     const report = await check(readFileSync(less), good.trust);
     expect(report).toMatchObject({ exit: 0, counts: { redacted: 6, pictures: 9, pictures_left_out: 0 } });
-    expect(report.findings.filter(({ what }) => what === "leaf is redacted").map(({ leaf }) => leaf)).toEqual([5, 6, 7, 8, 9, 20]);
+    expect(report.findings.filter(({ name }) => name === "redacted").map(({ leaf }) => leaf)).toEqual([5, 6, 7, 8, 9, 20]);
     expect(report.findings.every(({ severity }) => severity === "note")).toBe(true);
   });
 

@@ -6,7 +6,7 @@ import { require } from "../trust/untrusted";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { type ProofAt } from "./container";
-import { type Findings, type Place, whyNot } from "./findings";
+import { type Fault, type Findings, type Name, type Place, whyNot } from "./findings";
 import { type People } from "./people";
 
 /** What an honest validator's clock may differ from an honest edge box's, beyond what both admit. */
@@ -88,7 +88,7 @@ export class Anchors {
       const { checkpoint, at } = this.#next;
       const place: Place = { leaf: Number(tree.size) - 1, byte: at };
       if (checkpoint.treeSize === tree.size && equal(checkpoint.root, tree.root())) this.held += 1;
-      else this.findings.violation(place, `with ${tree.size} leaves the log has root ${toHex(tree.root())}, the committed checkpoint of ${checkpoint.treeSize} has ${toHex(checkpoint.root)}`);
+      else this.findings.add("checkpoint-root", place, `with ${tree.size} leaves the log has root ${toHex(tree.root())}, the committed checkpoint of ${checkpoint.treeSize} has ${toHex(checkpoint.root)}`);
       this.#next = await this.#advance(people);
     }
   }
@@ -96,7 +96,7 @@ export class Anchors {
   /** What is left at the end is of leaves that are not there. */
   async finish(tree: Tree, people: People): Promise<void> {
     for (let left = this.#next; (left ??= await this.#advance(people)) !== undefined; left = undefined) {
-      this.findings.violation({ byte: left.at }, `a checkpoint of ${left.checkpoint.treeSize} leaves is committed, the log has ${tree.size}`);
+      this.findings.add("checkpoint-beyond", { byte: left.at }, `a checkpoint of ${left.checkpoint.treeSize} leaves is committed, the log has ${tree.size}`);
     }
   }
 
@@ -107,12 +107,12 @@ export class Anchors {
       if (checked === undefined) return undefined;
       const { at } = checked;
       if ("why" in checked) {
-        this.findings.violation({ byte: at }, `the proof of a checkpoint: ${checked.why}`);
+        this.findings.add("checkpoint-proof", { byte: at }, `the proof of a checkpoint: ${checked.why}`);
         continue;
       }
       const { proven, checkpoint } = checked;
       const place = { leaf: Number(checkpoint.last), byte: at };
-      for (const doubt of this.#doubts(proven, checkpoint, people)) this.findings.violation(place, doubt);
+      for (const [name, what] of this.#doubts(proven, checkpoint, people)) this.findings.add(name, place, what);
       // The next one is compared with this one even if this one is bad, so that one fault is reported once.
       this.#newest = { checkpoint, position: proven.position, at };
       this.places.push({ treeSize: Number(checkpoint.treeSize), at });
@@ -138,17 +138,17 @@ export class Anchors {
     }
   }
 
-  *#doubts(proven: Proven, checkpoint: Checkpoint, { opening }: People): Generator<string> {
+  *#doubts(proven: Proven, checkpoint: Checkpoint, { opening }: People): Generator<Fault> {
     const before = this.#newest?.checkpoint;
     const size = before?.treeSize ?? 0n;
-    if (!equal(proven.author, opening.edge)) yield "a checkpoint is not by the session's edge box";
-    if (!equal(checkpoint.session, opening.session)) yield "a checkpoint is of another session";
-    if (checkpoint.treeSize <= size) yield `a checkpoint of ${checkpoint.treeSize} leaves follows one of ${size}`;
-    if (!equal(checkpoint.previousRoot, before?.root ?? EMPTY_ROOT)) yield `a checkpoint of ${checkpoint.treeSize} leaves does not name the root of the one before`;
-    if (checkpoint.first !== size || checkpoint.last !== checkpoint.treeSize - 1n) yield `a checkpoint covers leaves ${checkpoint.first} to ${checkpoint.last}, expected ${size} to ${checkpoint.treeSize - 1n}`;
-    if (this.#newest && !isAfter(proven.position, this.#newest.position)) yield `a checkpoint stands at ${proven.position.join("/")} on the ledger, expected after ${this.#newest.position.join("/")}`;
+    if (!equal(proven.author, opening.edge)) yield ["checkpoint-author", "a checkpoint is not by the session's edge box"];
+    if (!equal(checkpoint.session, opening.session)) yield ["checkpoint-chain", "a checkpoint is of another session"];
+    if (checkpoint.treeSize <= size) yield ["checkpoint-chain", `a checkpoint of ${checkpoint.treeSize} leaves follows one of ${size}`];
+    if (!equal(checkpoint.previousRoot, before?.root ?? EMPTY_ROOT)) yield ["checkpoint-chain", `a checkpoint of ${checkpoint.treeSize} leaves does not name the root of the one before`];
+    if (checkpoint.first !== size || checkpoint.last !== checkpoint.treeSize - 1n) yield ["checkpoint-chain", `a checkpoint covers leaves ${checkpoint.first} to ${checkpoint.last}, expected ${size} to ${checkpoint.treeSize - 1n}`];
+    if (this.#newest && !isAfter(proven.position, this.#newest.position)) yield ["checkpoint-chain", `a checkpoint stands at ${proven.position.join("/")} on the ledger, expected after ${this.#newest.position.join("/")}`];
     const latest = proven.committed.us + proven.committed.uncertaintyUs + CLOCKS_DIFFER_US_MAX;
-    if (proven.at.us - proven.at.uncertaintyUs > latest) yield `a checkpoint says ${proven.at.us} µs, the validators committed it at ${proven.committed.us} µs, before`;
+    if (proven.at.us - proven.at.uncertaintyUs > latest) yield ["checkpoint-time", `a checkpoint says ${proven.at.us} µs, the validators committed it at ${proven.committed.us} µs, before`];
   }
 }
 
@@ -164,7 +164,7 @@ export interface Whole {
 }
 
 export async function checkSeal({ proof, at }: ProofAt, whole: Whole, { opening }: People, trust: TrustRoot, findings: Findings): Promise<void> {
-  const say = (what: string) => findings.violation({ byte: at }, what);
+  const say = (what: string, name: Name = "seal") => findings.add(name, { byte: at }, what);
   try {
     const proven = await proveBytes(proof, trust);
     const seal = readSealing(proven);
@@ -176,8 +176,8 @@ export async function checkSeal({ proof, at }: ProofAt, whole: Whole, { opening 
     for (const [what, seen, expected] of [["commands", whole.commands, seal.commands], ["frames", whole.frames, seal.frames]] as const) {
       if (seen > expected || expected - seen > BigInt(whole.redacted)) say(`the seal says ${expected} ${what}, the bundle has ${seen}`);
     }
-    if (whole.reach !== seal.treeSize) say(`the checkpoints end at ${whole.reach} leaves, the seal stands on one of ${seal.treeSize}`);
+    if (whole.reach !== seal.treeSize) say(`the checkpoints end at ${whole.reach} leaves, the seal stands on one of ${seal.treeSize}`, "checkpoints-end");
   } catch (error) {
-    say(`the seal: ${whyNot(error)}`);
+    say(`the seal: ${whyNot(error)}`, "seal-proof");
   }
 }

@@ -7,7 +7,8 @@ import { readCommand } from "../wire/command";
 import { sha256 } from "../wire/mac";
 import { type SurgeonSegment } from "../wire/segment";
 import { type Bytes, equal } from "../wire/bytes";
-import { type Findings, type Place } from "./findings";
+import { type Fault, type Findings, type Place } from "./findings";
+import { type Frames } from "./frames";
 import { type People } from "./people";
 import { type KitSegment, type Outcome } from "./segment";
 
@@ -32,16 +33,47 @@ interface Hole {
   readonly last: bigint;
 }
 
-const HOLES_MAX = 4096;
+/** What one side has and another has not, unless a gap says so: that may be declared as late as at the end. */
+interface Doubt {
+  readonly place: Place;
+  readonly slot: Slot;
+  readonly fault: Fault;
+}
+
+/** Holes and doubts that are remembered. */
+const LISTS_MAX = 4096;
 
 type Key = readonly [bigint, bigint];
+
+/** Commands in a row that got lost on the same way. */
+class Lost {
+  #run: { readonly token: bigint; readonly first: bigint; last: bigint } | undefined;
+
+  constructor(private readonly say: (commands: string) => void) {}
+
+  take({ token, sequence }: Slot): void {
+    if (this.#run?.token === token && this.#run.last + 1n === sequence) this.#run.last = sequence;
+    else {
+      this.finish();
+      this.#run = { token, first: sequence, last: sequence };
+    }
+  }
+
+  finish(): void {
+    if (this.#run) this.say(`commands ${this.#run.first} to ${this.#run.last} under token ${this.#run.token}`);
+    this.#run = undefined;
+  }
+}
 
 export class Commands {
   /** In the order that they came up, which is that of their numbers but for what was late by a little. */
   readonly #slots = new Map<string, Slot>();
   readonly #listEnds = new Map<string, bigint>();
   readonly #holes: Hole[] = [];
+  readonly #doubts: Doubt[] = [];
   readonly #leaseless = new Set<bigint>();
+  readonly #lostToEdge = new Lost((commands) => this.findings.add("lost-to-edge", {}, `${commands} were sent and are not in the log`));
+  readonly #lostToKit = new Lost((commands) => this.findings.add("lost-to-kit", {}, `${commands} are in the log and in no list of the kit's`));
   #kit: { readonly boot: string; readonly toUs: bigint } | undefined;
   #takenIn: Key = [0n, 0n];
   readonly counts = { sent: 0, lostToEdge: 0, lostToKit: 0, takenIn: 0, refused: 0, unauthentic: 0n, blind: 0 };
@@ -52,16 +84,18 @@ export class Commands {
     private readonly declared: (token: bigint, first: bigint, last: bigint) => boolean,
   ) {}
 
-  logged(place: Place, bytes: Bytes, newestFrame: bigint, people: People): void {
-    const { session, token, sequence, frameSeen, kitTickEchoUs } = readCommand(bytes);
+  logged(place: Place, recordedUs: bigint, bytes: Bytes, frames: Frames, people: People): void {
+    const { session, token, sequence, frameSeen, frameAgeUs, kitTickEchoUs } = readCommand(bytes);
     const name = `command ${sequence} under token ${token}`;
-    if (!equal(session, people.opening.session)) this.findings.violation(place, `${name} is of another session`);
-    if (bytes.subarray(-16).every((byte) => byte === 0)) this.findings.violation(place, `${name} carries no code`);
-    if (frameSeen > newestFrame) this.findings.missing(place, `${name} names frame ${frameSeen}, the newest is ${newestFrame}`);
+    if (!equal(session, people.opening.session)) this.findings.add("session", place, `${name} is of another session`);
+    if (bytes.subarray(-16).every((byte) => byte === 0)) this.findings.add("command-code", place, `${name} carries no code`);
+    if (frameSeen > frames.newest) this.findings.add("unseen-frame", place, `${name} names frame ${frameSeen}, the newest is ${frames.newest}`);
+    const ageUs = frameAgeUs === undefined ? undefined : frames.otherAgeUs(frameSeen, recordedUs, BigInt(frameAgeUs));
+    if (ageUs !== undefined) this.findings.add("frame-age", place, `${name} says that frame ${frameSeen} was ${frameAgeUs} µs old, the edge box's clock ${ageUs} µs`);
     if (frameSeen === 0n) this.counts.blind += 1;
     this.#expectLease(place, token, people);
     const slot = this.#slot(token, sequence);
-    if (slot.logged) this.findings.violation(place, `${name} is logged twice`);
+    if (slot.logged) this.findings.add("command-twice", place, `${name} is logged twice`);
     slot.logged = { place, hash: toHex(sha256(bytes)) };
     slot.echoUs ??= kitTickEchoUs;
     this.#compare(slot);
@@ -71,15 +105,15 @@ export class Commands {
   /** `declared`: the edge box said that the segments right before this one are missing. */
   listed(place: Place, author: Bytes, { token, sent }: SurgeonSegment, people: People, declared: boolean): void {
     const [seen, holder] = [toHex(author), people.holder(token)];
-    if (holder !== undefined && holder !== seen) this.findings.violation(place, `commands under token ${token} are listed by another than its holder`);
+    if (holder !== undefined && holder !== seen) this.findings.add("not-holder", place, `commands under token ${token} are listed by another than its holder`);
     this.#expectLease(place, token, people);
     const list = `${seen} ${token}`;
     for (const { sequence, hash } of sent) {
       const expected = (this.#listEnds.get(list) ?? 0n) + 1n;
       if (sequence !== expected) {
         const gap = sequence > expected && (declared || this.declared(token, expected, sequence - 1n));
-        this.findings.missing(place, `the surgeon's list goes on at ${sequence} under token ${token}, expected ${expected}`, gap);
-        if (gap && this.#holes.length < HOLES_MAX) this.#holes.push({ token, first: expected, last: sequence - 1n });
+        this.findings.add("list-hole", place, `the surgeon's list goes on at ${sequence} under token ${token}, expected ${expected}`, gap);
+        if (gap && this.#holes.length < LISTS_MAX) this.#holes.push({ token, first: expected, last: sequence - 1n });
       }
       this.#listEnds.set(list, sequence);
       const slot = this.#slot(token, sequence);
@@ -94,7 +128,7 @@ export class Commands {
     const expected = this.#kit?.boot === boot ? this.#kit.toUs : segment.fromUs;
     if (segment.fromUs !== expected || segment.toUs < segment.fromUs) {
       const gap = declared && expected <= segment.fromUs && segment.fromUs <= segment.toUs;
-      this.findings.missing(place, `the kit's time goes from ${segment.fromUs} to ${segment.toUs} µs, expected from ${expected}`, gap);
+      this.findings.add("kit-time", place, `the kit's time goes from ${segment.fromUs} to ${segment.toUs} µs, expected from ${expected}`, gap);
     }
     this.#kit = { boot, toUs: segment.toUs };
     this.counts.unauthentic += segment.unauthentic;
@@ -103,10 +137,10 @@ export class Commands {
 
   #judge(place: Place, { token, fromUs, toUs }: KitSegment, { sequence, tickUs, refused }: Outcome): void {
     const name = `command ${sequence} under token ${token}`;
-    if (tickUs < fromUs || tickUs >= toUs) this.findings.violation(place, `the verdict on ${name} at ${tickUs} µs lies outside its segment`);
+    if (tickUs < fromUs || tickUs >= toUs) this.findings.add("verdict-time", place, `the verdict on ${name} at ${tickUs} µs lies outside its segment`);
     const slot = this.#slot(token, sequence);
     // What came over two paths is judged twice: taken in once, then refused as old.
-    if (slot.judged && refused === undefined) this.findings.violation(place, `the kit judged ${name} twice`);
+    if (slot.judged && refused === undefined) this.findings.add("judged-twice", place, `the kit judged ${name} twice`);
     slot.judged = true;
     if (refused !== undefined) {
       this.counts.refused += 1;
@@ -116,11 +150,11 @@ export class Commands {
     slot.takenInUs = tickUs;
     this.#compareTime(place, slot);
     const [newestToken, newest] = this.#takenIn;
-    if (token < newestToken || (token === newestToken && sequence <= newest)) this.findings.violation(place, `the kit took in ${name} late`);
+    if (token < newestToken || (token === newestToken && sequence <= newest)) this.findings.add("taken-in-late", place, `the kit took in ${name} late`);
     else this.#takenIn = [token, sequence];
   }
 
-  /** Settles the oldest slots beyond the bound, or all: the session is over. */
+  /** Settles the oldest slots beyond the bound. */
   settle(max = SLOTS_MAX): void {
     for (const [key, slot] of this.#slots) {
       if (this.#slots.size <= max) return;
@@ -129,15 +163,38 @@ export class Commands {
     }
   }
 
-  #settle({ token, sequence, logged, listed, judged }: Slot): void {
+  /** The session is over: every gap has been declared. */
+  finish(): void {
+    this.settle(0);
+    this.#lostToEdge.finish();
+    this.#lostToKit.finish();
+    for (const { slot, fault: [name, what], place } of this.#doubts) {
+      if (!this.declared(slot.token, slot.sequence, slot.sequence) && !(slot.logged && this.#isInHole(slot))) this.findings.add(name, place, what);
+    }
+  }
+
+  #settle(slot: Slot): void {
+    const { token, sequence, logged, listed, judged } = slot;
     const name = `command ${sequence} under token ${token}`;
-    const declared = () => this.declared(token, sequence, sequence);
-    const inHole = () => this.#holes.some((hole) => hole.token === token && hole.first <= sequence && sequence <= hole.last);
-    if (logged && listed === undefined) {
-      if (!inHole() && !declared()) this.findings.missing(logged.place, `${name} is in no list of the surgeon's`);
-    } else if (logged && !judged) this.counts.lostToKit += 1;
-    else if (!logged && judged && !declared()) this.findings.missing({}, `the kit judged ${name}, which is not logged`);
-    else if (!logged && !judged) this.counts.lostToEdge += 1;
+    if (logged && listed === undefined) this.#doubt(logged.place, slot, ["unlisted-command", `${name} is in no list of the surgeon's`]);
+    if (logged && !judged) {
+      this.counts.lostToKit += 1;
+      this.#lostToKit.take(slot);
+    } else if (!logged && judged) this.#doubt({}, slot, ["unlogged-command", `the kit judged ${name}, which is not logged`]);
+    else if (!logged) {
+      this.counts.lostToEdge += 1;
+      this.#lostToEdge.take(slot);
+    }
+  }
+
+  #doubt(place: Place, slot: Slot, fault: Fault): void {
+    if (this.#doubts.length < LISTS_MAX) this.#doubts.push({ place, slot, fault });
+    else this.findings.add(fault[0], place, fault[1]);
+  }
+
+  /** A list is missing, by declaration, that may have had this command. */
+  #isInHole({ token, sequence }: Slot): boolean {
+    return this.#holes.some((hole) => hole.token === token && hole.first <= sequence && sequence <= hole.last);
   }
 
   #slot(token: bigint, sequence: bigint): Slot {
@@ -150,18 +207,18 @@ export class Commands {
   /** What is logged is what the surgeon sent. */
   #compare({ token, sequence, logged, listed }: Slot): void {
     if (logged === undefined || listed === undefined || logged.hash === listed) return;
-    this.findings.violation(logged.place, `command ${sequence} under token ${token} is another than the surgeon sent`);
+    this.findings.add("other-command", logged.place, `command ${sequence} under token ${token} is another than the surgeon sent`);
   }
 
   /** None is taken in before it can have been sent. */
   #compareTime(place: Place, { token, sequence, echoUs, takenInUs }: Slot): void {
     if (echoUs === undefined || takenInUs === undefined || takenInUs >= echoUs) return;
-    this.findings.violation(place, `the kit took in command ${sequence} under token ${token} at ${takenInUs} µs, before ${echoUs} µs, which it echoes`);
+    this.findings.add("judged-early", place, `the kit took in command ${sequence} under token ${token} at ${takenInUs} µs, before ${echoUs} µs, which it echoes`);
   }
 
   #expectLease(place: Place, token: bigint, people: People): void {
     if (people.holder(token) !== undefined || this.#leaseless.has(token) || this.#leaseless.size > 4096) return;
     this.#leaseless.add(token);
-    this.findings.missing(place, `nobody was granted token ${token}`);
+    this.findings.add("no-lease", place, `nobody was granted token ${token}`);
   }
 }

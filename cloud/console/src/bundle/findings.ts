@@ -1,10 +1,30 @@
-/** What a verifier finds, in words, and where. Bounded: the rest is counted. */
+/** What a verifier finds: its name, in words, and where. Bounded: the rest is counted. */
 
 /**
  * `note`: said for completeness. `missing`: may be one of the leaves that are redacted, and a violation where none is.
  * `unreadable`: of a kind that this page does not know. `violation`: something is there that should not be.
  */
 export type Severity = "note" | "missing" | "unreadable" | "violation";
+
+/** All names, the same for every verifier, and what each is (`docs/evidence-format.md`, 12.1). */
+export const NAMES = {
+  note: ["redacted", "gap", "restarted", "lost-to-edge", "lost-to-kit", "frame-age", "glass-to-glass"],
+  missing: [
+    "not-opened", "not-closed", "author", "segment-chain", "unseen-frame", "no-lease", "list-hole", "unlisted-command", "unlogged-command", "kit-time", "frame-number",
+    "never-sent",
+  ],
+  unreadable: ["unreadable"],
+  violation: [
+    "bundle-trust-root", "other-ledger", "manifest-session", "opening", "misplaced", "leaf-number", "recorded", "closing-counts", "checkpoint-proof", "seal-proof",
+    "checkpoint-author", "checkpoint-chain", "checkpoint-time", "checkpoint-root", "checkpoint-beyond", "checkpoints-end", "seal", "envelope", "session", "transaction", "wire",
+    "command-code", "two-holders", "not-holder", "command-twice", "other-command", "judged-twice", "taken-in-late", "judged-early", "verdict-time", "frame-time",
+    "other-picture", "too-many", "container", "picture", "picture-form", "stray-picture",
+  ],
+} as const satisfies Readonly<Record<Severity, readonly string[]>>; // prettier-ignore
+
+export type Name = (typeof NAMES)[Severity][number];
+
+const SEVERITY = new Map(Object.entries(NAMES).flatMap(([severity, names]) => names.map((name): [Name, Severity] => [name, severity as Severity])));
 
 /** Where something was found; neither: it is about the whole. */
 export interface Place {
@@ -13,36 +33,31 @@ export interface Place {
   readonly byte?: number | undefined;
 }
 
+/** A fault whose place is known elsewhere. */
+export type Fault = readonly [name: Name, what: string];
+
 export interface Finding extends Place {
   readonly severity: Severity;
+  readonly name: Name;
   readonly what: string;
 }
 
 const FINDINGS_MAX = 1000;
+/** Nor more notes, so that they crowd out no fault. */
+const NOTES_MAX = 500;
 
 export class Findings {
   readonly list: Finding[] = [];
   leftOut = 0;
   readonly #counts = { note: 0, missing: 0, unreadable: 0, violation: 0 };
 
-  add(severity: Severity, place: Place, what: string): void {
-    this.#counts[severity] += 1;
-    if (this.list.length < FINDINGS_MAX) this.list.push({ severity, ...place, what });
-    else this.leftOut += 1;
-  }
-
-  note(place: Place, what: string): void {
-    this.add("note", place, what);
-  }
-
   /** `declared`: the edge box said so in a gap, and it is no fault. */
-  missing(place: Place, what: string, declared = false): void {
-    if (declared) this.note(place, `${what}; a gap was declared there`);
-    else this.add("missing", place, what);
-  }
-
-  violation(place: Place, what: string): void {
-    this.add("violation", place, what);
+  add(name: Name, place: Place, what: string, declared = false): void {
+    const severity = declared ? "note" : (SEVERITY.get(name) ?? "violation");
+    this.#counts[severity] += 1;
+    const crowds = severity === "note" && this.#counts.note > NOTES_MAX;
+    if (this.list.length < FINDINGS_MAX && !crowds) this.list.push({ severity, name, ...place, what: declared ? `${what}; a gap was declared there` : what });
+    else this.leftOut += 1;
   }
 
   /** 0 holds, 1 does not, 2 could not be read in full, 3 holds under the bundle's own trust root alone. */

@@ -6,6 +6,7 @@ import { require } from "../trust/untrusted";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields } from "../wire/cbor";
 import { type Said, type Statement } from "../wire/statement";
+import { type Fault } from "./findings";
 
 export const EVENT_ADDITION = 2;
 const REMEMBERED_MAX = 4096;
@@ -76,8 +77,8 @@ export class People {
   }
 
   /** Takes a statement that its author may make; says what is wrong with it. */
-  learn(author: Bytes, said: Said): string | undefined {
-    if (this.#endorsed.size >= REMEMBERED_MAX || this.#holders.size >= REMEMBERED_MAX) return "more endorsements or leases than any session has";
+  learn(author: Bytes, said: Said): Fault | undefined {
+    if (this.#endorsed.size >= REMEMBERED_MAX || this.#holders.size >= REMEMBERED_MAX) return ["too-many", "more endorsements or leases than any session has"];
     if (said.is === "endorse") {
       const member = this.#members.find(({ key }) => equal(key, author));
       if (member) this.#endorsed.set(toHex(said.sessionKey), member.role);
@@ -85,7 +86,7 @@ export class People {
     if (said.is !== "lease-grant") return undefined;
     const { token, holder } = said.transcript;
     const [seen, expected] = [toHex(holder), this.#holders.get(token)];
-    if (expected !== undefined && expected !== seen) return `token ${token} was granted to ${seen.slice(0, 16)}… and to ${expected.slice(0, 16)}…`;
+    if (expected !== undefined && expected !== seen) return ["two-holders", `token ${token} was granted to ${seen.slice(0, 16)}… and to ${expected.slice(0, 16)}…`];
     this.#holders.set(token, seen);
     return undefined;
   }

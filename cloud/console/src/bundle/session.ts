@@ -16,7 +16,7 @@ import { isOneForm, pictureContent, unitContent } from "../video/nal";
 import { Anchors, checkSeal, proveBytes } from "./anchors";
 import { Commands } from "./commands";
 import { type Content, type ProofAt } from "./container";
-import { type Exit, Findings, type Place, whyNot } from "./findings";
+import { type Exit, type Fault, Findings, type Place, whyNot } from "./findings";
 import { Frames } from "./frames";
 import { type Counts, type Entry, type Gap, NUMBERED, readLeaf } from "./leaf";
 import { type Manifest, readManifest } from "./manifest";
@@ -45,7 +45,7 @@ export interface Prepared extends Content {
   readonly unreadable: string;
   readonly opened: Opened;
   /** What is wrong with the picture. */
-  readonly pictureFaults: readonly string[];
+  readonly pictureFaults: readonly Fault[];
 }
 
 export async function prepare(content: Content, trust: TrustRoot | undefined): Promise<Prepared> {
@@ -87,15 +87,17 @@ async function openEntry({ what }: Entry, trust: TrustRoot | undefined): Promise
   }
 }
 
-async function checkPicture({ what }: Entry, unit: Bytes): Promise<string[]> {
-  if (what.is !== "frame") return ["a picture stands behind a leaf that is no frame"];
+const STRAY: Fault = ["stray-picture", "a picture stands behind a leaf that is no frame"];
+
+async function checkPicture({ what }: Entry, unit: Bytes): Promise<Fault[]> {
+  if (what.is !== "frame") return [STRAY];
   const { frame, auHash, pictureHash } = what.frame;
   const digest = async (content: Bytes): Promise<Bytes> => new Uint8Array(await crypto.subtle.digest("SHA-256", content));
   const [au, picture] = await Promise.all([digest(unitContent(unit)), digest(pictureContent(unit))]);
-  const faults = [];
-  if (!isOneForm(unit)) faults.push(`the access unit of frame ${frame} holds bytes that were not sent`);
-  if (!equal(au, auHash)) faults.push(`the access unit of frame ${frame} has hash ${toHex(au)}, its leaf says ${toHex(auHash)}`);
-  if (!equal(picture, pictureHash)) faults.push(`the picture of frame ${frame} has hash ${toHex(picture)}, its leaf says ${toHex(pictureHash)}`);
+  const faults: Fault[] = [];
+  if (!isOneForm(unit)) faults.push(["picture-form", `the access unit of frame ${frame} holds bytes that were not sent`]);
+  if (!equal(au, auHash)) faults.push(["picture", `the access unit of frame ${frame} has hash ${toHex(au)}, its leaf says ${toHex(auHash)}`]);
+  if (!equal(picture, pictureHash)) faults.push(["picture", `the picture of frame ${frame} has hash ${toHex(picture)}, its leaf says ${toHex(pictureHash)}`]);
   return faults;
 }
 
@@ -138,11 +140,11 @@ export class Session {
     try {
       own = this.manifest && parseTrustRoot(this.manifest.trust);
     } catch (error) {
-      this.findings.violation(place, `the trust root that the bundle brings: ${whyNot(error)}`);
+      this.findings.add("bundle-trust-root", place, `the trust root that the bundle brings: ${whyNot(error)}`);
     }
     const fingerprint = this.manifest && sha256(this.manifest.trust);
     if (given && own && fingerprint && !equal(given.fingerprint, fingerprint)) {
-      this.findings.violation(place, `the bundle is of the ledger with fingerprint ${toHex(fingerprint)}, the trust root given has ${toHex(given.fingerprint)}`);
+      this.findings.add("other-ledger", place, `the bundle is of the ledger with fingerprint ${toHex(fingerprint)}, the trust root given has ${toHex(given.fingerprint)}`);
     }
     this.trust = given?.trust ?? own;
     this.anchors = this.trust && new Anchors(frame.checkpoints, this.trust, this.findings);
@@ -157,20 +159,20 @@ export class Session {
     this.tree.append(leaf.hash);
     if (leaf.redacted) {
       this.redacted += 1;
-      this.findings.note(place, "leaf is redacted");
+      this.findings.add("redacted", place, "leaf is redacted");
     } else if (leaf.entry === undefined) {
       this.findings.add("unreadable", place, leaf.unreadable);
     }
-    if (leaf.entry === undefined && leaf.unit) this.findings.violation(place, "a picture stands behind a leaf that is no frame");
+    if (leaf.entry === undefined && leaf.unit) this.findings.add(STRAY[0], place, STRAY[1]);
     if (leaf.entry) this.#take(place, number, leaf.entry, leaf.opened);
-    else if (number === 0) this.findings.missing(place, "the session does not begin with its opening");
-    for (const fault of leaf.pictureFaults) this.findings.violation({ leaf: number, byte: leaf.unit?.at }, fault);
+    else if (number === 0) this.findings.add("not-opened", place, "the session does not begin with its opening");
+    for (const [name, what] of leaf.pictureFaults) this.findings.add(name, { leaf: number, byte: leaf.unit?.at }, what);
     if (this.people) await this.anchors?.compare(this.tree, this.people);
   }
 
   async finish(): Promise<Exit> {
-    if (this.closed === undefined) this.findings.missing({}, "the session is not closed");
-    this.commands.settle(0);
+    if (this.closed === undefined) this.findings.add("not-closed", {}, "the session is not closed");
+    this.commands.finish();
     if (this.people && this.trust && this.anchors) {
       await this.anchors.finish(this.tree, this.people);
       const [commands, frames] = [BigInt(this.counts[0]), BigInt(this.counts[1])];
@@ -183,14 +185,14 @@ export class Session {
 
   #take(place: Place, leaf: number, entry: Entry, opened: Opened): void {
     const { what, recordedUs } = entry;
-    if (entry.number !== BigInt(leaf)) this.findings.violation(place, `leaf says number ${entry.number}, it stands at ${leaf}`);
-    if (leaf === 0 && what.is !== "opening") this.findings.missing(place, "the session does not begin with its opening");
-    if (this.closed !== undefined || (what.is === "opening" && leaf > 0)) this.findings.violation(place, "a session is opened, or closed, in its middle");
+    if (entry.number !== BigInt(leaf)) this.findings.add("leaf-number", place, `leaf says number ${entry.number}, it stands at ${leaf}`);
+    if (leaf === 0 && what.is !== "opening") this.findings.add("not-opened", place, "the session does not begin with its opening");
+    if (this.closed !== undefined || (what.is === "opening" && leaf > 0)) this.findings.add("misplaced", place, "a session is opened, or closed, in its middle");
     if (what.is === "restarted") {
-      this.findings.note(place, `the edge box's program started again: ${what.why}`);
+      this.findings.add("restarted", place, `the edge box's program started again: ${what.why}`);
       this.frames.restart();
     } else if (recordedUs < this.#recordedUs) {
-      this.findings.violation(place, `recorded at ${recordedUs} µs, before ${this.#recordedUs} µs`);
+      this.findings.add("recorded", place, `recorded at ${recordedUs} µs, before ${this.#recordedUs} µs`);
     }
     this.#recordedUs = recordedUs;
     this.#count(what.is);
@@ -206,24 +208,27 @@ export class Session {
 
   #bad(place: Place, is: string, why: string): void {
     if ((is === "statement" || is === "proof") && !this.people) return;
-    this.findings.violation(place, is === "opening" ? `the opening: ${why}` : is === "proof" ? `a committed transaction: ${why}` : `${is}: ${why}`);
+    if (is === "opening") this.findings.add("opening", place, `the opening: ${why}`);
+    else if (is === "proof") this.findings.add("transaction", place, `a committed transaction: ${why}`);
+    else this.findings.add("envelope", place, `${is}: ${why}`);
   }
 
-  #says(place: Place, leaf: number, { what }: Entry, opened: Opened): void {
+  #says(place: Place, leaf: number, { what, recordedUs }: Entry, opened: Opened): void {
     switch (what.is) {
       case "opening":
         if (opened.is === "opening" && leaf === 0) this.#open(place, opened.opening);
         return;
       case "command":
-        return this.#wire(place, "command", () => this.people && this.commands.logged(place, what.bytes, this.frames.newest, this.people));
+        return this.#wire(place, "command", () => this.people && this.commands.logged(place, recordedUs, what.bytes, this.frames, this.people));
       case "kit state":
         return this.#wire(place, "kit state", () => this.#expectSession(place, "kit state", readKitState(what.bytes).session));
       case "frame":
         return this.frames.take(place, what.frame);
       case "gap": {
         const { of, first, last, why } = what.gap;
-        this.findings.note(place, `the edge box says that ${NUMBERED[of]} ${first} to ${last} are missing: ${why}`);
+        this.findings.add("gap", place, `the edge box says that ${NUMBERED[of]} ${first} to ${last} are missing: ${why}`);
         if (this.#gaps.length < REMEMBERED_MAX) this.#gaps.push(what.gap);
+        if (NUMBERED[of] === "frames") this.frames.lose(first, last);
         return;
       }
       case "closed":
@@ -235,7 +240,7 @@ export class Session {
         if (opened.is === "kit segment") this.#kitSegment(place, opened.signed, what.signed);
         return;
       case "display report":
-        if (opened.is === "display report") this.#displayReport(place, opened.signed, what.signed);
+        if (opened.is === "display report") this.#displayReport(place, recordedUs, opened.signed, what.signed);
         return;
       case "statement":
         if (opened.is === "statement") this.#statement(place, opened.statement);
@@ -251,7 +256,7 @@ export class Session {
   #open(place: Place, opening: VerifiedOpening): void {
     this.people = new People(opening);
     if (this.manifest && !equal(this.manifest.session, opening.session)) {
-      this.findings.violation(place, `manifest is of session ${toHex(this.manifest.session)}, the opening of ${toHex(opening.session)}`);
+      this.findings.add("manifest-session", place, `manifest is of session ${toHex(this.manifest.session)}, the opening of ${toHex(opening.session)}`);
     }
   }
 
@@ -259,17 +264,17 @@ export class Session {
     try {
       read();
     } catch (error) {
-      this.findings.violation(place, `${what} is no message of ours: ${whyNot(error)}`);
+      this.findings.add("wire", place, `${what} is no message of ours: ${whyNot(error)}`);
     }
   }
 
   #statement(place: Place, { author, ...statement }: Statement & { readonly author: Bytes }): void {
     if (!this.people) return;
-    if (!equal(statement.session, this.people.opening.session)) return this.findings.violation(place, "a statement of another session");
+    if (!equal(statement.session, this.people.opening.session)) return this.findings.add("session", place, "a statement of another session");
     const mayNot = this.people.mayNot(author, statement);
-    if (mayNot !== undefined) return this.findings.missing(place, mayNot);
+    if (mayNot !== undefined) return this.findings.add("author", place, mayNot);
     const wrong = this.people.learn(author, statement.said);
-    if (wrong !== undefined) this.findings.violation(place, wrong);
+    if (wrong !== undefined) this.findings.add(wrong[0], place, wrong[1]);
   }
 
   #proof(place: Place, proven: Proven): void {
@@ -277,7 +282,7 @@ export class Session {
     try {
       this.people.add(proven, this.trust);
     } catch (error) {
-      this.findings.violation(place, `a committed transaction: ${whyNot(error)}`);
+      this.findings.add("transaction", place, `a committed transaction: ${whyNot(error)}`);
     }
   }
 
@@ -285,22 +290,22 @@ export class Session {
     this.#expectSession(place, "surgeon segment", segment.link.session);
     const declared = this.#chain(place, 2, toHex(author), segment.link, signed);
     if (!this.people) return;
-    if (!this.people.isSurgeon(author)) this.findings.missing(place, "a surgeon's list is by a key that is no surgeon's");
+    if (!this.people.isSurgeon(author)) this.findings.add("author", place, "a surgeon's list is by a key that is no surgeon's");
     this.commands.listed(place, author, segment, this.people, declared);
   }
 
   #kitSegment(place: Place, { author, segment }: Signed<KitSegment>, signed: Bytes): void {
     this.#expectSession(place, "kit segment", segment.link.session);
     const declared = this.#chain(place, 3, `${toHex(author)} ${toHex(segment.boot)}`, segment.link, signed);
-    if (this.people && !this.people.isKit(author)) return this.findings.missing(place, "a kit's list is by a key that is not the kit's");
+    if (this.people && !this.people.isKit(author)) return this.findings.add("author", place, "a kit's list is by a key that is not the kit's");
     this.commands.judged(place, segment, declared);
   }
 
-  #displayReport(place: Place, { author, segment }: Signed<DisplayReport>, signed: Bytes): void {
+  #displayReport(place: Place, recordedUs: bigint, { author, segment }: Signed<DisplayReport>, signed: Bytes): void {
     this.#expectSession(place, "display report", segment.link.session);
     this.#chain(place, 4, toHex(author), segment.link, signed);
-    if (this.people && !this.people.isSurgeon(author)) this.findings.missing(place, "a display report is by a key that is no surgeon's");
-    for (const { frame, pictureHash } of segment.shown) this.frames.shown(place, frame, pictureHash);
+    if (this.people && !this.people.isSurgeon(author)) this.findings.add("author", place, "a display report is by a key that is no surgeon's");
+    for (const shown of segment.shown) this.frames.shown(place, recordedUs, shown);
   }
 
   /** Each author's segments name the one before. Whether the edge box said that those right before are missing. */
@@ -309,7 +314,7 @@ export class Session {
     const before = this.#chains.get(key) ?? { number: 0n, previous: ZERO };
     const follows = number === before.number + 1n && toHex(previous) === before.previous;
     const declared = number > before.number + 1n && this.#declared(of, 0n, before.number + 1n, number - 1n);
-    if (!follows && !declared) this.findings.missing(place, `segment ${number} does not continue segment ${before.number} of the same author's ${NUMBERED[of]}`);
+    if (!follows && !declared) this.findings.add("segment-chain", place, `segment ${number} does not continue segment ${before.number} of the same author's ${NUMBERED[of]}`);
     const oldest = this.#chains.keys().next().value;
     if (this.#chains.size >= REMEMBERED_MAX && oldest !== undefined && !this.#chains.has(key)) this.#chains.delete(oldest);
     this.#chains.set(key, { number, previous: toHex(sha256(signed)) });
@@ -317,7 +322,7 @@ export class Session {
   }
 
   #expectSession(place: Place, what: string, session: Uint8Array): void {
-    if (this.people && !equal(session, this.people.opening.session)) this.findings.violation(place, `${what} is of another session`);
+    if (this.people && !equal(session, this.people.opening.session)) this.findings.add("session", place, `${what} is of another session`);
   }
 
   #declared(of: number, token: bigint, first: bigint, last: bigint): boolean {
@@ -328,6 +333,6 @@ export class Session {
     this.closed = why;
     const lacks = claimed.map((count, i) => count - BigInt(this.counts[i] ?? 0));
     const fits = lacks.every((lack) => lack >= 0n) && lacks.reduce((sum, lack) => sum + lack, 0n) <= BigInt(this.redacted);
-    if (!fits) this.findings.violation(place, `closing counts ${claimed.join(", ")}, the log has ${this.counts.join(", ")}, ${this.redacted} leaves are redacted`);
+    if (!fits) this.findings.add("closing-counts", place, `closing counts ${claimed.join(", ")}, the log has ${this.counts.join(", ")}, ${this.redacted} leaves are redacted`);
   }
 }

@@ -113,7 +113,7 @@ function report(exit: Exit, session: Session, again: Again, fingerprint: Bytes |
   const { findings, commands, frames, counts, tree, anchors, redacted } = session;
   const hex = (byte: number | undefined) => (byte === undefined ? "nothing" : `0x${byte.toString(16).padStart(2, "0")}`);
   const container: Finding[] = difference
-    ? [{ severity: "violation", byte: difference.at, what: `byte ${difference.at} of the file is ${hex(difference.seen)}, its content makes it ${hex(difference.expected)}` }]
+    ? [{ severity: "violation", name: "container", byte: difference.at, what: `byte ${difference.at} of the file is ${hex(difference.seen)}, its content makes it ${hex(difference.expected)}` }]
     : [];
   return {
     exit: difference ? 1 : exit,

@@ -52,14 +52,14 @@ describe("reports", () => {
   });
 
   it("name what was found, in its order, whatever its shape", () => {
-    const findings = [{ leaf: 2201, severity: "violation", what: "hash differs" }, { leaf: null, severity: "note", what: "a gap" }, "odd", { odd: 1 }];
+    const findings = [{ leaf: 2201, name: "checkpoint-root", severity: "violation", what: "root differs" }, { leaf: null, severity: "note", what: "a gap" }, "odd", { odd: 1 }];
     expect(readReport({ ...plain, exit: 1, findings, findings_left_out: 3 })).toMatchObject({
       exit: 1,
       findingsLeftOut: 3,
       findings: [
-        { severity: "violation", leaf: "2,201", what: "hash differs" },
-        { severity: "note", leaf: "", what: "a gap" },
-        { severity: "violation", leaf: "", what: "odd" },
+        { severity: "violation", name: "checkpoint-root", leaf: "2,201", what: "root differs" },
+        { severity: "note", name: "", leaf: "", what: "a gap" },
+        { severity: "violation", name: "", leaf: "", what: "odd" },
         { severity: "violation", leaf: "", what: '{"odd":1}' },
       ],
     });

@@ -247,9 +247,10 @@ function Findings({ report: { findings, findingsLeftOut } }: { readonly report: 
 function FindingList({ findings }: { readonly findings: readonly Finding[] }) {
   return (
     <ul class="findings">
-      {findings.map(({ severity, leaf, what }, i) => (
+      {findings.map(({ severity, name, leaf, what }, i) => (
         <li key={i} data-severity={severity}>
           <strong>{severity}</strong>
+          {name !== "" && <span class="mono quiet">{name}</span>}
           {leaf !== "" && <span class="quiet">leaf {leaf}</span>}
           <span>{what}</span>
         </li>

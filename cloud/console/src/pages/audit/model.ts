@@ -17,6 +17,8 @@ export interface Entry {
 export interface Finding {
   /** `violation`, `unreadable`, `missing` or `note`. */
   readonly severity: string;
+  /** As the document names it. */
+  readonly name: string;
   readonly leaf: string;
   readonly what: string;
 }
@@ -86,10 +88,11 @@ export function readReport(answer: unknown): Report | undefined {
 }
 
 function readFinding(finding: unknown): Finding {
-  if (!isRecord(finding)) return { severity: "violation", leaf: "", what: String(finding) };
-  const { severity, leaf, what } = finding;
+  if (!isRecord(finding)) return { severity: "violation", name: "", leaf: "", what: String(finding) };
+  const { severity, name, leaf, what } = finding;
   return {
     severity: typeof severity === "string" ? severity : "violation",
+    name: typeof name === "string" ? name : "",
     leaf: typeof leaf === "number" ? leaf.toLocaleString("en-GB") : "",
     what: typeof what === "string" ? what : JSON.stringify(finding),
   };

@@ -112,9 +112,10 @@ function Found({ findings, more, noted }: { readonly findings: readonly Finding[
         {findings.length + more - noted} found wrong or missing, {noted} notes
       </summary>
       <ul class="findings">
-        {worst.slice(0, FINDINGS_SHOWN).map(({ severity, leaf, byte, what }, i) => (
+        {worst.slice(0, FINDINGS_SHOWN).map(({ severity, name, leaf, byte, what }, i) => (
           <li key={i} data-severity={severity} data-byte={byte}>
             <strong>{severity}</strong>
+            <span class="mono quiet">{name}</span>
             {leaf !== undefined && <span class="quiet">leaf {n(leaf)}</span>}
             {byte !== undefined && <span class="quiet">byte {n(byte)}</span>}
             <span>{what}</span>

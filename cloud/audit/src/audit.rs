@@ -42,13 +42,12 @@ pub fn session_of(path: &Path) -> Result<SessionId, Unreadable> {
     Ok(manifest.map_err(|_| Unreadable::NotABundle { what: "its manifest can't be read" })?.session)
 }
 
-/// Writes the bundle at `path` to `out` without its pictures. It can still be verified.
+/// Writes the bundle at `path` to `out` without what is marked. It can still be verified.
 ///
 /// # Errors
 /// [`BadRedaction`]; what was written by then is no bundle.
-pub fn leave_pictures_out(path: &Path, out: File) -> Result<(), BadRedaction> {
-    let pictures = Redaction { pictures: true, ..Redaction::default() };
-    redact(&open(path)?, &pictures, out).map(drop)
+pub fn leave_out(path: &Path, redaction: &Redaction, out: File) -> Result<(), BadRedaction> {
+    redact(&open(path)?, redaction, out).map(drop)
 }
 
 pub(crate) fn open(path: &Path) -> Result<Reader<File>, Unreadable> {

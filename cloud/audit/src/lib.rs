@@ -19,7 +19,7 @@ mod story;
 mod time;
 mod words;
 
-pub use audit::{audit, audit_and, leave_pictures_out, session_of};
+pub use audit::{audit, audit_and, leave_out, session_of};
 pub use export::{Format, export};
 pub use files::NotWritten;
 pub use html::{Page, write_html};
@@ -30,4 +30,5 @@ pub use report::{
 };
 pub use screen::{Asked, NoPicture, NoScreen, SaidCommand, SaidFrame, SaidShown, Screen, screen};
 pub use show::{Line, lines};
+pub use farhand_bundle::{BadMarks, BadRedaction, Redaction};
 pub use words::{plain, verdict, words};

@@ -2,7 +2,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that people run in a terminal")]
 
 use std::{
-    collections::BTreeSet,
     fs::{self, File, OpenOptions},
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, bail, ensure};
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 use farhand_audit::{
     Asked, Format, Line, Page, Report, Vault, audit_and, export, lines, people, plain, screen, verdict,
@@ -151,9 +150,9 @@ enum Task {
     /// Takes leaves or pictures out. What is left can still be verified, and the report lists what was taken out.
     Redact {
         file: PathBuf,
-        /// Numbers of leaves, such as 12,40-45. A frame goes with its picture.
+        /// Leaves by number or all of a kind, such as 12,40-45,kit-state. A frame goes with its picture.
         #[arg(long, value_name = "LEAVES", required_unless_present = "pictures")]
-        leaves: Option<String>,
+        leaves: Option<Redaction>,
         /// All pictures; their hashes stay.
         #[arg(long)]
         pictures: bool,
@@ -182,7 +181,8 @@ fn main() -> ExitCode {
         Task::People { file, keys, trust, json } => who(&file, &keys, trust.as_deref(), json),
         Task::Forget { pseudonym, keys, why } => forget(&pseudonym, &keys, &why),
         Task::Redact { file, leaves, pictures, out, json } => {
-            take_out(&file, leaves.as_deref(), pictures, &out, json)
+            let leaves = leaves.unwrap_or_default();
+            take_out(&file, &Redaction { pictures: leaves.pictures || pictures, ..leaves }, &out, json)
         }
     };
     done.map(ExitCode::from).unwrap_or_else(|error| {
@@ -342,15 +342,13 @@ fn show_line(out: &mut impl Write, line: &Line, json: bool) -> io::Result<()> {
     writeln!(out, "{:>9}  {}  {:<14} {by}{}", line.leaf, line.utc, line.kind, plain(&line.what))
 }
 
-fn take_out(file: &Path, leaves: Option<&str>, pictures: bool, out: &Path, json: bool) -> anyhow::Result<u8> {
-    let leaves = leaves.map(numbers).transpose()?.unwrap_or_default();
+fn take_out(file: &Path, redaction: &Redaction, out: &Path, json: bool) -> anyhow::Result<u8> {
     let source = File::open(file).with_context(|| format!("{} can't be read", file.display()))?;
     let reader = Reader::open(source).with_context(|| file.display().to_string())?;
     let to = OpenOptions::new().write(true).create_new(true).open(out);
     let to = to.with_context(|| format!("{} can't be made", out.display()))?;
     let mut progress = Progress::new();
-    let redaction = Redaction { leaves, pictures };
-    let written = redact_and(&reader, &redaction, to, |at, of| progress.show(at, of));
+    let written = redact_and(&reader, redaction, to, |at, of| progress.show(at, of));
     progress.clear();
     let (to, redacted) = match written {
         Ok(written) => written,
@@ -368,27 +366,6 @@ fn take_out(file: &Path, leaves: Option<&str>, pictures: bool, out: &Path, json:
         say(&format!("{name}: {} leaves and {} pictures taken out", redacted.leaves, redacted.pictures))?;
     }
     Ok(0)
-}
-
-/// No redaction names more leaves: a day at 1000 a second.
-const LEAVES_MAX: u64 = 86_400_000;
-
-/// Numbers such as `12,40-45`.
-fn numbers(list: &str) -> anyhow::Result<BTreeSet<u64>> {
-    let mut numbers = BTreeSet::new();
-    for part in list.split(',').map(str::trim) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let parse = |text: &str| {
-            text.trim().parse::<u64>().with_context(|| format!("\"{part}\" is no leaf, nor leaves from-to"))
-        };
-        let (first, last) = (parse(first)?, parse(last)?);
-        if last < first {
-            bail!("\"{part}\" ends before it begins");
-        }
-        ensure!(last - first < LEAVES_MAX, "\"{part}\" has more than {LEAVES_MAX} leaves");
-        numbers.extend(first..=last);
-    }
-    Ok(numbers)
 }
 
 /// A line on standard output. That nobody reads it any more is no error.
@@ -436,20 +413,4 @@ fn bar(of: u64) -> ProgressBar {
     let bar = ProgressBar::new(of);
     let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {bytes} of {total_bytes}, {eta} left");
     style.map_or(bar.clone(), |style| bar.with_style(style))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests may fail")]
-mod tests {
-    use super::*;
-
-    /// Goal: a list of leaves means what it says, and nonsense is refused.
-    #[test]
-    fn lists_of_leaves() {
-        let list: Vec<u64> = numbers("12, 40-42,7").unwrap().into_iter().collect();
-        assert_eq!(list, [7, 12, 40, 41, 42]);
-        for bad in ["", "a", "5-3", "-", "1-", "0-18446744073709551615"] {
-            assert!(numbers(bad).is_err(), "{bad}");
-        }
-    }
 }

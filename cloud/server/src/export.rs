@@ -6,6 +6,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use axum::{
@@ -18,11 +19,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
+use farhand_audit::{BadRedaction, Redaction};
 use farhand_ledger::{Cbor as _, Event, Export, Hash, LedgerId, Transaction, TrustRoot};
 use farhand_wire::{PublicKey, Role};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use thiserror::Error;
 
 use crate::{
     api::{ApiError, Which, holder_of},
@@ -32,33 +35,30 @@ use crate::{
 
 /// Exports that are remembered; who comes after so many records again.
 const TAKEN_MAX: usize = 10_000;
-/// Copies without pictures lie in this folder beside the bundles.
-const WITHOUT_PICTURES: &str = "without-pictures";
+/// Copies that lack something lie in this folder beside the bundles.
+const COPIES: &str = "copies";
+/// So many are kept. One that is gone is made again, the same to the byte.
+const COPIES_MAX: usize = 16;
 
 /// An export that the ledger has.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Taken {
     by: PublicKey,
     name: String,
-    without_pictures: bool,
+    without: Redaction,
 }
 
-/// What is to be taken out.
+/// What is asked for: a bundle, whole or without what is marked.
 #[derive(Debug, Deserialize)]
 pub(crate) struct What {
-    pictures: Option<Pictures>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Pictures {
-    With,
-    Without,
+    /// Marks, as [`Redaction`] has them.
+    without: Option<String>,
 }
 
 impl What {
-    fn without_pictures(&self) -> bool {
-        matches!(self.pictures, Some(Pictures::Without))
+    fn redaction(&self) -> Result<Redaction, ApiError> {
+        let marks = self.without.as_deref().filter(|marks| !marks.is_empty());
+        marks.map_or_else(|| Ok(Redaction::default()), str::parse).map_err(|why| not_marked(&why))
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn offer(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     holder_of(&app, &headers, &which, Role::Auditor)?;
-    let (_, Export { session, bundle, bytes }) = prepare(&app, &name, &what).await?;
+    let (_, Export { session, bundle, bytes }) = prepare(&app, &name, &what.redaction()?).await?;
     let offered = json!({ "session": session.to_string(), "sha256": bundle.to_string(), "bytes": bytes });
     Ok(([(CACHE_CONTROL, "no-store")], Json(offered)).into_response())
 }
@@ -85,15 +85,16 @@ pub(crate) async fn record(
 ) -> Result<Response, ApiError> {
     let by = holder_of(&app, &headers, &which, Role::Auditor)?;
     let signed = body.map_err(|rejection| ApiError::body(&rejection))?;
-    let (_, export) = prepare(&app, &name, &what).await?;
+    let without = what.redaction()?;
+    let (_, export) = prepare(&app, &name, &without).await?;
     let trust = TrustRoot::read(&app.trust_root).map_err(|_| interrupted())?;
     check(&signed, by, trust.ledger(), export).map_err(|why| {
         ApiError::new(StatusCode::BAD_REQUEST, "malformed", format!("Not recorded: {why}."))
     })?;
     let ledger = app.ledger.as_ref().ok_or_else(|| unrecorded("this server has no ledger"))?;
     let proof = ledger.commit(&signed).await.map_err(|error| unrecorded(&error.to_string()))?;
-    let taken = Taken { by, name, without_pictures: what.without_pictures() };
-    tracing::info!(bundle = taken.name, by = %taken.by, without_pictures = taken.without_pictures, "exported");
+    let taken = Taken { by, name, without };
+    tracing::info!(bundle = taken.name, by = %taken.by, without = %taken.without, "exported");
     remember(&app, taken);
     Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, "no-store")], proof.to_bytes()).into_response())
 }
@@ -107,7 +108,7 @@ pub(crate) async fn download(
     request: Request,
 ) -> Result<Response, ApiError> {
     let by = holder_of(&app, &headers, &which, Role::Auditor)?;
-    let taken = Taken { by, name, without_pictures: what.without_pictures() };
+    let taken = Taken { by, name, without: what.redaction()? };
     if !app.taken().contains(&taken) {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
@@ -115,7 +116,7 @@ pub(crate) async fn download(
             "This export is not recorded. Export it first: without the record nothing is handed out.",
         ));
     }
-    let (path, _) = prepare(&app, &taken.name, &what).await?;
+    let (path, _) = prepare(&app, &taken.name, &taken.without).await?;
     serve(path, &taken.name, request).await
 }
 
@@ -131,34 +132,63 @@ fn check(signed: &[u8], by: PublicKey, ledger: LedgerId, export: Export) -> Resu
 }
 
 /// The file that is handed out, and what there is to record of it.
-async fn prepare(app: &App, name: &str, what: &What) -> Result<(PathBuf, Export), ApiError> {
+async fn prepare(app: &App, name: &str, without: &Redaction) -> Result<(PathBuf, Export), ApiError> {
     let whole = sealed(app, name)?;
-    let without_pictures = what.without_pictures();
-    let prepared = tokio::task::spawn_blocking(move || {
-        let session = farhand_audit::session_of(&whole).ok()?;
-        let path = if without_pictures { copy_without_pictures(&whole)? } else { whole };
-        let (bundle, bytes) = digest(&path).ok()?;
-        Some((path, Export { session, bundle, bytes }))
+    let without = without.clone();
+    let prepared = tokio::task::spawn_blocking(move || -> Result<_, NoFile> {
+        let session = farhand_audit::session_of(&whole).map_err(BadRedaction::from)?;
+        let path = if without.is_nothing() { whole } else { copy_without(&whole, &without)? };
+        let (bundle, bytes) = digest(&path)?;
+        Ok((path, Export { session, bundle, bytes }))
     });
-    prepared.await.ok().flatten().ok_or_else(interrupted)
+    prepared.await.map_err(|_| interrupted())?.map_err(|why| match why {
+        NoFile::Bundle(BadRedaction::NoLeaf { .. } | BadRedaction::Needed { .. }) => not_marked(&why),
+        NoFile::Bundle(_) | NoFile::Disk(_) | NoFile::Random(_) => interrupted(),
+    })
 }
 
-/// Made once; the same bundle makes the same copy.
-fn copy_without_pictures(whole: &Path) -> Option<PathBuf> {
-    let folder = whole.parent()?.join(WITHOUT_PICTURES);
-    let path = folder.join(whole.file_name()?);
+/// Why there is no file to hand out.
+#[derive(Debug, Error)]
+enum NoFile {
+    #[error(transparent)]
+    Bundle(#[from] BadRedaction),
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    #[error(transparent)]
+    Random(#[from] getrandom::Error),
+}
+
+/// Made once; the same bundle without the same makes the same copy.
+fn copy_without(whole: &Path, without: &Redaction) -> Result<PathBuf, NoFile> {
+    let marks = hex::encode(Sha256::digest(without.to_string()));
+    let name = whole.file_name().unwrap_or_default().to_string_lossy();
+    let folder = whole.with_file_name(COPIES);
+    let path = folder.join(format!("{marks}-{name}"));
     if !path.is_file() {
-        std::fs::create_dir_all(&folder).ok()?;
+        std::fs::create_dir_all(&folder)?;
+        make_room(&folder)?;
         // Two may make it at once: each a file of its own, and the last one stays.
-        let part = folder.join(format!("{}.part", hex::encode(crate::app::random::<8>().ok()?)));
-        let made =
-            File::create_new(&part).ok().and_then(|out| farhand_audit::leave_pictures_out(whole, out).ok());
-        if made.and_then(|()| std::fs::rename(&part, &path).ok()).is_none() {
-            let _ = std::fs::remove_file(&part); // it is ours, and it is no bundle
-            return None;
-        }
+        let part = folder.join(format!("{}.part", hex::encode(crate::app::random::<8>()?)));
+        let out = File::create_new(&part)?;
+        let made = farhand_audit::leave_out(whole, without, out).map_err(NoFile::from);
+        let made = made.and_then(|()| Ok(std::fs::rename(&part, &path)?));
+        made.inspect_err(|_| drop(std::fs::remove_file(&part)))?; // it is ours, and it is no bundle
     }
-    Some(path)
+    Ok(path)
+}
+
+/// The oldest copies make room for one more.
+fn make_room(folder: &Path) -> io::Result<()> {
+    let made_at =
+        |path: &PathBuf| path.metadata().and_then(|it| it.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut copies: Vec<PathBuf> = std::fs::read_dir(folder)?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    copies.sort_by_cached_key(made_at);
+    let many = (copies.len() + 1).saturating_sub(COPIES_MAX);
+    copies.iter().take(many).try_for_each(std::fs::remove_file)
 }
 
 fn digest(path: &Path) -> io::Result<(Hash, u64)> {
@@ -173,6 +203,10 @@ fn remember(app: &App, taken: Taken) {
         all.pop_first();
     }
     all.insert(taken);
+}
+
+fn not_marked(why: &impl std::error::Error) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "marks", format!("That can't be left out: {why}."))
 }
 
 fn unrecorded(why: &str) -> ApiError {
@@ -194,6 +228,31 @@ mod tests {
 
     fn signed(key: &SigningKey, ledger: LedgerId, event: Event) -> Vec<u8> {
         Transaction { ledger, at: Utc { us: 1, uncertainty_us: 1 }, event }.sign(key).unwrap()
+    }
+
+    /// Goal: marks are read once, and what is none is told what would do.
+    #[test]
+    fn marks_are_a_redaction_or_refused() {
+        let asked = |without: &str| What { without: Some(without.to_owned()) }.redaction();
+        assert!(asked("").unwrap().is_nothing() && What { without: None }.redaction().unwrap().is_nothing());
+        assert_eq!(asked("pictures,5,kit-state").unwrap().to_string(), "5-5,kit-state,pictures");
+        for bad in ["closed", "5-", "1,", "../x"] {
+            assert!(asked(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// Goal: copies don't fill the disk, and the newest stay.
+    #[test]
+    fn the_oldest_copies_make_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = |number: usize| folder.path().join(format!("{number}.mcap"));
+        for number in 0..COPIES_MAX + 2 {
+            let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            File::create_new(copy(number)).unwrap().set_modified(at).unwrap();
+        }
+        make_room(folder.path()).unwrap();
+        let left: Vec<bool> = (0..COPIES_MAX + 2).map(|number| copy(number).is_file()).collect();
+        assert_eq!(left, [vec![false; 3], vec![true; COPIES_MAX - 1]].concat());
     }
 
     /// Goal: what goes on the ledger is just what is handed out, signed by whoever takes it.

@@ -26,7 +26,7 @@ pub use encode::{
     proof_record,
 };
 pub use read::{Content, Contents, Proofs, RECORD_BYTES_MAX, Reader, Unreadable};
-pub use redact::{BadRedaction, Redacted, Redaction, redact, redact_and};
+pub use redact::{BadMarks, BadRedaction, KINDS, MARKS_MAX, Redacted, Redaction, redact, redact_and};
 pub use source::Source;
 pub use verify::{FAULTS_MAX, Fault, Passed, Verified, verify, verify_and};
 pub use write::{WriteError, Writer};

@@ -199,7 +199,7 @@ fn segments(entries: &[Entry]) {
 fn bundle(session: &Session) {
     let good = sessions::bundle(session);
     let reader = Reader::open(good.clone()).unwrap();
-    let redaction = Redaction { leaves: [3, 5].into(), pictures: true };
+    let redaction = "3,5,pictures".parse::<Redaction>().unwrap();
     let redacted = redact(&reader, &redaction, Vec::new()).unwrap().0;
     for target in ["bundle_read", "bundle_verify", "audit"] {
         put(target, "small.mcap", &good);
@@ -261,7 +261,7 @@ fn frames() {
         PeerFrame::Transaction(body),
         PeerFrame::Batch(batch.to_bytes().into()),
         PeerFrame::WantBatch(hash),
-        PeerFrame::Entered(7),
+        PeerFrame::Entered { epoch: 1, view: 7 },
     ];
     for (number, frame) in peers.iter().enumerate() {
         put("validator", &format!("frame-{number}"), frame.to_bytes());

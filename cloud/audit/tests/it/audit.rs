@@ -261,8 +261,8 @@ fn every_leaf_between_the_ends_may_be_taken_out() {
     let place = Place::new(small());
     let last = place.session.leaves.len() - 1;
     let take_out = |from: Vec<u8>, leaves: &[usize]| {
-        let leaves = leaves.iter().map(|&leaf| leaf as u64).collect();
-        redact(&Reader::open(from).unwrap(), &Redaction { leaves, pictures: false }, Vec::new()).unwrap().0
+        let redaction = leaves.iter().map(|&leaf| leaf as u64).collect();
+        redact(&Reader::open(from).unwrap(), &redaction, Vec::new()).unwrap().0
     };
     let middle: Vec<usize> = (1..last).collect();
     let (left, right) = middle.split_at(middle.len() / 2);
@@ -310,7 +310,7 @@ fn cases(place: &Place) -> Vec<Case> {
     const TRUST: Option<&str> = Some("good.trust");
     let (session, bytes) = (&place.session, place.bytes.clone());
     let redaction = |leaves: &[u64], pictures| {
-        let redaction = Redaction { leaves: leaves.iter().copied().collect(), pictures };
+        let redaction = Redaction { pictures, ..leaves.iter().copied().collect() };
         redact(&Reader::open(bytes.clone()).unwrap(), &redaction, Vec::new()).unwrap().0
     };
     let command = session.find(|what| matches!(what, What::Command { .. })) as u64;

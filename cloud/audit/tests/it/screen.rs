@@ -2,7 +2,7 @@
 
 use std::{fs, process::Output};
 
-use farhand_bundle::{Reader, Redaction, redact};
+use farhand_bundle::{Reader, redact};
 use farhand_ledger::What;
 use farhand_wire::KitTick;
 use serde_json::Value;
@@ -98,7 +98,7 @@ fn no_answer_is_made_up() {
     );
     assert!(place.refusal("good.mcap", &["--command", "7", "--token", "9"]).contains("no command 7"));
     let reader = Reader::open(bundle(&good())).unwrap();
-    let blind = redact(&reader, &Redaction { pictures: true, ..Redaction::default() }, Vec::new()).unwrap().0;
+    let blind = redact(&reader, &"pictures".parse().unwrap(), Vec::new()).unwrap().0;
     place.write("blind.mcap", &blind);
     let answer = place.answer("blind.mcap", &["--command", "7"]);
     assert_eq!((&answer["report"]["exit"], &answer["frame"]["units"]), (&0.into(), &0.into()));

@@ -147,7 +147,7 @@ fn hold(set: &mut Set) {
     let reader = Reader::open(bundle(&good())).unwrap();
     let command = good().find(|what| matches!(what, What::Command { .. })) as u64;
     let take_out = |leaves: &[u64], pictures| {
-        let redaction = Redaction { leaves: leaves.iter().copied().collect(), pictures };
+        let redaction = Redaction { pictures, ..leaves.iter().copied().collect() };
         redact(&reader, &redaction, Vec::new()).unwrap().0
     };
     let redacted = take_out(&[command], false);

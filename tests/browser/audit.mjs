@@ -110,18 +110,26 @@ async function takeOut(page, site, name) {
     page.evaluate(async (path) => (await fetch(path, { credentials: "same-origin" })).status, `/api/audit/bundles/${name}${what}?link=${new URL(page.url()).pathname.split("/")[2]}`);
   assert.equal(await ask(""), 403, "nothing is handed out in one piece");
   assert.equal(await ask("/exported"), 403, "nothing is handed out before it is on record");
-  await press(page, "Export whole");
-  await page.locator('[data-recorded="with"]').waitFor({ timeout: 60_000 });
-  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download the bundle" }).click()]);
-  assert.equal(sha256(readFileSync(await file.path())), sha256(readFileSync(site.bundle)), "what was recorded was handed out");
+  const taken = async (button, recorded, link) => {
+    await press(page, button);
+    await page.locator(`[data-recorded="${recorded}"]`).waitFor({ timeout: 60_000 });
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: link }).click()]);
+    return file.path();
+  };
+  const verified = async (file) => JSON.parse((await run(join(BIN, "farhand-audit"), ["verify", file, "--trust", site.trust, "--json"])).stdout);
+  const whole = await taken("Export whole", "whole", "Download the bundle");
+  assert.equal(sha256(readFileSync(whole)), sha256(readFileSync(site.bundle)), "what was recorded was handed out");
   await picture(page, "audit-exported");
 
-  await press(page, "Export without pictures");
-  await page.locator('[data-recorded="without"]').waitFor({ timeout: 60_000 });
-  const [less] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Download it without pictures" }).click()]);
-  const { stdout } = await run(join(BIN, "farhand-audit"), ["verify", await less.path(), "--trust", site.trust, "--json"]);
-  const { frames } = JSON.parse(stdout);
+  const { frames } = await verified(await taken("Export without pictures", "pictures", "Download it without pictures"));
   assert.ok(frames.recorded > 0 && frames.pictures === 0 && frames.pictures_left_out === frames.recorded, JSON.stringify(frames));
+
+  const box = page.locator(".entries li", { hasText: "command" }).first().getByRole("checkbox");
+  const leaf = Number((await box.getAttribute("aria-label")).replace(/\D/g, ""));
+  await box.check();
+  const { leaves } = await verified(await taken("Export without the marked entry", `${leaf}-${leaf}`, "Download it without the marked entry"));
+  assert.deepEqual(leaves.redactions, [{ first: leaf, last: leaf }]);
+  await picture(page, "audit-marked");
 }
 
 /** A copy with one byte of a picture flipped: the browser says no, and where. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Index } from "../src/bundle/index";
 import { auditPath } from "../src/bundle/proof";
 import { matches } from "../src/pages/audit/find";
+import { Marks, counted, saidOf } from "../src/pages/audit/marks";
 import { Replay, lastAt } from "../src/pages/audit/replay";
 import { Tree, leafHash, rootOfInclusion } from "../src/trust/merkle";
 import { concat, equal } from "../src/wire/bytes";
@@ -65,6 +66,30 @@ describe("a replay", () => {
 
   it("finds the last one that is not later", () => {
     expect([5, 10, 15, 20, 99].map((most) => lastAt(Float64Array.of(10, 20, 20), most))).toEqual([-1, 0, 0, 2, 2]);
+  });
+});
+
+describe("marks", () => {
+  const kinds = ["redacted", "opening", "frame", "kit state", "restarted", "closed"];
+  const index = { kinds, kind: Uint8Array.of(1, 2, 3, 2, 4, 3, 0, 3, 5) } as unknown as Index;
+
+  // Goal: what is counted before is what the server is asked to leave out, and nothing that is needed is asked for.
+  it("say what is left out, and never what is needed", () => {
+    const marks = new Marks(index);
+    marks.toggle({ first: 1, last: 1 });
+    marks.toggle({ kind: "kit state" });
+    expect([marks.words, counted(marks.counts.value), marks.total.value]).toEqual(["1-1,kit-state", "3 × kit state, 1 × frame with its picture", 4]);
+    expect(marks.list.value.map(saidOf)).toEqual(["entry 1", "every kit state"]);
+    marks.toggle({ kind: "kit state" });
+    marks.edge(8);
+    expect([marks.begun.value, marks.total.value]).toEqual([8, 1]);
+    marks.edge(2);
+    // Split at the restart, without the closing; a leaf that is gone already is not counted again.
+    expect([marks.begun.value, marks.words, marks.total.value]).toEqual([undefined, "1-1,2-3,5-7", 5]);
+    marks.edge(0);
+    marks.edge(0);
+    expect(marks.words).toBe("1-1,2-3,5-7");
+    expect([0, 1, 4, 6, 8].map((leaf) => marks.kindOf(leaf))).toEqual([undefined, "frame", undefined, undefined, undefined]);
   });
 });
 

@@ -5,6 +5,7 @@ import { type LeafProof, proveLeaf } from "../../bundle/proof";
 import { type Source } from "../../bundle/source";
 import { type TrustRoot } from "../../trust/root";
 import { toHex } from "../../wire/bytes";
+import { type Marks } from "./marks";
 import { type Replay } from "./replay";
 import { type Field, fieldsOf, who } from "./say";
 import { Facts } from "./screen";
@@ -17,10 +18,12 @@ interface Props {
   readonly trust: TrustRoot;
   /** Whether the trust root is the auditor's own. */
   readonly trusted: boolean;
+  /** Of what an export leaves out; `undefined`: nothing is exported from here. */
+  readonly marks: Marks | undefined;
 }
 
 export function Entries(props: Props) {
-  const { replay } = props;
+  const { replay, marks } = props;
   const [all, setAll] = useState(false);
   const [chosen, setChosen] = useState<number | undefined>(undefined);
   const rows = all ? every(replay) : happened(replay);
@@ -41,7 +44,8 @@ export function Entries(props: Props) {
         </h2>
         <ol>
           {rows.map(({ leaf, lane, what }, i) => (
-            <li key={`${leaf} ${i}`} data-now={leaf <= replay.leaf.value}>
+            <li key={`${leaf} ${i}`} data-now={leaf <= replay.leaf.value} data-out={marks?.out.value[leaf] === 1}>
+              {marks && <Leave leaf={leaf} marks={marks} />}
               <button type="button" class="plain" aria-pressed={leaf === chosen} onClick={() => choose(leaf)}>
                 <span class="mono">{leaf.toLocaleString("en-GB")}</span>
                 <span class="mono">{clock(replay.index.utcUs[leaf] ?? 0)}</span>
@@ -70,9 +74,27 @@ function every({ index, leaf }: Replay): { leaf: number; lane: string; what: str
   return Array.from({ length: count }, (_, i) => ({ leaf: from + i, lane: "", what: index.kinds[index.kind[from + i] ?? 0] ?? "" }));
 }
 
+/** A box to tick; what a wider mark has stays out until that is taken away. */
+function Leave({ leaf, marks }: { readonly leaf: number; readonly marks: Marks }) {
+  const [mark, out] = [{ first: leaf, last: leaf }, marks.out.value[leaf] === 1];
+  const fixed = marks.kindOf(leaf) === undefined || (out && !marks.has(mark));
+  return <input type="checkbox" aria-label={`Leave out entry ${leaf.toLocaleString("en-GB")}`} checked={out} disabled={fixed} onChange={() => marks.toggle(mark)} />;
+}
+
+/** Marks all that are like the chosen one. */
+function LeaveKind({ leaf, marks }: { readonly leaf: number; readonly marks: Marks }) {
+  const kind = marks.kindOf(leaf);
+  if (kind === undefined) return <p class="quiet">This entry is in every export: the rest does not hold without it.</p>;
+  return (
+    <button type="button" class="plain" aria-pressed={marks.has({ kind })} onClick={() => marks.toggle({ kind })}>
+      Leave out every {kind}
+    </button>
+  );
+}
+
 type Shown = { readonly proof: LeafProof; readonly fields: readonly Field[] } | { readonly why: string };
 
-function Proof({ leaf, replay: { index }, source, trust, trusted }: Props & { readonly leaf: number }) {
+function Proof({ leaf, replay: { index }, source, trust, trusted, marks }: Props & { readonly leaf: number }) {
   const [shown, setShown] = useState<Shown | undefined>(undefined);
   useEffect(() => {
     let wanted = true;
@@ -104,6 +126,7 @@ function Proof({ leaf, replay: { index }, source, trust, trusted }: Props & { re
   return (
     <div class="proof" data-leaf={leaf} data-holds={holds}>
       <Facts title={`Entry ${leaf.toLocaleString("en-GB")}: ${proof.entry?.what.is ?? "redacted"}`} aside={`${proof.bytes.length} bytes`} fields={fields} none="No fields." />
+      {marks && !proof.redacted && <LeaveKind leaf={leaf} marks={marks} />}
       <section aria-label="Proof" role="status">
         <h2>
           Proof <span class="end">checked on this device, {trusted ? "under your trust file" : "under the bundle's own trust root, which proves nothing"}</span>

@@ -20,7 +20,10 @@ const UNCERTAINTY_US = 1_000_000;
 export interface Wanted {
   /** In the archive. */
   readonly name: string;
-  readonly pictures: "with" | "without";
+  /** Marks of what is left out, as the server reads them; empty: nothing. */
+  readonly without: string;
+  /** The same for a person: "the bundle", "it without pictures". */
+  readonly said: string;
 }
 
 /** What this device reckoned itself while it checked the bundle. */
@@ -32,7 +35,7 @@ export interface Known {
 
 export type State =
   | { readonly is: "idle" }
-  | { readonly is: "recording"; readonly pictures: Wanted["pictures"] }
+  | { readonly is: "recording" }
   | { readonly is: "refused"; readonly why: string }
   | { readonly is: "recorded"; readonly wanted: Wanted; readonly offer: Offer; readonly proven: Proven; readonly signers: number };
 
@@ -52,12 +55,11 @@ export class Exporter {
   ) {}
 
   async record(wanted: Wanted): Promise<void> {
-    this.state.value = { is: "recording", pictures: wanted.pictures };
+    this.state.value = { is: "recording" };
     try {
       const offer = readOffer(await call(this.#path(wanted, "export")));
       require(equal(offer.session, this.known.session), "the server would hand out a bundle of another session");
-      const whole = wanted.pictures === "with";
-      require(!whole || equal(offer.digest, this.known.digest), "the server would hand out another file than this device has checked");
+      require(wanted.without !== "" || equal(offer.digest, this.known.digest), "the server would hand out another file than this device has checked");
       const signed = await this.#sign(offer);
       const proof = await this.#commit(wanted, signed);
       const proven = await checkProof(proof, this.trust);
@@ -87,8 +89,8 @@ export class Exporter {
     return readProof(new Fields("proof", [fromCbor("proof", proof, PROOF_BYTES_MAX)], 1));
   }
 
-  #path({ name, pictures }: Wanted, what: string): string {
-    return `/api/audit/bundles/${name}/${what}?link=${this.identity.link}&pictures=${pictures}`;
+  #path({ name, without }: Wanted, what: string): string {
+    return `/api/audit/bundles/${name}/${what}?link=${this.identity.link}&without=${without}`;
   }
 }
 

@@ -1,6 +1,7 @@
 /** The timeline: a lane for each kind of thing, the ages below, and the playhead. */
 import { useEffect, useRef } from "preact/hooks";
 import { LANES, type Lane } from "../../bundle/index";
+import { type Mark, type Marks } from "./marks";
 import { type Replay } from "./replay";
 
 const LANE_PX = 20;
@@ -13,7 +14,7 @@ const INK: Readonly<Record<Lane, string>> = {
   Other: "--quiet",
 }; // prettier-ignore
 
-export function Lanes({ replay }: { readonly replay: Replay }) {
+export function Lanes({ replay, marks }: { readonly replay: Replay; readonly marks: Marks | undefined }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const head = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
@@ -28,8 +29,7 @@ export function Lanes({ replay }: { readonly replay: Replay }) {
   useEffect(
     () =>
       replay.atUs.subscribe((us) => {
-        const share = (us - replay.fromUs) / Math.max(replay.toUs - replay.fromUs, 1);
-        head.current?.style.setProperty("left", `calc(${LABEL_PX}px + (100% - ${LABEL_PX}px) * ${share})`);
+        head.current?.style.setProperty("left", leftOf(replay, us));
       }),
     [replay],
   );
@@ -56,9 +56,20 @@ export function Lanes({ replay }: { readonly replay: Replay }) {
       onPointerMove={point}
     >
       <canvas ref={canvas} />
+      {marks?.list.value.map((mark) => "first" in mark && <div key={`${mark.first} ${mark.last}`} class="out" style={placeOf(replay, mark)} />)}
       <div class="playhead" ref={head} />
     </div>
   );
+}
+
+function leftOf({ fromUs, toUs }: Replay, us: number): string {
+  return `calc(${LABEL_PX}px + (100% - ${LABEL_PX}px) * ${(us - fromUs) / Math.max(toUs - fromUs, 1)})`;
+}
+
+/** Where the entries of a mark are. */
+function placeOf(replay: Replay, { first, last }: Extract<Mark, { first: number }>): { left: string; right: string } {
+  const [from, to] = [first, last].map((leaf) => leftOf(replay, replay.index.utcUs[leaf] ?? replay.fromUs));
+  return { left: from ?? "", right: `calc(100% - ${to} - 1px)` };
 }
 
 function draw(canvas: HTMLCanvasElement, width: number, { index, fromUs, toUs }: Replay): void {

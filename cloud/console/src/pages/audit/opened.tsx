@@ -11,6 +11,7 @@ import { type Archive, type Check } from "./archive";
 import { LocalCheck, type Opened } from "./check";
 import { Entries } from "./entries";
 import { Lanes } from "./lanes";
+import { Marks } from "./marks";
 import { VERDICTS } from "./model";
 import { type OwnTrust, ownTrust } from "./owntrust";
 import { Replay, SPEEDS } from "./replay";
@@ -40,6 +41,7 @@ export function OpenedBundle({ opened, archive, close }: Props) {
     if (done && opened.archived !== undefined) archive.noteOwn(opened.archived, done.report.exit);
   }, [done, opened, archive]);
   const root = useMemo(() => (trust ? parseTrustRoot(trust.bytes) : archive.root), [trust, archive, progress]);
+  const marks = useMemo(() => (done?.index && opened.archived !== undefined ? new Marks(done.index) : undefined), [done, opened]);
   const served = opened.archived === undefined ? undefined : archive.checks.value.get(opened.archived);
   return (
     <main class="opened">
@@ -55,8 +57,8 @@ export function OpenedBundle({ opened, archive, close }: Props) {
         {done ? <Local report={done.report} trust={trust} tookMs={done.tookMs} /> : <Checking at={progress.is === "progress" ? progress.at : 0} of={progress.is === "progress" ? progress.of : 0} />}
         <Server opened={opened} archive={archive} check={served} local={done?.report} />
       </div>
-      {done && opened.archived !== undefined && root && <TakeOut name={opened.archived} report={done.report} identity={archive.identity} trust={root} />}
-      {done?.index && <Played key={opened.name} check={check} index={done.index} />}
+      {done && opened.archived !== undefined && root && <TakeOut name={opened.archived} report={done.report} identity={archive.identity} trust={root} marks={marks} />}
+      {done?.index && <Played key={opened.name} check={check} index={done.index} marks={marks} />}
     </main>
   );
 }
@@ -109,7 +111,7 @@ function Found({ findings, more, noted }: { readonly findings: readonly Finding[
   return (
     <details open={findings.length > noted}>
       <summary>
-        {findings.length + more - noted} found wrong or missing, {noted} notes
+        {findings.length + more - noted} found wrong or missing, {noted} {noted === 1 ? "note" : "notes"}
       </summary>
       <ul class="findings">
         {worst.slice(0, FINDINGS_SHOWN).map(({ severity, name, leaf, byte, what }, i) => (
@@ -165,7 +167,7 @@ function agree(device: Exit, server: Exit): boolean {
   return device === server || (device === 3 && server === 0) || (isNo(device) && isNo(server));
 }
 
-function Played({ check, index }: { readonly check: LocalCheck; readonly index: Index }) {
+function Played({ check, index, marks }: { readonly check: LocalCheck; readonly index: Index; readonly marks: Marks | undefined }) {
   const [ready, setReady] = useState<{ source: Source; trust: TrustRoot } | undefined>(undefined);
   useEffect(() => {
     void (async () => {
@@ -199,6 +201,11 @@ function Played({ check, index }: { readonly check: LocalCheck; readonly index: 
           <button type="button" class="plain" aria-label="One frame on" onClick={() => replay.step(1)}>
             ▶
           </button>
+          {marks && (
+            <button type="button" class="plain" aria-pressed={marks.begun.value !== undefined} onClick={() => marks.edge(replay.leaf.value)}>
+              {marks.begun.value === undefined ? "Mark from here" : "Mark up to here"}
+            </button>
+          )}
           <span class="mono now">{new Date(at / 1000).toISOString().replace("T", " ").replace("Z", " UTC")}</span>
           <span class="mono quiet">
             {((at - replay.fromUs) / 1e6).toFixed(3)} of {((replay.toUs - replay.fromUs) / 1e6).toFixed(1)} s
@@ -207,9 +214,9 @@ function Played({ check, index }: { readonly check: LocalCheck; readonly index: 
             <kbd>←</kbd> <kbd>→</kbd> a frame, with <kbd>Shift</kbd> a second, <kbd>Space</kbd> plays
           </span>
         </div>
-        <Lanes replay={replay} />
+        <Lanes replay={replay} marks={marks} />
       </section>
-      <Entries replay={replay} source={ready.source} trust={ready.trust} trusted={check.trust !== undefined} />
+      <Entries replay={replay} source={ready.source} trust={ready.trust} trusted={check.trust !== undefined} marks={marks} />
     </>
   );
 }

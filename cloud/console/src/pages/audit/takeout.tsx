@@ -1,4 +1,4 @@
-/** The export's buttons, and the proof that it is recorded. */
+/** The export's buttons, what is marked to be left out, and the proof that it is recorded. */
 import { useMemo } from "preact/hooks";
 import { type Report } from "../../bundle/verify";
 import { type Identity } from "../../link/rolelink";
@@ -6,34 +6,45 @@ import { type TrustRoot } from "../../trust/root";
 import { bytesText } from "../../ui/figures";
 import { fromHex, toHex } from "../../wire/bytes";
 import { Exporter, type State } from "./export";
+import { type Marks, counted, saidOf } from "./marks";
 
 interface Props {
   readonly name: string;
   readonly report: Report;
   readonly identity: Identity;
   readonly trust: TrustRoot;
+  readonly marks: Marks | undefined;
 }
 
-export function TakeOut({ name, report, identity, trust }: Props) {
+export function TakeOut({ name, report, identity, trust, marks }: Props) {
   const [session, digest] = [fromHex(report.session?.id ?? "", 16), fromHex(report.digest, 32)];
   const exporter = useMemo(() => (session && digest ? new Exporter(identity, trust, { session, digest }) : undefined), [name, report, identity, trust]);
   if (exporter === undefined) return <p class="quiet">What does not hold is not exported from here: there is nothing to put on record.</p>;
   const state = exporter.state.value;
   const busy = state.is === "recording";
+  const total = marks?.total.value ?? 0;
+  const entries = `the ${total === 1 ? "marked entry" : `${total.toLocaleString("en-GB")} marked entries`}`;
+  const record = (without: string, said: string) => void exporter.record({ name, without, said });
   return (
     <section class="takeout" aria-label="Export">
       <div class="bar">
         <h2>Export, on record</h2>
-        <button type="button" class="plain" disabled={busy} onClick={() => void exporter.record({ name, pictures: "with" })}>
+        <button type="button" class="plain" disabled={busy} onClick={() => record("", "the bundle")}>
           Export whole
         </button>
-        <button type="button" class="plain" disabled={busy} onClick={() => void exporter.record({ name, pictures: "without" })}>
+        <button type="button" class="plain" disabled={busy} onClick={() => record("pictures", "it without pictures")}>
           Export without pictures
         </button>
+        {marks && total > 0 && (
+          <button type="button" class="plain" disabled={busy} onClick={() => record(marks.words, `it without ${entries}`)}>
+            Export without {entries}
+          </button>
+        )}
         <span role="status">{said(state)}</span>
       </div>
+      {marks && <Marked marks={marks} of={report.counts["leaves"] ?? 0} />}
       {state.is === "recorded" && (
-        <div class="recorded" data-recorded={state.wanted.pictures}>
+        <div class="recorded" data-recorded={state.wanted.without || "whole"}>
           <p>
             <span aria-hidden="true">✓</span> On the ledger: block {String(state.proven.position[0])}, transaction {String(state.proven.position[1])}, committed{" "}
             {new Date(Number(state.proven.committed.us) / 1000).toISOString()} by the validators' clocks, {state.signers} of {trust.validators.length} of them signed. Checked on this
@@ -43,11 +54,29 @@ export function TakeOut({ name, report, identity, trust }: Props) {
             By your key {toHex(state.proven.author).slice(0, 16)}…, session {toHex(state.offer.session).slice(0, 16)}…, {bytesText(state.offer.bytes)}, SHA-256 {toHex(state.offer.digest)}
           </p>
           <a class="button" href={exporter.file(state.wanted)} download={name}>
-            Download {state.wanted.pictures === "with" ? "the bundle" : "it without pictures"}
+            Download {state.wanted.said}
           </a>
         </div>
       )}
     </section>
+  );
+}
+
+/** What will be left out, before it is. */
+function Marked({ marks, of }: { readonly marks: Marks; readonly of: number }) {
+  const list = marks.list.value;
+  if (list.length === 0) return null;
+  return (
+    <div class="bar marked" role="group" aria-label="Marked to be left out">
+      <span role="status">
+        Will be left out: {counted(marks.counts.value)}; {marks.total.value.toLocaleString("en-GB")} of {of.toLocaleString("en-GB")} entries. Their hashes stay, so the rest can be checked.
+      </span>
+      {list.map((mark) => (
+        <button key={saidOf(mark)} type="button" class="plain" aria-label={`Unmark ${saidOf(mark)}`} onClick={() => marks.toggle(mark)}>
+          {saidOf(mark)} <span aria-hidden="true">×</span>
+        </button>
+      ))}
+    </div>
   );
 }
 

@@ -30,7 +30,7 @@ use crate::{
     mempool::{Mempool, Verdict, Waiting},
     net::PeerNetwork,
     payload::{Payload, Payloads},
-    rules::{ChainState, Draft, Here, Inadmissible, Place, Rules, keys},
+    rules::{BadBatch, ChainState, Draft, Here, Inadmissible, Place, Rules, keys},
     store::Store,
 };
 
@@ -103,10 +103,8 @@ enum Invalid {
     Uncertain { seen_us: u64, max_us: u64 },
     #[error("its batch says {seen_us} µs, an earlier one {newest_us}")]
     BackInTime { seen_us: u64, newest_us: u64 },
-    #[error("its transaction {index}: {why}")]
-    Signature { index: usize, why: BadTransaction },
-    #[error("its transaction {index}: {why}")]
-    Transaction { index: usize, why: Inadmissible },
+    #[error(transparent)]
+    Batch(#[from] BadBatch),
 }
 
 /// The application of one validator.
@@ -184,7 +182,7 @@ impl App<Store> for LedgerApp {
 impl LedgerApp {
     /// What the next block commits to; `None` if there was nothing to write for as long as a leader waits.
     fn next_batch(&self, request: &ProduceBlockRequest<Store>) -> Option<Payload> {
-        let chain = Chain(request.block_tree());
+        let chain = self.chain(request.block_tree());
         let parent = request.parent_block();
         let height = match parent {
             Some(parent) => request.block_tree().block_height(&parent).ok()??.int() + 1,
@@ -203,7 +201,7 @@ impl LedgerApp {
             let at = self.time_for_batch(&chain);
             let transactions = self.select(&chain, height, at);
             if !transactions.is_empty() || height == 0 {
-                return Batch::new(self.rules.ledger, at, transactions).ok().map(Payload::new);
+                return Batch::new(self.rules.ledger(), at, transactions).ok().map(Payload::new);
             }
             let left = until.saturating_duration_since(Instant::now());
             if !self.mempool.wait_for_more(arrivals, left) {
@@ -244,20 +242,24 @@ impl LedgerApp {
             return Vec::new();
         }
         let mut draft = Draft::over(chain);
-        let committed = self.store.progress().borrow().height;
+        let (epoch, committed) = (self.store.epoch(), self.store.progress().borrow().height);
         let (mut index, mut bytes) = (0, 0);
         let taken = self.mempool.select(Instant::now(), |waiting: &Waiting| {
             if index >= BLOCK_TRANSACTIONS_MAX || bytes + waiting.bytes.len() > BLOCK_BYTES_MAX {
                 return Verdict::Enough;
             }
-            let here = Here { place: Place { height, index: index as u64 }, at };
+            let here = Here { place: Place { epoch, height, index: index as u64 }, at };
             match self.rules.apply(&mut draft, here, &waiting.authored) {
                 Ok(()) => {
                     index += 1;
                     bytes += waiting.bytes.len();
                     Verdict::Take
                 }
-                Err(Inadmissible::Repeated { place }) if committed >= Some(place.height) => Verdict::Forget,
+                Err(Inadmissible::Repeated { place })
+                    if place.epoch < epoch || committed >= Some(place.height) =>
+                {
+                    Verdict::Forget
+                }
                 Err(Inadmissible::Repeated { .. }) => Verdict::Leave, // its block may yet be replaced
                 Err(why) => {
                     tracing::debug!(hash = %waiting.authored.hash, %why, "a transaction has to wait");
@@ -276,10 +278,14 @@ impl LedgerApp {
         root
     }
 
+    fn chain<'a, 'b>(&'a self, tree: &'a AppBlockTreeView<'b, Store>) -> Chain<'a, 'b> {
+        Chain { tree, earlier: self.store.earlier() }
+    }
+
     fn answer(&self, request: &ValidateBlockRequest<Store>, here_us: Option<u64>) -> ValidateBlockResponse {
         self.beats.beat(Thread::Algorithm);
         let block = request.proposed_block();
-        match self.check(block, &Chain(request.block_tree()), here_us) {
+        match self.check(block, &self.chain(request.block_tree()), here_us) {
             Ok(app_state_updates) => {
                 ValidateBlockResponse::Valid { app_state_updates, validator_set_updates: None }
             }
@@ -307,7 +313,7 @@ impl LedgerApp {
         let payload = self.payloads.find(root, limit, |turn| self.network.tell_one(first + turn, &want));
         let payload = payload.ok_or(Invalid::BatchMissing { root, limit_ms: limit.as_millis() })?;
         let header = payload.batch.header();
-        check_header(self.rules.ledger, self.pace, header, newest_batch_us(chain), here_us)?;
+        check_header(self.rules.ledger(), self.pace, header, newest_batch_us(chain), here_us)?;
         let updates = self.write_down(&payload.batch, block.height.int(), chain)?;
         self.store.stage_batch(root.0, payload.bytes.clone());
         Ok(Some(updates))
@@ -319,7 +325,7 @@ impl LedgerApp {
         let expected = if block.justify.is_genesis_pc() {
             0
         } else {
-            chain.0.block_height(&block.justify.block).ok().flatten().ok_or(Invalid::NoParent)?.int() + 1
+            chain.tree.block_height(&block.justify.block).ok().flatten().ok_or(Invalid::NoParent)?.int() + 1
         };
         if seen != expected {
             return Err(Invalid::Height { seen, expected });
@@ -337,17 +343,9 @@ impl LedgerApp {
         chain: &Chain<'_, '_>,
     ) -> Result<AppStateUpdates, Invalid> {
         let mut draft = Draft::over(chain);
-        let at = batch.header().at;
-        for (index, bytes) in batch.transactions().enumerate() {
-            let authored = self.open(bytes).map_err(|why| Invalid::Signature { index, why })?;
-            let here = Here { place: Place { height, index: index as u64 }, at };
-            self.rules
-                .apply(&mut draft, here, &authored)
-                .map_err(|why| Invalid::Transaction { index, why })?;
-        }
+        self.rules.write(&mut draft, height, batch, |bytes| self.open(bytes))?;
         let mut updates = AppStateUpdates::new();
         draft.into_changes().for_each(|(key, value)| updates.insert(key, value));
-        updates.insert(keys::newest_batch_us(), at.us.to_le_bytes().to_vec());
         Ok(updates)
     }
 
@@ -360,22 +358,25 @@ impl LedgerApp {
     }
 }
 
-/// The chain up to a block, committed or not, as the consensus crate shows it.
-struct Chain<'a, 'b>(&'a AppBlockTreeView<'b, Store>);
+/// The chain up to a block, committed or not, as the consensus crate shows it, and the chains of the epochs before.
+struct Chain<'a, 'b> {
+    tree: &'a AppBlockTreeView<'b, Store>,
+    earlier: Option<&'a Store>,
+}
 
 impl Chain<'_, '_> {
     /// Height, batch and parent of a block.
     fn block(&self, block: CryptoHash) -> Option<(u64, Hash, Option<CryptoHash>)> {
-        let height = self.0.block_height(&block).ok()??.int();
-        let data_hash = Hash(self.0.block_data_hash(&block).ok()??.bytes());
-        let justify = self.0.block_justify(&block).ok()?;
+        let height = self.tree.block_height(&block).ok()??.int();
+        let data_hash = Hash(self.tree.block_data_hash(&block).ok()??.bytes());
+        let justify = self.tree.block_justify(&block).ok()?;
         Some((height, data_hash, (!justify.is_genesis_pc()).then_some(justify.block)))
     }
 }
 
 impl ChainState for Chain<'_, '_> {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.0.app_state(key)
+        self.tree.app_state(key).or_else(|| ChainState::get(self.earlier?, key))
     }
 }
 

@@ -34,7 +34,7 @@ impl Beginning {
         self.0.store(own, Ordering::Release);
         let until = Instant::now() + MEETING_MAX;
         loop {
-            network.tell_all(&PeerFrame::Entered(own).to_bytes());
+            network.tell_all(&PeerFrame::Entered { epoch: store.epoch(), view: own }.to_bytes());
             if network.views().len() >= network.peers() || Instant::now() >= until {
                 break;
             }
@@ -55,7 +55,7 @@ impl Beginning {
             word.tick().await;
             // The view in which a replica begins is not in its store.
             let view = self.0.load(Ordering::Acquire).max(store.view());
-            network.tell_all(&PeerFrame::Entered(view).to_bytes());
+            network.tell_all(&PeerFrame::Entered { epoch: store.epoch(), view }.to_bytes());
         }
     }
 }

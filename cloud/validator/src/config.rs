@@ -7,7 +7,7 @@ use std::{
 };
 
 use ed25519_dalek::VerifyingKey;
-use farhand_ledger::{BadTrust, TrustRoot};
+use farhand_ledger::{BadTrust, Epoch, TrustRoot};
 use farhand_link::{DeviceId, DeviceIdError, DeviceKey, DeviceRole, KeyError};
 use figment::{
     Figment,
@@ -16,20 +16,28 @@ use figment::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{app::Pace, mempool::MempoolLimits, store::Origin, watchdog::WatchLimits};
+use crate::{
+    app::Pace,
+    epochs::{self, NotKnown},
+    fault::FaultSignal,
+    mempool::MempoolLimits,
+    store::{Origin, Store, StoreError},
+    watchdog::WatchLimits,
+};
 
 /// What a validator needs to run.
 #[derive(Clone, Debug)]
 pub struct ValidatorConfig {
     /// This validator's own folder; no other validator's.
     pub data_dir: PathBuf,
+    /// The ledger's epochs; this validator is of the newest one.
     pub trust: TrustRoot,
     pub key: DeviceKey,
     /// Where the other validators connect to.
     pub peer_listen: SocketAddr,
     /// Where clients connect to.
     pub client_listen: SocketAddr,
-    /// All other validators of the trust root.
+    /// All other validators of the newest epoch. Others may stand here that come or went with another epoch.
     pub peers: Vec<(DeviceId, SocketAddr)>,
     /// Who may submit and ask.
     pub clients: Vec<(DeviceId, DeviceRole)>,
@@ -121,15 +129,20 @@ pub enum ConfigError {
     #[error("{name} is {seen}, allowed are {min} to {max}")]
     Range { name: &'static str, seen: u64, min: u64, max: u64 },
     #[error(
-        "this validator's key {me} is not among the validators of the genesis file; is it the right `key` or `genesis`?"
+        "this validator's key {me} is not among the validators that the genesis file leads to; is it the right `key` or `genesis`?"
     )]
     NotAValidator { me: DeviceId },
-    #[error("validator {key} of the genesis file is not among the `peers`")]
-    PeerMissing { key: DeviceId },
-    #[error("peer {key} is not among the validators of the genesis file")]
-    PeerUnknown { key: DeviceId },
-    #[error("the genesis file knows {seen} epochs; this version's validators run a ledger's first one")]
-    Epochs { seen: usize },
+    #[error(
+        "epoch {epoch} of the ledger goes on without this validator {me}. What it holds of the epochs before is evidence: \
+         keep its folder"
+    )]
+    Retired { me: DeviceId, epoch: u64 },
+    #[error("validator {key} of epoch {epoch} is not among the `peers`; add its key and address")]
+    PeerMissing { key: DeviceId, epoch: u64 },
+    #[error("peer {key} is this validator itself; a peer is another one")]
+    OwnPeer { key: DeviceId },
+    #[error(transparent)]
+    NotKnown(#[from] NotKnown),
     #[error("validator {key} has power {seen}; this version runs validators of power 1 each")]
     Power { key: String, seen: u64 },
 }
@@ -147,12 +160,35 @@ impl ValidatorConfig {
         file.resolve(path.parent().unwrap_or(Path::new(".")))
     }
 
-    /// What this validator's data folder belongs to.
+    /// The store of the newest epoch, over those of the epochs before.
+    ///
+    /// # Errors
+    /// [`StoreError`], as of the first that can't be opened.
+    pub fn open_store(&self, fault: &FaultSignal) -> Result<Store, StoreError> {
+        let mut before = None;
+        for epoch in self.trust.epochs().take(self.trust.epochs().count() - 1) {
+            before = Some(self.open_epoch(before, epoch, fault)?);
+        }
+        self.open_epoch(before, self.trust.newest(), fault)
+    }
+
+    fn open_epoch(
+        &self,
+        before: Option<Store>,
+        epoch: &Epoch,
+        fault: &FaultSignal,
+    ) -> Result<Store, StoreError> {
+        let dir = self.data_dir.join(format!("epoch-{}", epoch.number()));
+        Store::open_after(before, &dir, &self.origin(epoch), fault.clone())
+    }
+
+    /// What the folder of an epoch belongs to.
     #[must_use]
-    pub fn origin(&self) -> Origin {
-        let keys = self.trust.validators().iter();
+    pub fn origin(&self, epoch: &Epoch) -> Origin {
+        let keys = epoch.validators().iter();
         Origin {
             genesis: self.trust.fingerprint().0,
+            epoch: epoch.number(),
             me: self.key.signing_key().verifying_key(),
             validators: keys
                 .filter_map(|validator| VerifyingKey::from_bytes(&validator.key.0).ok())
@@ -165,23 +201,48 @@ impl ValidatorConfig {
     /// # Errors
     /// [`ConfigError`] if validators, peers and this key don't belong together.
     pub fn check(&self) -> Result<(), ConfigError> {
-        match self.trust.epochs().count() {
-            1 => {}
-            seen => return Err(ConfigError::Epochs { seen }),
-        }
-        let members = members(&self.trust)?;
-        let me = self.key.id();
+        let (me, epoch) = (self.key.id(), self.trust.newest().number());
+        let was_one = |epoch: &Epoch| epoch.validators().iter().any(|one| one.key.0 == *me.as_bytes());
+        let members = members(self.trust.newest())?;
         if !members.contains(&me) {
-            return Err(ConfigError::NotAValidator { me });
+            let before = self.trust.epochs().any(was_one);
+            let retired = ConfigError::Retired { me, epoch };
+            return Err(if before { retired } else { ConfigError::NotAValidator { me } });
         }
-        if let Some(&(key, _)) = self.peers.iter().find(|(key, _)| !members.contains(key) || *key == me) {
-            return Err(ConfigError::PeerUnknown { key });
+        if self.peers.iter().any(|(key, _)| *key == me) {
+            return Err(ConfigError::OwnPeer { key: me });
         }
+        self.reaches(self.trust.newest())
+    }
+
+    /// Whether it is said here where all other validators of `epoch` are.
+    ///
+    /// # Errors
+    /// [`ConfigError::PeerMissing`].
+    pub fn reaches(&self, epoch: &Epoch) -> Result<(), ConfigError> {
+        let me = self.key.id();
         let is_peer = |key: &DeviceId| *key == me || self.peers.iter().any(|(peer, _)| peer == key);
-        match members.iter().find(|key| !is_peer(key)) {
-            Some(&key) => Err(ConfigError::PeerMissing { key }),
+        match members(epoch)?.into_iter().find(|key| !is_peer(key)) {
+            Some(key) => Err(ConfigError::PeerMissing { key, epoch: epoch.number() }),
             None => Ok(()),
         }
+    }
+
+    /// The other validators of the newest epoch, and those of the one before who are not in it.
+    pub(crate) fn members_and_former(&self) -> [Vec<(DeviceId, SocketAddr)>; 2] {
+        let is_of = |epoch: &Epoch, key: &DeviceId| {
+            epoch.validators().iter().any(|validator| validator.key.0 == *key.as_bytes())
+        };
+        let newest = self.trust.newest();
+        let (members, others): (Vec<_>, Vec<_>) =
+            self.peers.iter().copied().partition(|(key, _)| is_of(newest, key));
+        let before = self.trust.epochs().rev().nth(1);
+        let was_one = |key: &DeviceId| before.is_some_and(|before| is_of(before, key));
+        let (former, unknown): (Vec<_>, Vec<_>) = others.into_iter().partition(|(key, _)| was_one(key));
+        for (key, _) in unknown {
+            tracing::info!(peer = %key.short(), "is no validator of this epoch, and not let in");
+        }
+        [members, former]
     }
 }
 
@@ -191,9 +252,10 @@ impl ConfigFile {
         within("clock_uncertainty_ms", self.clock_uncertainty_ms, 1, 10_000)?;
         let peer = |entry: &PeerEntry| Ok((id("peer", &entry.key)?, entry.addr));
         let client = |entry: &ClientEntry| Ok((id("client", &entry.key)?, entry.role.into()));
+        let data_dir = folder.join(&self.data_dir);
         let config = ValidatorConfig {
-            data_dir: folder.join(&self.data_dir),
-            trust: read_genesis(&folder.join(&self.genesis))?,
+            trust: epochs::known(&data_dir, read_genesis(&folder.join(&self.genesis))?)?,
+            data_dir,
             key: DeviceKey::load(&folder.join(&self.key))?,
             peer_listen: self.peer_listen,
             client_listen: self.client_listen,
@@ -213,7 +275,7 @@ impl ConfigFile {
 }
 
 /// The validators' names, if their votes weigh the same.
-pub(crate) fn members(trust: &TrustRoot) -> Result<Vec<DeviceId>, ConfigError> {
+pub(crate) fn members(epoch: &Epoch) -> Result<Vec<DeviceId>, ConfigError> {
     let member = |validator: &farhand_ledger::Validator| {
         let key = validator.key.to_string();
         if validator.power != 1 {
@@ -221,7 +283,7 @@ pub(crate) fn members(trust: &TrustRoot) -> Result<Vec<DeviceId>, ConfigError> {
         }
         DeviceId::try_from(validator.key.0).map_err(|why| ConfigError::Id { what: "validator", key, why })
     };
-    trust.validators().iter().map(member).collect()
+    epoch.validators().iter().map(member).collect()
 }
 
 fn read_genesis(path: &Path) -> Result<TrustRoot, ConfigError> {

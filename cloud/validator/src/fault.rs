@@ -14,6 +14,11 @@ pub const EXIT_DISK: u8 = 74;
 /// Exit code of a validator with a fault that a restart mends (`EX_TEMPFAIL`).
 pub const EXIT_UNWELL: u8 = 75;
 
+/// Exit code of a validator whose epoch ended: started again, it goes on in the next one.
+pub const EXIT_EPOCH_ENDED: u8 = 76;
+/// Exit code of a validator that the newest epoch has no place for (`EX_NOPERM`).
+pub const EXIT_RETIRED: u8 = 77;
+
 /// Why a validator had to stop. `Display` says what was wrong and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
@@ -36,6 +41,8 @@ pub enum Fault {
          quorum, were connected; start the validator again, it goes on where its store is"
     )]
     Stalled { stalled_ms: u64, limit_ms: u64, peers: usize },
+    #[error("epoch {epoch} of the ledger ended; start the validator again, it goes on in the next one")]
+    EpochEnded { epoch: u64 },
 }
 
 impl Fault {
@@ -46,6 +53,7 @@ impl Fault {
         match self {
             Self::Store { .. } => EXIT_DISK,
             Self::ThreadEnded { .. } | Self::ThreadSilent { .. } | Self::Stalled { .. } => EXIT_UNWELL,
+            Self::EpochEnded { .. } => EXIT_EPOCH_ENDED,
         }
     }
 }
@@ -67,7 +75,10 @@ impl FaultSignal {
             if first.is_some() {
                 return false;
             }
-            tracing::error!(%fault, "the validator stops");
+            match &fault {
+                Fault::EpochEnded { .. } => tracing::info!(%fault, "the validator stops"),
+                fault => tracing::error!(%fault, "the validator stops"),
+            }
             *first = Some(fault);
             true
         });

@@ -2,11 +2,13 @@
 //! evidence format's, and nothing here is decoded but lengths and kinds.
 
 use bytes::Bytes;
-use farhand_ledger::{BATCH_BYTES_MAX, Hash, TRANSACTION_BYTES_MAX};
+use farhand_ledger::{BATCH_BYTES_MAX, Cbor as _, Hash, TRANSACTION_BYTES_MAX, TransactionProof};
 use farhand_submit::frames::{BadFrame, at_most, exactly, frame, kind_of};
 
 /// No message of the replica is longer: ten blocks without data, or a proposal, of the largest validator set.
 pub const CONSENSUS_BYTES_MAX: usize = 128 * 1024;
+/// No answer with headers is longer.
+pub const HEADERS_BYTES_MAX: usize = 128 * 1024;
 
 /// From one validator to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +21,14 @@ pub enum PeerFrame {
     Batch(Bytes),
     /// Send me the batch with this root.
     WantBatch(Hash),
-    /// The view that I am in, or will begin in.
-    Entered(u64),
+    /// The view that I am in, or will begin in, on the chain of that epoch.
+    Entered { epoch: u64, view: u64 },
+    /// The epoch that you are in has ended: the proof of its end.
+    Ended(Bytes),
+    /// Send me the header of this block, and those before it.
+    WantHeaders(Hash),
+    /// A header and those before it, back from it.
+    Headers(Bytes),
 }
 
 impl PeerFrame {
@@ -31,7 +39,10 @@ impl PeerFrame {
             Self::Transaction(body) => frame(2, &[body]),
             Self::Batch(body) => frame(3, &[body]),
             Self::WantBatch(root) => frame(4, &[&root.0]),
-            Self::Entered(view) => frame(5, &[&view.to_le_bytes()]),
+            Self::Entered { epoch, view } => frame(5, &[&epoch.to_le_bytes(), &view.to_le_bytes()]),
+            Self::Ended(proof) => frame(6, &[proof]),
+            Self::WantHeaders(block) => frame(7, &[&block.0]),
+            Self::Headers(body) => frame(8, &[body]),
         }
     }
 
@@ -44,10 +55,21 @@ impl PeerFrame {
             2 => at_most(body, TRANSACTION_BYTES_MAX).map(Self::Transaction),
             3 => at_most(body, BATCH_BYTES_MAX).map(Self::Batch),
             4 => exactly(kind, &body).map(|root| Self::WantBatch(Hash(root))),
-            5 => exactly(kind, &body).map(|view| Self::Entered(u64::from_le_bytes(view))),
+            5 => {
+                let [epoch, view] = numbers(exactly(kind, &body)?);
+                Ok(Self::Entered { epoch, view })
+            }
+            6 => at_most(body, TransactionProof::BYTES_MAX).map(Self::Ended),
+            7 => exactly(kind, &body).map(|block| Self::WantHeaders(Hash(block))),
+            8 => at_most(body, HEADERS_BYTES_MAX).map(Self::Headers),
             kind => Err(BadFrame::UnknownKind { kind }),
         }
     }
+}
+
+fn numbers(bytes: [u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(bytes);
+    [both as u64, (both >> 64) as u64]
 }
 
 #[cfg(test)]
@@ -63,7 +85,10 @@ mod tests {
             PeerFrame::Transaction(body.clone()),
             PeerFrame::Batch(body.clone()),
             PeerFrame::WantBatch(Hash([3; 32])),
-            PeerFrame::Entered(7),
+            PeerFrame::Entered { epoch: 7, view: 1 << 60 },
+            PeerFrame::Ended(body.clone()),
+            PeerFrame::WantHeaders(Hash([5; 32])),
+            PeerFrame::Headers(body.clone()),
         ] {
             assert_eq!(PeerFrame::read(&frame.to_bytes()), Ok(frame));
         }

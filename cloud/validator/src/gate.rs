@@ -8,7 +8,7 @@
 
 use borsh::BorshSerialize;
 use ed25519_dalek::{Signature, VerifyingKey};
-use farhand_ledger::{Certificate, TrustRoot, Validator};
+use farhand_ledger::{Certificate, Epoch, Validator};
 use hotstuff_rs::{
     block_sync::messages::BlockSyncMessage,
     hotstuff::{messages::HotStuffMessage, types::PhaseCertificate},
@@ -39,17 +39,17 @@ pub enum Refused {
     Nudge,
 }
 
-/// Decides what the replica of one ledger may be told.
+/// Decides what the replica of one epoch's chain may be told.
 #[derive(Clone, Debug)]
 pub struct Gate {
-    trust: TrustRoot,
+    epoch: Epoch,
     sync_blocks_max: u32,
 }
 
 impl Gate {
     #[must_use]
-    pub fn new(trust: TrustRoot, sync_blocks_max: u32) -> Self {
-        Self { trust, sync_blocks_max }
+    pub fn new(epoch: Epoch, sync_blocks_max: u32) -> Self {
+        Self { epoch, sync_blocks_max }
     }
 
     /// What the replica is told, in order, when this message came and the newest view it entered is `entered`.
@@ -139,7 +139,7 @@ impl Gate {
     }
 
     fn near(&self, view: u64, entered: u64) -> Result<(), Refused> {
-        let ahead = ROUNDS_AHEAD_MAX * self.trust.validators().len() as u64;
+        let ahead = ROUNDS_AHEAD_MAX * self.epoch.validators().len() as u64;
         let max = entered.saturating_add(ahead);
         if view <= max { Ok(()) } else { Err(Refused::FarAhead { view, max }) }
     }
@@ -147,16 +147,18 @@ impl Gate {
     fn timeout_holds(&self, certificate: &TimeoutCertificate) -> bool {
         let statement =
             [certificate.chain_id.int().to_le_bytes(), certificate.view.int().to_le_bytes()].concat();
-        let validators = self.trust.validators();
+        let validators = self.epoch.validators();
         let voted =
             |(signature, validator)| signed(&statement, signature, validator).then_some(validator.power);
         let power: u64 = certificate.signatures.iter().zip(validators).filter_map(voted).sum();
-        certificate.signatures.len() == validators.len() && power >= self.trust.quorum()
+        certificate.chain_id.int() == self.epoch.chain()
+            && certificate.signatures.len() == validators.len()
+            && power >= self.epoch.quorum()
     }
 
     fn phase_holds(&self, certificate: &PhaseCertificate) -> bool {
         let bytes = certificate.try_to_vec().unwrap_or_default(); // into memory, which takes every byte
-        Certificate::read(&bytes).is_ok_and(|certificate| certificate.check(&self.trust).is_ok())
+        Certificate::read(&bytes).is_ok_and(|certificate| certificate.check_in(&self.epoch).is_ok())
     }
 }
 
@@ -201,7 +203,7 @@ mod tests {
         let signed = keys.sign(&hospital, Utc::default(), Event::Grant(grant)).unwrap();
         let proof = keys.commit(Utc::default(), vec![signed]).unwrap().remove(0);
         let certificate = PhaseCertificate::try_from_slice(&proof.commit.certificate.to_bytes()).unwrap();
-        (Gate::new(keys.trust().clone(), ASKED_MAX), certificate)
+        (Gate::new(keys.trust().newest().clone(), ASKED_MAX), certificate)
     }
 
     fn timeout(view: u64) -> TimeoutCertificate {

@@ -1,4 +1,7 @@
-//! `farhand-validator`: makes a ledger on one machine, runs one of its validators, says how it is.
+//! `farhand-validator`: makes a ledger on one machine, runs one of its validators, says how it is, changes who keeps it.
+
+#[path = "main/epoch.rs"]
+mod epoch;
 
 use std::{
     io::{self, Write as _},
@@ -12,7 +15,8 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use farhand_link::DeviceId;
 use farhand_validator::{
-    Fault, LocalPlan, Status, ValidatorConfig,
+    ConfigError, Fault, LocalPlan, Status, ValidatorConfig,
+    fault::EXIT_RETIRED,
     join::{self, Joining},
     make_local_ledger, run_validator, status,
     supervise::{Supervisor, attended},
@@ -93,7 +97,8 @@ enum Command {
     /// Run one validator until it is told to stop (SIGINT, SIGTERM) or can't go on.
     ///
     /// Exit codes: 0 told to stop; 1 could not start; 74 the disk failed; 75 a fault that a restart mends (a stalled
-    /// height, a dead thread). Nothing starts it again; `supervise` does.
+    /// height, a dead thread); 76 its epoch ended, it goes on in the next one when started again; 77 the ledger goes on
+    /// without it. Nothing starts it again; `supervise` does.
     Run {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
@@ -103,11 +108,20 @@ enum Command {
     },
     /// Run one validator in a process of its own, and start it again whenever that one ends, until told to stop.
     ///
-    /// At once if it was not well (75); every 30 seconds while its disk fails (74); after any other end a second later,
+    /// At once if it was not well (75) or its epoch ended (76); not at all if the ledger goes on without it (77); every 30 seconds while its disk fails (74); after any other end a second later,
     /// and ever later, to a minute, if it dies soon each time. One that hangs is killed first.
     Supervise {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+    },
+    /// Change who keeps the ledger: propose the next epoch, endorse it, end this one.
+    ///
+    /// One organisation proposes and sends the file to the others. Each looks at it and endorses it with its validator's key.
+    /// Once the endorsements of a quorum are there, anyone of them ends the epoch: that goes onto the ledger like any transaction,
+    /// and every validator goes on in the next epoch by itself. All of the ledger's history stays, and stays provable.
+    Epoch {
+        #[command(subcommand)]
+        step: epoch::Step,
     },
     /// Say how the validator of a configuration is. Exit codes: 0 healthy; 1 not running; 2 running, but not well.
     Status {
@@ -137,11 +151,15 @@ fn main() -> ExitCode {
         Command::Genesis { validator, hospital, out } => genesis(&out, &validator, &hospital),
         Command::Run { config, until_input_ends } => run(&config, until_input_ends),
         Command::Supervise { config } => supervise(config),
+        Command::Epoch { step } => step.take(),
         Command::Status { config, json } => show_status(&config, json),
     };
     done.unwrap_or_else(|error| {
         let _ = writeln!(io::stderr(), "farhand-validator: {error:#}"); // nobody to tell if that fails
-        ExitCode::FAILURE
+        match error.downcast_ref() {
+            Some(ConfigError::Retired { .. }) => ExitCode::from(EXIT_RETIRED),
+            _ => ExitCode::FAILURE,
+        }
     })
 }
 
@@ -207,15 +225,20 @@ async fn run_until_told(config: ValidatorConfig, until_input_ends: bool) -> anyh
     let input_ended =
         async { if until_input_ends { input_ended().await } else { std::future::pending().await } };
     let _file_too_large = error_instead_of_death()?;
-    let handle = run_validator(config).await?;
+    tokio::pin!(told, input_ended);
+    let handle = tokio::select! {
+        handle = run_validator(config) => handle?,
+        () = &mut told => return Ok(None), // while it gets what it missed
+        () = &mut input_ended => return Ok(None),
+    };
     tracing::info!(id = %handle.id(), peers = %handle.peer_addr(), clients = %handle.client_addr(), "runs");
     tokio::select! {
         fault = handle.faulted() => {
             std::mem::forget(handle); // its threads are stuck or dead, and the process ends
             return Ok(Some(fault));
         }
-        () = told => {}
-        () = input_ended => {}
+        () = &mut told => {}
+        () = &mut input_ended => {}
     }
     tracing::info!("stops");
     handle.stop().await;
@@ -281,7 +304,8 @@ fn in_words(status: &Status) -> String {
     let health = if status.healthy { "healthy" } else { status.problem.as_str() };
     let height = status.height.map_or("none committed yet".to_owned(), |height| height.to_string());
     format!(
-        "{health}\nheight {height}, {} ms ago, view {}\n{} of {} other validators connected, {} transactions wait\n",
+        "{health}\nepoch {}, height {height}, {} ms ago, view {}\n{} of {} other validators connected, {} transactions wait\n",
+        status.epoch,
         status.since_commit_ms,
         status.view,
         status.peers_connected,

@@ -84,6 +84,8 @@ struct Shared {
     /// Where votes are written down before they leave.
     store: Store,
     carriers: BTreeMap<DeviceId, Box<dyn Carrier>>,
+    /// To those of the epoch before, who may not have heard of its end.
+    former: BTreeMap<DeviceId, Box<dyn Carrier>>,
     to_replica: flume::Sender<(VerifyingKey, Message)>,
     inbox: flume::Receiver<(VerifyingKey, Message)>,
     beats: Beats,
@@ -99,7 +101,7 @@ impl PeerNetwork {
         endpoint: &Endpoint,
         me: VerifyingKey,
         store: Store,
-        peers: &[(DeviceId, SocketAddr)],
+        [members, former]: &[Vec<(DeviceId, SocketAddr)>; 2],
         beats: Beats,
     ) -> Self {
         let counters = Arc::new(Counters::default());
@@ -107,7 +109,8 @@ impl PeerNetwork {
             let link = Link::start(endpoint.clone(), id, addr, Arc::clone(&counters));
             (id, Box::new(link) as Box<dyn Carrier>)
         };
-        Self::over(me, store, peers.iter().map(link).collect(), beats, Arc::clone(&counters))
+        let carriers = [members, former].map(|peers| peers.iter().map(link).collect());
+        Self::among(me, store, carriers, beats, Arc::clone(&counters))
     }
 
     /// The same over carriers of the caller's.
@@ -119,9 +122,19 @@ impl PeerNetwork {
         beats: Beats,
         counters: Arc<Counters>,
     ) -> Self {
+        Self::among(me, store, [carriers, BTreeMap::new()], beats, counters)
+    }
+
+    fn among(
+        me: VerifyingKey,
+        store: Store,
+        [carriers, former]: [BTreeMap<DeviceId, Box<dyn Carrier>>; 2],
+        beats: Beats,
+        counters: Arc<Counters>,
+    ) -> Self {
         let (to_replica, inbox) = flume::bounded(INBOX_MESSAGES_MAX);
         let views = Mutex::default();
-        Self(Arc::new(Shared { me, store, carriers, to_replica, inbox, beats, counters, views }))
+        Self(Arc::new(Shared { me, store, carriers, former, to_replica, inbox, beats, counters, views }))
     }
 
     /// Takes what a peer says of its view.
@@ -143,9 +156,15 @@ impl PeerNetwork {
 
     /// Sends a frame to one peer, if it is connected and its queue has room.
     pub fn tell(&self, peer: DeviceId, frame: Bytes) {
-        if let Some(carrier) = self.0.carriers.get(&peer) {
+        if let Some(carrier) = self.0.carriers.get(&peer).or_else(|| self.0.former.get(&peer)) {
             carrier.send(frame);
         }
+    }
+
+    /// Whether that is another validator of this epoch.
+    #[must_use]
+    pub fn is_member(&self, peer: DeviceId) -> bool {
+        self.0.carriers.contains_key(&peer)
     }
 
     /// Sends a frame to one of the connected peers, to each in its turn.
@@ -281,7 +300,8 @@ mod tests {
 
     /// The network of the first of five, and what each of the others is sent.
     fn first_of_five(disk: FullDisk, fault: FaultSignal) -> (PeerNetwork, Vec<mpsc::Receiver<Bytes>>) {
-        let origin = Origin { genesis: [1; 32], me: key(1), validators: (1..=5).map(key).collect() };
+        let origin =
+            Origin { genesis: [1; 32], epoch: 0, me: key(1), validators: (1..=5).map(key).collect() };
         let store = Store::open_on(disk, &origin, fault).unwrap();
         let (mut carriers, mut sent) = (BTreeMap::<_, Box<dyn Carrier>>::new(), Vec::new());
         for number in 2..=5 {

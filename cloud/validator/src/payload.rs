@@ -135,7 +135,7 @@ mod tests {
     fn payloads() -> (tempfile::TempDir, Payloads) {
         let dir = tempfile::tempdir().unwrap();
         let me = SigningKey::from_bytes(&[1; 32]).verifying_key();
-        let origin = Origin { genesis: [1; 32], me, validators: vec![me] };
+        let origin = Origin { genesis: [1; 32], epoch: 0, me, validators: vec![me] };
         let store = Store::open(dir.path(), &origin, FaultSignal::default()).unwrap();
         (dir, Payloads::new(store))
     }

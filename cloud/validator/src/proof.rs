@@ -11,12 +11,17 @@ use hotstuff_rs::{
     types::data_types::{BlockHeight, CryptoHash},
 };
 
-use crate::{payload::Payloads, rules::Place, store::Snapshot};
+use crate::{
+    payload::Payloads,
+    rules::Place,
+    store::{Snapshot, Store},
+};
 
 /// The proof of the transaction at `place`; `None` while the blocks that commit it are not all there yet.
 #[must_use]
-pub fn transaction_proof(chain: &Snapshot, payloads: &Payloads, place: Place) -> Option<TransactionProof> {
-    let commit = commit_proof(chain, place.height)?;
+pub fn transaction_proof(store: &Store, payloads: &Payloads, place: Place) -> Option<TransactionProof> {
+    let store = store.epochs().find(|store| store.epoch() == place.epoch)?;
+    let commit = commit_proof(&store.look(), place.height)?;
     let payload = payloads.get(commit.headers.first()?.data_hash)?;
     TransactionProof::new(&payload.batch, usize::try_from(place.index).ok()?, commit)
 }
@@ -60,7 +65,7 @@ fn uncommitted(chain: &Snapshot, committed: u64) -> Option<(Vec<Header>, Certifi
     let mut headers = Vec::new();
     let mut next = tip.block;
     while headers.len() <= HEADERS_MAX {
-        let header = header(chain, CryptoHash::new(next.0))?;
+        let header = header(chain, next)?;
         if header.height <= committed {
             break;
         }
@@ -71,11 +76,16 @@ fn uncommitted(chain: &Snapshot, committed: u64) -> Option<(Vec<Header>, Certifi
     Some((headers, tip))
 }
 
-fn header_at(chain: &Snapshot, height: u64) -> Option<Header> {
-    header(chain, chain.block_at_height(BlockHeight::new(height)).ok()??)
+/// The committed block at that height.
+#[must_use]
+pub fn header_at(chain: &Snapshot, height: u64) -> Option<Header> {
+    header(chain, Hash(chain.block_at_height(BlockHeight::new(height)).ok()??.bytes()))
 }
 
-fn header(chain: &Snapshot, block: CryptoHash) -> Option<Header> {
+/// The header of a block, committed or not.
+#[must_use]
+pub fn header(chain: &Snapshot, block: Hash) -> Option<Header> {
+    let block = CryptoHash::new(block.0);
     Some(Header {
         height: chain.block_height(&block).ok()??.int(),
         justify: certificate(&chain.block_justify(&block).ok()?)?,

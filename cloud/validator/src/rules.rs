@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use farhand_ledger::{
-    Authored, Checkpoint, CheckpointError, Consent, Custody, CustodyStep, Event, Grant, Hash, LedgerId,
-    Opening, Sealing, Utc,
+    Authored, BadEpochEnd, BadTransaction, Batch, Checkpoint, CheckpointError, Consent, Custody, CustodyStep,
+    Epoch, EpochEnd, Event, Grant, Hash, LedgerId, Opening, Sealing, TrustRoot, Utc,
 };
 use farhand_wire::{PublicKey, Role, SessionId};
 use minicbor::{Decode, Encode};
@@ -73,6 +73,12 @@ pub mod keys {
         [b"t", &hash.0[..]].concat()
     }
 
+    /// Hash of the transaction that ended an epoch.
+    #[must_use]
+    pub fn ended(epoch: u64) -> Vec<u8> {
+        [b"e", &epoch.to_le_bytes()[..]].concat()
+    }
+
     /// Time of the newest batch, µs.
     #[must_use]
     pub fn newest_batch_us() -> Vec<u8> {
@@ -112,14 +118,16 @@ pub mod keys {
     }
 }
 
-/// Where a transaction stands on the chain.
+/// Where a transaction stands on the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Place {
-    /// Height of the block.
     #[n(0)]
+    pub epoch: u64,
+    /// Height of the block on the epoch's chain.
+    #[n(1)]
     pub height: u64,
     /// Number of the transaction in the block's batch, from 0.
-    #[n(1)]
+    #[n(2)]
     pub index: u64,
 }
 
@@ -153,11 +161,11 @@ struct CustodyTail {
 }
 
 /// Why a transaction may not be written here and now.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum Inadmissible {
     #[error("it is for ledger {seen}, this is {expected}")]
     OtherLedger { seen: LedgerId, expected: LedgerId },
-    #[error("it stands at height {} already", place.height)]
+    #[error("it stands at height {} of epoch {} already", place.height, place.epoch)]
     Repeated { place: Place },
     #[error("its author's clock says {seen_us} µs, at most {max_us} is believed now")]
     FromTheFuture { seen_us: u64, max_us: u64 },
@@ -193,17 +201,38 @@ pub enum Inadmissible {
         "it seals {seen} leaves with root {seen_root}, the last checkpoint has {expected} with {expected_root}"
     )]
     SealsOther { seen: u64, seen_root: Hash, expected: u64, expected_root: Hash },
-    #[error("this version's validators do not change their epoch")]
-    EpochEnd,
+    #[error("epoch {epoch} has ended; the next one takes it")]
+    AfterEnd { epoch: u64 },
+    #[error(transparent)]
+    EpochEnd(#[from] BadEpochEnd),
+    #[error(
+        "validator {validator} of the next epoch has power {seen}; this version runs validators of power 1 each"
+    )]
+    Power { validator: PublicKey, seen: u64 },
+    #[error(
+        "{staying} validators stay, and a quorum of the next epoch is {quorum}: change fewer at a time, so that those who \
+         stay go on by themselves"
+    )]
+    Staying { staying: usize, quorum: u64 },
     #[error("the chain's state can't be read; this validator's store is of another version")]
     StateUnreadable,
 }
 
-/// The rules of one ledger.
+/// Why a batch may not be written.
+#[derive(Debug, Error)]
+pub enum BadBatch {
+    #[error("its transaction {index}: {why}")]
+    Signature { index: usize, why: BadTransaction },
+    #[error("its transaction {index}: {why}")]
+    Transaction { index: usize, why: Inadmissible },
+}
+
+/// The rules of one epoch of a ledger.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    pub ledger: LedgerId,
-    pub hospitals: Vec<PublicKey>,
+    pub epoch: Epoch,
+    /// Chain ids of the epochs before.
+    pub past_chains: Vec<u64>,
 }
 
 /// Where and when a transaction is being written.
@@ -215,6 +244,39 @@ pub struct Here {
 }
 
 impl Rules {
+    /// The rules of an epoch that `trust` knows.
+    #[must_use]
+    pub fn of(trust: &TrustRoot, epoch: &Epoch) -> Self {
+        let past = trust.epochs().take_while(|one| one.number() < epoch.number());
+        Self { epoch: epoch.clone(), past_chains: past.map(Epoch::chain).collect() }
+    }
+
+    #[must_use]
+    pub fn ledger(&self) -> LedgerId {
+        self.epoch.ledger()
+    }
+
+    /// Writes a whole batch onto `draft`, each of its transactions opened by `open`.
+    ///
+    /// # Errors
+    /// [`BadBatch`], with the first transaction that may not be; the draft is of no use then.
+    pub fn write(
+        &self,
+        draft: &mut Draft<'_>,
+        height: u64,
+        batch: &Batch,
+        open: impl Fn(&[u8]) -> Result<Authored, BadTransaction>,
+    ) -> Result<(), BadBatch> {
+        let (at, epoch) = (batch.header().at, self.epoch.number());
+        for (index, bytes) in batch.transactions().enumerate() {
+            let authored = open(bytes).map_err(|why| BadBatch::Signature { index, why })?;
+            let here = Here { place: Place { epoch, height, index: index as u64 }, at };
+            self.apply(draft, here, &authored).map_err(|why| BadBatch::Transaction { index, why })?;
+        }
+        draft.changes.insert(keys::newest_batch_us(), at.us.to_le_bytes().to_vec());
+        Ok(())
+    }
+
     /// Writes a transaction whose signature was checked onto `draft`, which is unchanged if that may not be.
     ///
     /// # Errors
@@ -236,7 +298,7 @@ impl Rules {
             Event::ModelDigest(model) => by_edge(draft, author, &model.session).map(drop),
             Event::HandOver(hand_over) => by_edge(draft, author, &hand_over.session).map(drop),
             Event::Sealed(sealing) => seal(draft, author, sealing),
-            Event::EpochEnded(_) => Err(Inadmissible::EpochEnd),
+            Event::EpochEnded(end) => self.end(draft, authored.hash, end),
             Event::Exported(export) => {
                 session_of(draft, &export.session)?;
                 granted_any(draft, here, author)
@@ -248,11 +310,16 @@ impl Rules {
 
     fn check_envelope(&self, draft: &Draft<'_>, here: Here, authored: &Authored) -> Result<(), Inadmissible> {
         let transaction = &authored.transaction;
-        if transaction.ledger != self.ledger {
-            return Err(Inadmissible::OtherLedger { seen: transaction.ledger, expected: self.ledger });
+        let (seen, expected) = (transaction.ledger, self.ledger());
+        if seen != expected {
+            return Err(Inadmissible::OtherLedger { seen, expected });
         }
         if let Some(place) = draft.read(&keys::transaction(&authored.hash))? {
             return Err(Inadmissible::Repeated { place });
+        }
+        let epoch = self.epoch.number();
+        if draft.get(&keys::ended(epoch)).is_some() {
+            return Err(Inadmissible::AfterEnd { epoch });
         }
         let seen_us = transaction.at.us.saturating_sub(transaction.at.uncertainty_us);
         let max_us = here.at.us + here.at.uncertainty_us + AUTHOR_AHEAD_US_MAX;
@@ -260,7 +327,36 @@ impl Rules {
     }
 
     fn hospital(&self, author: PublicKey) -> Result<(), Inadmissible> {
-        if self.hospitals.contains(&author) { Ok(()) } else { Err(Inadmissible::NotAHospital { author }) }
+        if self.epoch.hospitals().contains(&author) {
+            Ok(())
+        } else {
+            Err(Inadmissible::NotAHospital { author })
+        }
+    }
+
+    fn end(&self, draft: &mut Draft<'_>, hash: Hash, end: &EpochEnd) -> Result<(), Inadmissible> {
+        let next = end.check(&self.epoch)?;
+        self.may_follow(&next)?;
+        draft.set(keys::ended(self.epoch.number()), hash);
+        Ok(())
+    }
+
+    /// Whether validators of this version can go on with `next`, whatever endorsements it has.
+    ///
+    /// # Errors
+    /// [`Inadmissible`], with what would be right.
+    pub fn may_follow(&self, next: &Epoch) -> Result<(), Inadmissible> {
+        let seen = next.chain();
+        if seen == self.epoch.chain() || self.past_chains.contains(&seen) {
+            return Err(BadEpochEnd::Chain { seen }.into());
+        }
+        if let Some(other) = next.validators().iter().find(|validator| validator.power != 1) {
+            return Err(Inadmissible::Power { validator: other.key, seen: other.power });
+        }
+        let stays = |key| self.epoch.validators().iter().any(|validator| validator.key == key);
+        let staying = next.validators().iter().filter(|validator| stays(validator.key)).count();
+        let quorum = next.quorum();
+        if (staying as u64) < quorum { Err(Inadmissible::Staying { staying, quorum }) } else { Ok(()) }
     }
 
     fn grant(&self, draft: &mut Draft<'_>, author: PublicKey, grant: &Grant) -> Result<(), Inadmissible> {

@@ -1,12 +1,15 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
-use farhand_ledger::{Export, Member, RosterAddition, merkle};
+use ed25519_dalek::SigningKey;
+use farhand_ledger::{
+    Cbor as _, Endorsement, Export, Member, RosterAddition, Validator, five_keys::FiveKeys, merkle,
+};
 
 use super::*;
 
-const LEDGER: LedgerId = LedgerId([9; 16]);
+static LEDGER: LazyLock<FiveKeys> = LazyLock::new(|| FiveKeys::new([9; 32]));
+static HOSPITAL: LazyLock<PublicKey> = LazyLock::new(|| LEDGER.trust().hospitals()[0]);
 const SESSION: SessionId = SessionId([1; 16]);
-const HOSPITAL: PublicKey = PublicKey([10; 32]);
 const EDGE: PublicKey = PublicKey([11; 32]);
 const KIT: PublicKey = PublicKey([12; 32]);
 const FIELD: PublicKey = PublicKey([13; 32]);
@@ -32,15 +35,15 @@ impl Chain {
     }
 
     fn write_at(&mut self, author: PublicKey, at: Utc, event: Event) -> Result<Hash, Inadmissible> {
-        let transaction = farhand_ledger::Transaction { ledger: LEDGER, at, event };
+        let transaction = farhand_ledger::Transaction { ledger: LEDGER.trust().ledger(), at, event };
         let hash = Hash::of(&farhand_ledger::Cbor::to_bytes(&transaction));
         self.apply(&Authored { author, transaction, hash }).map(|()| hash)
     }
 
     fn apply(&mut self, authored: &Authored) -> Result<(), Inadmissible> {
-        let rules = Rules { ledger: LEDGER, hospitals: vec![HOSPITAL] };
+        let rules = Rules::of(LEDGER.trust(), LEDGER.trust().newest());
         let mut draft = Draft::over(self);
-        let here = Here { place: Place { height: self.height, index: 0 }, at: AT };
+        let here = Here { place: Place { epoch: 0, height: self.height, index: 0 }, at: AT };
         rules.apply(&mut draft, here, authored)?;
         let changes: Vec<_> = draft.into_changes().collect();
         self.state.extend(changes);
@@ -51,7 +54,7 @@ impl Chain {
     fn granted() -> Self {
         let mut chain = Self::default();
         for (key, role) in [(FIELD, Role::Field), (SURGEON, Role::Surgeon)] {
-            chain.write(HOSPITAL, grant(key, role, AT.us / 1000)).unwrap();
+            chain.write(*HOSPITAL, grant(key, role, AT.us / 1000)).unwrap();
         }
         chain
     }
@@ -87,8 +90,8 @@ impl Chain {
 
     fn opened() -> Self {
         let (mut chain, custody) = Self::delivered();
-        let consent = chain.write(HOSPITAL, consent(true)).unwrap();
-        chain.write(HOSPITAL, opening(consent, custody)).unwrap();
+        let consent = chain.write(*HOSPITAL, consent(true)).unwrap();
+        chain.write(*HOSPITAL, opening(consent, custody)).unwrap();
         chain
     }
 }
@@ -182,23 +185,23 @@ fn only_the_edge_box_continues_the_log_and_only_forward() {
 #[test]
 fn a_session_opens_only_with_consent_custody_and_grants() {
     let (mut chain, custody) = Chain::delivered();
-    let given = chain.write(HOSPITAL, consent(true)).unwrap();
+    let given = chain.write(*HOSPITAL, consent(true)).unwrap();
     let not_hospital = chain.write(SURGEON, opening(given, custody));
     assert_eq!(not_hospital, Err(Inadmissible::NotAHospital { author: SURGEON }));
     assert!(matches!(
-        chain.write(HOSPITAL, opening(given, Hash::ZERO)),
+        chain.write(*HOSPITAL, opening(given, Hash::ZERO)),
         Err(Inadmissible::CustodyOpen { .. })
     ));
-    chain.write(HOSPITAL, consent(false)).unwrap();
-    assert!(matches!(chain.write(HOSPITAL, opening(given, custody)), Err(Inadmissible::Consent { .. })));
-    let again = chain.write_at(HOSPITAL, Utc { us: 5, uncertainty_us: 1 }, consent(true)).unwrap();
-    chain.write(HOSPITAL, grant(SURGEON, Role::Surgeon, 0)).unwrap();
-    assert!(matches!(chain.write(HOSPITAL, opening(again, custody)), Err(Inadmissible::GrantEnded { .. })));
-    chain.write(HOSPITAL, grant(SURGEON, Role::Surgeon, u64::MAX)).unwrap();
-    chain.write(HOSPITAL, opening(again, custody)).unwrap();
+    chain.write(*HOSPITAL, consent(false)).unwrap();
+    assert!(matches!(chain.write(*HOSPITAL, opening(given, custody)), Err(Inadmissible::Consent { .. })));
+    let again = chain.write_at(*HOSPITAL, Utc { us: 5, uncertainty_us: 1 }, consent(true)).unwrap();
+    chain.write(*HOSPITAL, grant(SURGEON, Role::Surgeon, 0)).unwrap();
+    assert!(matches!(chain.write(*HOSPITAL, opening(again, custody)), Err(Inadmissible::GrantEnded { .. })));
+    chain.write(*HOSPITAL, grant(SURGEON, Role::Surgeon, u64::MAX)).unwrap();
+    chain.write(*HOSPITAL, opening(again, custody)).unwrap();
     let stranger = Member { key: EDGE, role: Role::Surgeon, pseudonym: "two".to_owned() };
     let addition = Event::RosterAdded(RosterAddition { session: SESSION, member: stranger });
-    assert!(matches!(chain.write(HOSPITAL, addition), Err(Inadmissible::NotGranted { .. })));
+    assert!(matches!(chain.write(*HOSPITAL, addition), Err(Inadmissible::NotGranted { .. })));
 }
 
 /// Goal: no step of custody can be left out, repeated, forked or signed by somebody else.
@@ -242,13 +245,55 @@ fn custody_is_unbroken() {
 fn a_transaction_is_written_once_on_its_ledger_and_not_from_the_future() {
     let mut chain = Chain::default();
     let event = grant(FIELD, Role::Field, 1);
-    chain.write(HOSPITAL, event.clone()).unwrap();
-    let repeated = chain.write(HOSPITAL, event.clone());
-    assert_eq!(repeated, Err(Inadmissible::Repeated { place: Place { height: 0, index: 0 } }));
+    chain.write(*HOSPITAL, event.clone()).unwrap();
+    let repeated = chain.write(*HOSPITAL, event.clone());
+    assert_eq!(repeated, Err(Inadmissible::Repeated { place: Place { epoch: 0, height: 0, index: 0 } }));
     let late = Utc { us: AT.us + AUTHOR_AHEAD_US_MAX + 2001, uncertainty_us: 1000 };
-    assert!(matches!(chain.write_at(HOSPITAL, late, event.clone()), Err(Inadmissible::FromTheFuture { .. })));
-    chain.write_at(HOSPITAL, Utc { us: late.us - 1, ..late }, event.clone()).unwrap();
+    assert!(matches!(
+        chain.write_at(*HOSPITAL, late, event.clone()),
+        Err(Inadmissible::FromTheFuture { .. })
+    ));
+    chain.write_at(*HOSPITAL, Utc { us: late.us - 1, ..late }, event.clone()).unwrap();
     let transaction = farhand_ledger::Transaction { ledger: LedgerId([8; 16]), at: AT, event };
-    let other = chain.apply(&Authored { author: HOSPITAL, transaction, hash: Hash::of(b"other") });
+    let other = chain.apply(&Authored { author: *HOSPITAL, transaction, hash: Hash::of(b"other") });
     assert!(matches!(other, Err(Inadmissible::OtherLedger { .. })));
+}
+
+/// The epoch after the five keys' own, with others in place of some; all of the old ones that stay endorse it.
+fn next(staying: usize, coming: u8, power: u64, chain: u64) -> EpochEnd {
+    let ending = LEDGER.trust().newest();
+    let new = |number| SigningKey::from_bytes(&[number; 32]);
+    let kept = ending.validators().iter().take(staying).copied();
+    let come = (1..=coming)
+        .map(|number| Validator { key: PublicKey(new(number).verifying_key().to_bytes()), power });
+    let hospitals = ending.hospitals().to_vec();
+    let next = Epoch::new(ending.ledger(), 1, chain, kept.chain(come).collect(), hospitals).unwrap();
+    let keys = LEDGER.validators();
+    let endorsements = keys.iter().map(|key| Endorsement::sign(ending, &next, key).into()).collect();
+    EpochEnd { previous: ending.hash(), next: next.to_bytes(), endorsements }
+}
+
+/// Goal: an epoch ends only for one that these validators can go on with: endorsed by a quorum, of equal votes, on a chain
+/// of its own, and with a quorum of those who are there already; and nothing is written behind its end, not even a
+/// second end.
+#[test]
+fn an_epoch_ends_once_and_for_one_that_can_go_on() {
+    let mut chain = Chain::granted();
+    let end = |end| Event::EpochEnded(end);
+    let few = EpochEnd { endorsements: next(4, 1, 1, 77).endorsements[..3].to_vec(), ..next(4, 1, 1, 77) };
+    let refused = chain.write(SURGEON, end(few));
+    assert!(matches!(refused, Err(Inadmissible::EpochEnd(BadEpochEnd::Quorum { power: 3, quorum: 4 }))));
+    let same = chain.write(SURGEON, end(next(4, 1, 1, LEDGER.trust().chain())));
+    assert!(matches!(same, Err(Inadmissible::EpochEnd(BadEpochEnd::Chain { .. }))));
+    let heavy = chain.write(SURGEON, end(next(5, 2, 2, 77)));
+    assert!(matches!(heavy, Err(Inadmissible::Power { seen: 2, .. })));
+    let strangers = chain.write(SURGEON, end(next(3, 2, 1, 77)));
+    assert!(matches!(strangers, Err(Inadmissible::Staying { staying: 3, quorum: 4 })));
+    let more = chain.write(SURGEON, end(next(5, 3, 1, 77)));
+    assert!(matches!(more, Err(Inadmissible::Staying { staying: 5, quorum: 6 })));
+
+    chain.write(SURGEON, end(next(5, 2, 1, 77))).unwrap();
+    let behind = chain.write(*HOSPITAL, grant(FIELD, Role::Field, 7));
+    assert_eq!(behind, Err(Inadmissible::AfterEnd { epoch: 0 }));
+    assert_eq!(chain.write(SURGEON, end(next(4, 1, 1, 78))), Err(Inadmissible::AfterEnd { epoch: 0 }));
 }

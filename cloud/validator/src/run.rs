@@ -25,8 +25,10 @@ use crate::{
     beats::{Beats, Thread},
     beginning::Beginning,
     config::{ConfigError, ValidatorConfig},
+    epochs::Epochs,
     fault::{Fault, FaultSignal},
     gate::Gate,
+    history::{Answers, BadHistory, History},
     intake::Intake,
     mempool::Mempool,
     net::{Inbound, Paces, PeerNetwork},
@@ -72,8 +74,10 @@ pub enum StartError {
     Peers(#[from] PeersError),
     #[error("the key {key} is listed as a client and is a validator; a client needs a key of its own")]
     ClientIsValidator { key: DeviceId },
-    #[error("the store could not be opened: {0}")]
+    #[error("a thread ended: {0}")]
     Thread(#[from] JoinError),
+    #[error("what the ledger was before this epoch could not be had: {0}")]
+    History(#[from] BadHistory),
 }
 
 /// A validator that runs. Dropped, it ends in the background; [`Handle::stop`] waits for that.
@@ -99,8 +103,9 @@ pub async fn run_validator(config: ValidatorConfig) -> Result<Handle, StartError
     config.check()?;
     let fault = FaultSignal::default();
     let store = open_store(&config, fault.clone()).await?;
-    let endpoints = listen(&config)?;
-    Ok(Parts::new(config, store, fault, &endpoints[0]).start(endpoints).await)
+    let peers = config.members_and_former();
+    let endpoints = listen(&config, &peers)?;
+    Parts::new(config, store, fault, &endpoints[0], &peers).start(endpoints).await
 }
 
 impl Handle {
@@ -194,15 +199,17 @@ fn end(replica: Option<Replica<Store>>, fault: &FaultSignal) {
 }
 
 async fn open_store(config: &ValidatorConfig, fault: FaultSignal) -> Result<Store, StartError> {
-    let origin = config.origin();
-    let dir = config.data_dir.clone();
-    Ok(spawn_blocking(move || Store::open(&dir, &origin, fault)).await??)
+    let config = config.clone();
+    Ok(spawn_blocking(move || config.open_store(&fault)).await??)
 }
 
 /// Endpoints for validators and for clients.
-fn listen(config: &ValidatorConfig) -> Result<[Endpoint; 2], StartError> {
+fn listen(
+    config: &ValidatorConfig,
+    peers: &[Vec<(DeviceId, SocketAddr)>; 2],
+) -> Result<[Endpoint; 2], StartError> {
     let validators = Peers::new();
-    for (id, _) in &config.peers {
+    for (id, _) in peers.iter().flatten() {
         validators.allow(*id, DeviceRole::Validator)?;
     }
     let clients = Peers::new();
@@ -212,6 +219,7 @@ fn listen(config: &ValidatorConfig) -> Result<[Endpoint; 2], StartError> {
         }
         clients.allow(*id, *role)?;
     }
+    clients.allow(config.key.id(), DeviceRole::Validator)?; // its own organisation ends an epoch through it
     let bind = |whom, setting, addr, peers, protocol| {
         Endpoint::bind(addr, &config.key, peers, protocol, link_config())
             .map_err(|source| StartError::Listen { whom, setting, addr, source: Box::new(source) })
@@ -233,14 +241,22 @@ pub(crate) struct Parts {
     payloads: Arc<Payloads>,
     intake: Arc<Intake>,
     rules: Rules,
+    epochs: Arc<Epochs>,
+    answers: Arc<Answers>,
     pub(crate) clock: fn() -> u64,
 }
 
 impl Parts {
-    fn new(config: ValidatorConfig, store: Store, fault: FaultSignal, peers: &Endpoint) -> Self {
+    fn new(
+        config: ValidatorConfig,
+        store: Store,
+        fault: FaultSignal,
+        endpoint: &Endpoint,
+        peers: &[Vec<(DeviceId, SocketAddr)>; 2],
+    ) -> Self {
         let beats = Beats::default();
         let me = config.key.signing_key().verifying_key();
-        let network = PeerNetwork::start(peers, me, store.clone(), &config.peers, beats.clone());
+        let network = PeerNetwork::start(endpoint, me, store.clone(), peers, beats.clone());
         Self::over(config, store, fault, network, beats)
     }
 
@@ -255,13 +271,30 @@ impl Parts {
         let payloads = Arc::new(Payloads::new(store.clone()));
         let ledger = config.trust.ledger();
         let intake = Arc::new(Intake { ledger, store: store.clone(), mempool: Arc::clone(&mempool) });
-        let rules = Rules { ledger, hospitals: config.trust.hospitals().to_vec() };
-        Self { config, store, fault, beats, network, mempool, payloads, intake, rules, clock: app::now_us }
+        let rules = Rules::of(&config.trust, config.trust.newest());
+        let (trust, data_dir) = (config.trust.clone(), config.data_dir.clone());
+        let epochs = Arc::new(Epochs { trust, data_dir, fault: fault.clone() });
+        let (answers, clock) = (Arc::default(), app::now_us as fn() -> u64);
+        Self {
+            config,
+            store,
+            fault,
+            beats,
+            network,
+            mempool,
+            payloads,
+            intake,
+            rules,
+            epochs,
+            answers,
+            clock,
+        }
     }
 
-    async fn start(mut self, endpoints: [Endpoint; 2]) -> Handle {
+    async fn start(mut self, endpoints: [Endpoint; 2]) -> Result<Handle, StartError> {
         let [peers, clients] = &endpoints;
         let inbound = tokio::spawn(self.inbound().run(peers.clone())).abort_handle();
+        self.complete_history().await?;
         let beginning = Beginning::default();
         beginning.agree(&self.network, &mut self.store).await;
         let replica = self.replica();
@@ -270,9 +303,10 @@ impl Parts {
             inbound,
             tokio::spawn(beginning.tell(self.network.clone(), self.store.clone())).abort_handle(),
             tokio::spawn(self.desk().run(clients.clone())).abort_handle(),
+            tokio::spawn(self.end_of_epoch()).abort_handle(),
             tokio::spawn(self.watchdog().run(self.reporter(publish))).abort_handle(),
         ];
-        Handle {
+        Ok(Handle {
             me: self.config.key.id(),
             peer_addr: peers.local_addr().unwrap_or(self.config.peer_listen),
             client_addr: clients.local_addr().unwrap_or(self.config.client_listen),
@@ -283,7 +317,26 @@ impl Parts {
             endpoints,
             tasks,
             replica: Some(replica),
-        }
+        })
+    }
+
+    async fn complete_history(&self) -> Result<(), StartError> {
+        let running = Arc::new(());
+        let history = History {
+            trust: self.config.trust.clone(),
+            network: self.network.clone(),
+            payloads: Arc::clone(&self.payloads),
+            answers: Arc::clone(&self.answers),
+            running: Arc::downgrade(&running),
+        };
+        let store = self.store.clone();
+        Ok(spawn_blocking(move || history.complete(&store)).await??)
+    }
+
+    fn end_of_epoch(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (epochs, store, payloads) =
+            (Arc::clone(&self.epochs), self.store.clone(), Arc::clone(&self.payloads));
+        async move { epochs.run(&store, &payloads).await }
     }
 
     pub(crate) fn replica(&self) -> Replica<Store> {
@@ -333,10 +386,12 @@ impl Parts {
     pub(crate) fn inbound(&self) -> Inbound {
         Inbound {
             network: self.network.clone(),
-            gate: Arc::new(Gate::new(self.config.trust.clone(), SYNC_BLOCKS_MAX)),
+            gate: Arc::new(Gate::new(self.config.trust.newest().clone(), SYNC_BLOCKS_MAX)),
             store: self.store.clone(),
             payloads: Arc::clone(&self.payloads),
             intake: Arc::clone(&self.intake),
+            epochs: Arc::clone(&self.epochs),
+            history: Arc::clone(&self.answers),
             paces: Paces::default(),
         }
     }
@@ -349,6 +404,7 @@ impl Parts {
             intake: Arc::clone(&self.intake),
             network: self.network.clone(),
             rules: Arc::new(self.rules.clone()),
+            trust: self.config.trust.to_bytes().into(),
         }
     }
 
@@ -366,11 +422,12 @@ impl Parts {
     /// Writes the status down, for people and for `farhand-validator status`.
     fn reporter(&self, publish: watch::Sender<Status>) -> impl FnMut(u64, Option<String>) + Send + use<> {
         let (store, network, mempool) = (self.store.clone(), self.network.clone(), Arc::clone(&self.mempool));
-        let (dir, peers): (PathBuf, usize) = (self.config.data_dir.clone(), self.config.peers.len());
+        let (dir, peers): (PathBuf, usize) = (self.config.data_dir.clone(), self.network.peers());
         move |since_commit_ms, problem| {
             let status = Status {
                 healthy: problem.is_none(),
                 problem: problem.unwrap_or_default(),
+                epoch: store.epoch(),
                 height: store.progress().borrow().height,
                 view: store.view(),
                 peers_connected: network.connected(),

@@ -43,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) intake: Arc<Intake>,
     pub(crate) network: PeerNetwork,
     pub(crate) rules: Arc<Rules>,
+    /// The ledger's epochs, as a file.
+    pub(crate) trust: Bytes,
 }
 
 impl Desk {
@@ -93,6 +95,7 @@ impl Desk {
             Ask::Submit(bytes) => self.submit(&bytes),
             Ask::Proof { hash, wait_ms } => self.prove(hash, wait_ms).await,
             Ask::Height => Answer::Height(self.store.progress().borrow().height),
+            Ask::Trust => Answer::Trust(self.trust.clone()),
             Ask::Watch => return self.watch(number, answers).await,
         };
         let _ = answers.send(answer.to_bytes(number)).await; // the client may have left
@@ -127,7 +130,7 @@ impl Desk {
     }
 
     fn proof(&self, place: Place) -> Option<TransactionProof> {
-        proof::transaction_proof(&self.store.look(), &self.payloads, place)
+        proof::transaction_proof(&self.store, &self.payloads, place)
     }
 
     /// As far as this validator can tell without making a block.
@@ -142,8 +145,8 @@ impl Desk {
     }
 
     fn would_write(&self, authored: &Authored) -> Result<(), crate::rules::Inadmissible> {
-        let place =
-            Place { height: self.store.progress().borrow().height.map_or(0, |height| height + 1), index: 0 };
+        let height = self.store.progress().borrow().height.map_or(0, |height| height + 1);
+        let place = Place { epoch: self.store.epoch(), height, index: 0 };
         let here = Here { place, at: Utc { us: now_us(), uncertainty_us: 0 } };
         self.rules.apply(&mut Draft::over(&self.store), here, authored)
     }

@@ -20,7 +20,9 @@ pub struct Status {
     pub healthy: bool,
     /// Why not, in words; empty if they do.
     pub problem: String,
-    /// The newest committed block; absent before the first.
+    /// The ledger's epoch that it is in.
+    pub epoch: u64,
+    /// The newest committed block of that epoch's chain; absent before the first.
     pub height: Option<u64>,
     pub view: u64,
     pub peers_connected: usize,

@@ -44,14 +44,17 @@ pub use kv::{Changes, Snapshot};
 
 const FILE_NAME: &str = "ledger.redb";
 const CACHE_BYTES: usize = 32 << 20;
-/// What a data folder belongs to: a ledger and one of its validators.
+
+/// What a folder belongs to: an epoch of a ledger and one of its validators.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// A digest of the ledger's genesis.
     pub genesis: [u8; 32],
+    /// Which of its epochs.
+    pub epoch: u64,
     /// This validator's key.
     pub me: VerifyingKey,
-    /// All the ledger's validators, each of power 1.
+    /// All the epoch's validators, each of power 1.
     pub validators: Vec<VerifyingKey>,
 }
 
@@ -70,6 +73,8 @@ pub enum StoreError {
          key", dir.display(), short(found), short(wanted)
     )]
     OtherValidator { dir: PathBuf, found: Vec<u8>, wanted: Vec<u8> },
+    #[error("the folder {} is of another epoch than {wanted}; no two epochs may share one", dir.display())]
+    OtherEpoch { dir: PathBuf, wanted: u64 },
     #[error("the data folder {} has a layout that this version does not read; use the version that made it", dir.display())]
     OtherFormat { dir: PathBuf },
     #[error("could not open the store in {}: {detail}", dir.display())]
@@ -95,6 +100,9 @@ pub struct Store(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    epoch: u64,
+    /// The store of the epoch before, whose state lies under this one's.
+    earlier: Option<Store>,
     database: Database,
     /// The replica's single variables (lock, validator set, views), read many times a view: a copy of what is on disk.
     variables: RwLock<BTreeMap<u8, Vec<u8>>>,
@@ -119,6 +127,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if the folder is in use, belongs to another ledger or validator, or can't be read or written.
     pub fn open(dir: &Path, origin: &Origin, fault: FaultSignal) -> Result<Self, StoreError> {
+        Self::open_after(None, dir, origin, fault)
+    }
+
+    /// The same for an epoch that followed another, whose store is `earlier`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_after(
+        earlier: Option<Self>,
+        dir: &Path,
+        origin: &Origin,
+        fault: FaultSignal,
+    ) -> Result<Self, StoreError> {
         let unusable = |detail: String| StoreError::Unusable { dir: dir.to_owned(), detail };
         fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(dir.join(FILE_NAME));
@@ -126,7 +147,7 @@ impl Store {
             DatabaseError::DatabaseAlreadyOpen => StoreError::Locked { dir: dir.to_owned() },
             other => unusable(other.to_string()),
         })?;
-        Self::over(database, dir, origin, fault)
+        Self::over(database, earlier, dir, origin, fault)
     }
 
     /// The same over a backend of the caller's.
@@ -142,10 +163,16 @@ impl Store {
         let database = Database::builder()
             .create_with_backend(backend)
             .map_err(|error| StoreError::Unusable { dir: dir.to_owned(), detail: error.to_string() })?;
-        Self::over(database, dir, origin, fault)
+        Self::over(database, None, dir, origin, fault)
     }
 
-    fn over(database: Database, dir: &Path, origin: &Origin, fault: FaultSignal) -> Result<Self, StoreError> {
+    fn over(
+        database: Database,
+        earlier: Option<Self>,
+        dir: &Path,
+        origin: &Origin,
+        fault: FaultSignal,
+    ) -> Result<Self, StoreError> {
         let found = tables::read_origin(&database)
             .map_err(|error| StoreError::Unusable { dir: dir.to_owned(), detail: error.to_string() })?;
         let is_new = found.is_none();
@@ -153,6 +180,8 @@ impl Store {
             found.check(dir, origin)?;
         }
         let store = Self(Arc::new(Inner {
+            epoch: origin.epoch,
+            earlier,
             database,
             variables: RwLock::default(),
             sets: Mutex::default(),
@@ -196,11 +225,37 @@ impl Store {
         self.stage(|staged| drop(staged.batches.insert(root, bytes)));
     }
 
-    /// The bytes of a batch, durable or about to be.
+    /// The bytes of a batch of this epoch or an earlier one, durable or about to be.
     #[must_use]
     pub fn batch(&self, root: &[u8; 32]) -> Option<Vec<u8>> {
         let staged = self.0.staged.lock().unwrap_or_else(PoisonError::into_inner).batches.get(root).cloned();
-        staged.or_else(|| self.or_stop("read a batch", tables::read_batch(&self.0.database, root)))
+        staged
+            .or_else(|| self.or_stop("read a batch", tables::read_batch(&self.0.database, root)))
+            .or_else(|| self.earlier()?.batch(root))
+    }
+
+    /// The epoch whose chain this is.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch
+    }
+
+    /// The store of the epoch before, if there was one.
+    #[must_use]
+    pub fn earlier(&self) -> Option<&Self> {
+        self.0.earlier.as_ref()
+    }
+
+    /// This store and those of the epochs before, newest first.
+    pub fn epochs(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |store| store.earlier())
+    }
+
+    /// Writes part of a chain that ended, which no replica runs on.
+    pub(crate) fn import(&self, changes: &Changes, batches: BTreeMap<[u8; 32], Vec<u8>>) {
+        let staged = Staged { batches, origin: None };
+        self.or_stop("write", tables::write(&self.0.database, changes, &staged));
+        self.load();
     }
 
     /// The block tree as it is on the disk now.

@@ -14,7 +14,7 @@ use super::{
 
 fn origin(genesis: u8, me: u8) -> Origin {
     let key = |number| SigningKey::from_bytes(&[number; 32]).verifying_key();
-    Origin { genesis: [genesis; 32], me: key(me), validators: (1..=5).map(key).collect() }
+    Origin { genesis: [genesis; 32], epoch: 0, me: key(me), validators: (1..=5).map(key).collect() }
 }
 
 fn changes(pairs: &[(&[u8], &[u8])]) -> Changes {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    fault::{EXIT_DISK, EXIT_UNWELL},
+    fault::{EXIT_DISK, EXIT_EPOCH_ENDED, EXIT_RETIRED, EXIT_UNWELL},
     status,
 };
 
@@ -86,6 +86,10 @@ impl<B: FnMut() -> io::Result<Child> + Send> Supervisor<B> {
                 Err(error) => End::NotStarted(error),
             };
             self.pid.send_replace(None);
+            if end.code() == Some(EXIT_RETIRED.into()) {
+                tracing::warn!(name = self.name, "the ledger goes on without it; it is not started again");
+                return stop.await;
+            }
             let rest = match end {
                 End::Killed => REST,
                 _ => restarts.rest(end.code(), began.elapsed()),
@@ -129,6 +133,9 @@ impl<B: FnMut() -> io::Result<Child> + Send> Supervisor<B> {
                 rest_s,
                 "its disk failed: look at space, errors and permissions; it is started again until that is mended"
             ),
+            End::Exited(_) if end.code() == Some(EXIT_EPOCH_ENDED.into()) => {
+                tracing::info!(name, rest_s, "its epoch ended; is started again in the next one")
+            }
             End::Exited(Ok(status)) => tracing::warn!(name, %status, rest_s, "ended; is started again"),
             End::Exited(Err(error)) => tracing::warn!(name, %error, rest_s, "was lost; is started again"),
             End::Killed => tracing::warn!(name, rest_s, "was killed, as was asked; is started again"),
@@ -180,7 +187,8 @@ impl Restarts {
             return REST_DISK;
         }
         self.soon = if ran < SOON { self.soon + 1 } else { 0 };
-        if code == Some(EXIT_UNWELL.into()) && self.soon <= 1 {
+        let is_mended = [EXIT_UNWELL, EXIT_EPOCH_ENDED].iter().any(|mended| code == Some((*mended).into()));
+        if is_mended && self.soon <= 1 {
             return Duration::ZERO;
         }
         (REST * (1 << self.soon.saturating_sub(1).min(6))).min(REST_MAX)
@@ -223,6 +231,7 @@ mod tests {
         let mut restarts = Restarts::default();
         for _ in 0..100 {
             assert_eq!(restarts.rest(Some(75), LONG), Duration::ZERO);
+            assert_eq!(restarts.rest(Some(76), LONG), Duration::ZERO);
             assert_eq!(restarts.rest(Some(74), Duration::ZERO), REST_DISK);
             assert_eq!(restarts.rest(Some(0), LONG), REST);
             assert_eq!(restarts.rest(None, LONG), REST);

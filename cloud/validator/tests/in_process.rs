@@ -60,7 +60,7 @@ async fn a_ledger_starts_again_from_uneven_views() {
     }
     for (at, behind) in [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1)] {
         let config = ledger.config(at);
-        let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+        let mut store = config.open_store(&FaultSignal::default()).unwrap();
         let mut uneven = <Store as KVStore>::WriteBatch::new();
         uneven.set(&variables::HIGHEST_VIEW_ENTERED, &(10_000u64 - behind).to_le_bytes());
         store.write(uneven);
@@ -85,7 +85,7 @@ async fn a_restarted_validator_goes_on_where_it_was() {
 
     handles.pop().unwrap().stop().await;
     let config: ValidatorConfig = ledger.config(4);
-    let store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let store = config.open_store(&FaultSignal::default()).unwrap();
     let before = safety(&store);
     assert!(before.locked_view > 0, "{before:?}");
     drop(store);

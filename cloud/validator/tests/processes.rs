@@ -305,7 +305,7 @@ async fn a_replica_that_panics_is_started_again() {
     commit_some(&ledger, &first, 0..1).await;
     ledger.kill(4);
     let config = ledger.config(4);
-    let mut store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let mut store = config.open_store(&FaultSignal::default()).unwrap();
     let mut no_lock = <Store as KVStore>::WriteBatch::new();
     no_lock.delete(&variables::LOCKED_PC); // read at a proposal, and expected to be there
     store.write(no_lock);
@@ -389,7 +389,7 @@ async fn catches_up(ledger: &Ledger, client: &Client, at: usize) {
 /// How many batches the committed blocks of a stopped validator name; each of them is there.
 fn batches_held(ledger: &Ledger, at: usize) -> usize {
     let config = ledger.config(at);
-    let store = Store::open(&config.data_dir, &config.origin(), FaultSignal::default()).unwrap();
+    let store = config.open_store(&FaultSignal::default()).unwrap();
     let (chain, height) = (store.look(), store.progress().borrow().height.unwrap());
     let root = |height| {
         let block = chain.block_at_height(BlockHeight::new(height)).unwrap().unwrap();

@@ -74,7 +74,15 @@ impl Certificate {
 
     /// Whether a quorum of the validators of its chain's epoch certified the block: every signature there is must be good. The epoch.
     pub fn check<'a>(&self, trust: &'a TrustRoot) -> Result<&'a Epoch, BadCertificate> {
-        let epoch = self.epoch(trust)?;
+        let other = BadCertificate::Chain { seen: self.chain, expected: trust.chain() };
+        let epoch = trust.epoch_of(self.chain).ok_or(other)?;
+        self.check_in(epoch)?;
+        Ok(epoch)
+    }
+
+    /// The same for one epoch's chain alone.
+    pub fn check_in(&self, epoch: &Epoch) -> Result<(), BadCertificate> {
+        self.check_form(epoch)?;
         let payload = vote_payload(self.chain, self.view, self.block, self.phase);
         let mut power = 0;
         for (validator, signature) in epoch.validators().iter().zip(&self.signatures) {
@@ -84,17 +92,19 @@ impl Certificate {
             }
         }
         let quorum = epoch.quorum();
-        if power >= quorum { Ok(epoch) } else { Err(BadCertificate::Quorum { power, quorum }) }
+        if power >= quorum { Ok(()) } else { Err(BadCertificate::Quorum { power, quorum }) }
     }
 
-    fn epoch<'a>(&self, trust: &'a TrustRoot) -> Result<&'a Epoch, BadCertificate> {
-        let other = BadCertificate::Chain { seen: self.chain, expected: trust.chain() };
-        let epoch = trust.epoch_of(self.chain).ok_or(other)?;
+    fn check_form(&self, epoch: &Epoch) -> Result<(), BadCertificate> {
+        let (seen, expected) = (self.chain, epoch.chain());
+        if seen != expected {
+            return Err(BadCertificate::Chain { seen, expected });
+        }
         if self.phase != GENERIC {
             return Err(BadCertificate::Phase { seen: self.phase, expected: GENERIC });
         }
         let (seen, expected) = (self.signatures.len(), epoch.validators().len());
-        if seen == expected { Ok(epoch) } else { Err(BadCertificate::Slots { seen, expected }) }
+        if seen == expected { Ok(()) } else { Err(BadCertificate::Slots { seen, expected }) }
     }
 
     /// Its bytes, as they stand in a header.

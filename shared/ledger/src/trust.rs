@@ -159,6 +159,13 @@ impl TrustRoot {
         self.later.iter().map(|later| later.begins).find(|end| end.epoch == epoch)
     }
 
+    /// The proof of an epoch's end, if that is known.
+    #[must_use]
+    pub fn end_proof(&self, epoch: u64) -> Option<&[u8]> {
+        let ends = |later: &&Later| later.begins.epoch == epoch;
+        self.later.iter().find(ends).map(|later| later.proof.as_slice())
+    }
+
     /// Whether a key was a hospital's in that epoch.
     #[must_use]
     pub fn is_hospital(&self, key: PublicKey, epoch: u64) -> bool {

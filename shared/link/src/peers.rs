@@ -92,6 +92,13 @@ impl Protocol {
     pub const LEDGER: Self = Self {
         alpn: "farhand-ledger/1",
         accepting: &[DeviceRole::Validator],
-        connecting: &[DeviceRole::Edge, DeviceRole::Kit, DeviceRole::Flight, DeviceRole::Cloud],
+        // A validator's own organisation, too, ends an epoch through it.
+        connecting: &[
+            DeviceRole::Edge,
+            DeviceRole::Kit,
+            DeviceRole::Flight,
+            DeviceRole::Cloud,
+            DeviceRole::Validator,
+        ],
     };
 }

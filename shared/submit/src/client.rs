@@ -54,6 +54,8 @@ pub enum ClientError {
     NotYet { waited_ms: u64, why: String },
     #[error("the validator {validator} gave a proof that does not hold: {why}")]
     BadProof { validator: DeviceId, why: ProofError },
+    #[error("the validator {validator} keeps another ledger, or its epochs do not follow from each other")]
+    OtherLedger { validator: DeviceId },
     #[error("the validator {validator} gave an answer that is none")]
     BadAnswer { validator: DeviceId },
     #[error(
@@ -66,12 +68,15 @@ pub enum ClientError {
 
 /// A connection to one validator. Clones share it. Every proof it returns was checked against the trust root.
 #[derive(Clone, Debug)]
-pub struct Client(Arc<Shared>);
+pub struct Client {
+    shared: Arc<Shared>,
+    /// What the caller knew, or what the validator proved to follow from that.
+    trust: Arc<TrustRoot>,
+}
 
 #[derive(Debug)]
 struct Shared {
     validator: DeviceId,
-    trust: TrustRoot,
     next: AtomicU64,
     questions: mpsc::Sender<Bytes>,
     waiting: Arc<Waiting>,
@@ -92,7 +97,8 @@ struct Waiting {
 }
 
 impl Client {
-    /// Connects to the first of `validators` that answers; they are tried in turn.
+    /// Connects to the first of `validators` that answers; they are tried in turn. Learns from it which epochs followed those
+    /// of `trust`, each proven under the one before.
     ///
     /// # Errors
     /// [`ClientError`] if none answers or lets this key in.
@@ -108,7 +114,10 @@ impl Client {
         let mut why = "no validators were named".to_owned();
         for &(id, addr) in validators {
             match dial(key, peers.clone(), addr, id).await? {
-                Ok(connection) => return Ok(Self::over(connection, trust)),
+                Ok(connection) => match Self::over(connection, trust.clone()).learn().await {
+                    Ok(client) => return Ok(client),
+                    Err(error) => why = format!("{addr}: {error}"),
+                },
                 Err(error) => why = format!("{addr}: {error}"),
             }
         }
@@ -122,27 +131,39 @@ impl Client {
         let reader = tokio::spawn(read(connection.clone(), Arc::clone(&waiting))).abort_handle();
         let validator = connection.peer();
         let tasks = [writer, reader];
-        Self(Arc::new(Shared {
-            validator,
-            trust,
-            next: AtomicU64::new(0),
-            questions,
-            waiting,
-            tasks,
-            connection,
-        }))
+        let next = AtomicU64::new(0);
+        let shared = Shared { validator, next, questions, waiting, tasks, connection };
+        Self { shared: Arc::new(shared), trust: Arc::new(trust) }
+    }
+
+    async fn learn(mut self) -> Result<Self, ClientError> {
+        let Answer::Trust(bytes) = self.ask(&Ask::Trust, ANSWER_WAIT).await? else {
+            return Err(self.bad_answer());
+        };
+        match TrustRoot::read(&bytes) {
+            Ok(theirs) if self.trust.leads_to(&theirs) => self.trust = Arc::new(theirs),
+            Ok(theirs) if theirs.leads_to(&self.trust) => {} // it has not heard yet
+            _ => return Err(ClientError::OtherLedger { validator: self.validator() }),
+        }
+        Ok(self)
+    }
+
+    /// The ledger's epochs, as far as they are known here.
+    #[must_use]
+    pub fn trust(&self) -> &TrustRoot {
+        &self.trust
     }
 
     /// The validator that this client is connected to.
     #[must_use]
     pub fn validator(&self) -> DeviceId {
-        self.0.validator
+        self.shared.validator
     }
 
     /// Whether the connection still stands.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.0.connection.end().is_none()
+        self.shared.connection.end().is_none()
     }
 
     /// Hands a signed transaction in. Submitting the same bytes again is harmless.
@@ -195,36 +216,36 @@ impl Client {
     /// # Errors
     /// [`ClientError::Lost`] if the validator is gone.
     pub async fn watch(&self) -> Result<watch::Receiver<Option<u64>>, ClientError> {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (publish, heights) = watch::channel(None);
-        lock(&self.0.waiting.heights).insert(number, publish);
-        self.0.questions.send(Ask::Watch.to_bytes(number)).await.map_err(|_| ClientError::Lost)?;
+        lock(&self.shared.waiting.heights).insert(number, publish);
+        self.shared.questions.send(Ask::Watch.to_bytes(number)).await.map_err(|_| ClientError::Lost)?;
         Ok(heights)
     }
 
     fn checked(&self, hash: Hash, bytes: &[u8]) -> Result<TransactionProof, ClientError> {
-        let bad = |why: ProofError| ClientError::BadProof { validator: self.0.validator, why };
+        let bad = |why: ProofError| ClientError::BadProof { validator: self.shared.validator, why };
         let proof = TransactionProof::read(bytes).map_err(|error| bad(error.into()))?;
-        let proven = proof.check(&self.0.trust).map_err(bad)?;
+        let proven = proof.check(&self.trust).map_err(bad)?;
         if proven.hash == hash { Ok(proof) } else { Err(self.bad_answer()) }
     }
 
     async fn ask(&self, ask: &Ask, wait: Duration) -> Result<Answer, ClientError> {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        lock(&self.0.waiting.once).insert(number, answer);
-        let asked = self.0.questions.send(ask.to_bytes(number)).await;
+        lock(&self.shared.waiting.once).insert(number, answer);
+        let asked = self.shared.questions.send(ask.to_bytes(number)).await;
         let got = match asked {
             Ok(()) => timeout(wait, answered).await,
             Err(_) => Ok(answered.await), // the reader ended, too, and dropped what waits
         };
-        lock(&self.0.waiting.once).remove(&number);
+        lock(&self.shared.waiting.once).remove(&number);
         let waited_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         got.map_err(|_| ClientError::NoAnswer { waited_ms })?.map_err(|_| ClientError::Lost)
     }
 
     fn bad_answer(&self) -> ClientError {
-        ClientError::BadAnswer { validator: self.0.validator }
+        ClientError::BadAnswer { validator: self.shared.validator }
     }
 }
 

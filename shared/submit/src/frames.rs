@@ -5,7 +5,7 @@
 //! whether more follow.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use farhand_ledger::{BATCH_BYTES_MAX, Hash, TRANSACTION_BYTES_MAX};
+use farhand_ledger::{BATCH_BYTES_MAX, Hash, TRANSACTION_BYTES_MAX, TRUST_BYTES_MAX};
 use farhand_link::{Connection, MESSAGE_BYTES_MAX, MessageError};
 use thiserror::Error;
 
@@ -90,6 +90,8 @@ pub enum Ask {
     Height,
     /// Tell me of every height from now on.
     Watch,
+    /// Which epochs do you know?
+    Trust,
 }
 
 /// To a client: the number of its question, and the answer.
@@ -105,6 +107,8 @@ pub enum Answer {
     NotYet(String),
     /// The height of the newest committed block; `None` before the first.
     Height(Option<u64>),
+    /// A trust root, in the evidence format.
+    Trust(Bytes),
 }
 
 impl Ask {
@@ -116,6 +120,7 @@ impl Ask {
             Self::Proof { hash, wait_ms } => frame(2, &[number, &wait_ms.to_le_bytes(), &hash.0]),
             Self::Height => frame(3, &[number]),
             Self::Watch => frame(4, &[number]),
+            Self::Trust => frame(5, &[number]),
         }
     }
 
@@ -132,6 +137,7 @@ impl Ask {
             }
             3 => exactly(kind, &body).map(|[]: [u8; 0]| Self::Height)?,
             4 => exactly(kind, &body).map(|[]: [u8; 0]| Self::Watch)?,
+            5 => exactly(kind, &body).map(|[]: [u8; 0]| Self::Trust)?,
             kind => return Err(BadFrame::UnknownKind { kind }),
         };
         Ok((number, ask))
@@ -149,6 +155,7 @@ impl Answer {
             Self::NotYet(text) => frame(4, &[number, cut(text)]),
             Self::Height(None) => frame(5, &[number]),
             Self::Height(Some(height)) => frame(6, &[number, &height.to_le_bytes()]),
+            Self::Trust(body) => frame(7, &[number, body]),
         }
     }
 
@@ -163,6 +170,7 @@ impl Answer {
             4 => Self::NotYet(String::from_utf8_lossy(cut_bytes(&body)).into_owned()),
             5 => exactly(kind, &body).map(|[]: [u8; 0]| Self::Height(None))?,
             6 => Self::Height(Some(u64::from_le_bytes(exactly(kind, &body)?))),
+            7 => Self::Trust(at_most(body, TRUST_BYTES_MAX)?),
             kind => return Err(BadFrame::UnknownKind { kind }),
         };
         Ok((number, answer))
@@ -263,13 +271,15 @@ mod tests {
             Ask::Proof { hash: Hash([4; 32]), wait_ms: 5 },
             Ask::Height,
             Ask::Watch,
+            Ask::Trust,
         ] {
             assert_eq!(Ask::read(&ask.to_bytes(6)), Ok((6, ask)));
         }
         for answer in [
             Answer::Taken(Hash([5; 32])),
             Answer::Refused("no".to_owned()),
-            Answer::Proof(body),
+            Answer::Proof(body.clone()),
+            Answer::Trust(body),
             Answer::NotYet("wait".to_owned()),
             Answer::Height(None),
             Answer::Height(Some(7)),

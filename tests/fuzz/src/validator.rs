@@ -47,7 +47,7 @@ pub(crate) fn peer_frames(bytes: &[u8]) {
 pub(crate) fn consensus(bytes: &[u8]) {
     const ASKED_MAX: u32 = 16;
     let Some((view, body)) = bytes.split_first_chunk::<8>() else { return };
-    let (view, gate) = (u64::from_le_bytes(*view), Gate::new(trust().clone(), ASKED_MAX));
+    let (view, gate) = (u64::from_le_bytes(*view), Gate::new(trust().newest().clone(), ASKED_MAX));
     let Ok(message) = Message::try_from_slice(body) else { return };
     let Ok(told) = gate.admit(message, view) else { return };
     assert!(told.len() <= 2);

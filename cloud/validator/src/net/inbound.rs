@@ -17,8 +17,10 @@ use tokio::task::AbortHandle;
 
 use super::PeerNetwork;
 use crate::{
+    epochs::Epochs,
     frames::PeerFrame,
     gate::Gate,
+    history::{self, Answers},
     intake::Intake,
     payload::{Payload, Payloads},
     store::Store,
@@ -26,7 +28,7 @@ use crate::{
 
 /// Frames that a peer may send in a second; an honest validator sends some dozens, and each transaction once.
 const FRAMES_PER_S_MAX: u32 = 20_000;
-/// Bytes of batches that a peer is given in a second, however often it asks: four of the largest.
+/// Bytes of batches and headers that a peer is given in a second, however often it asks: four of the largest.
 const ANSWER_BYTES_PER_S_MAX: usize = 4 * BATCH_BYTES_MAX;
 
 /// What comes from the peers. Clones are one.
@@ -37,6 +39,8 @@ pub struct Inbound {
     pub store: Store,
     pub payloads: Arc<Payloads>,
     pub intake: Arc<Intake>,
+    pub epochs: Arc<Epochs>,
+    pub history: Arc<Answers>,
     pub paces: Paces,
 }
 
@@ -93,11 +97,20 @@ impl Inbound {
 
     fn handle(&self, peer: DeviceId, frame: PeerFrame) {
         match frame {
+            PeerFrame::Entered { epoch, .. } if epoch != self.store.epoch() => self.tell_end(peer, epoch),
+            _ if !self.network.is_member(peer) => self.network.counters().refuse(),
             PeerFrame::Consensus(body) => self.consensus(peer, &body),
             PeerFrame::Transaction(body) => self.transaction(&body),
             PeerFrame::Batch(body) => self.batch(peer, &body),
             PeerFrame::WantBatch(root) => self.want_batch(peer, root),
-            PeerFrame::Entered(view) => self.network.hear(peer, view),
+            PeerFrame::Entered { view, .. } => self.network.hear(peer, view),
+            PeerFrame::Ended(proof) => self.ended(peer, &proof),
+            PeerFrame::WantHeaders(block) => self.want_headers(peer, block),
+            PeerFrame::Headers(body) => {
+                if self.history.offer(&body).is_err() {
+                    self.network.counters().refuse();
+                }
+            }
         }
     }
 
@@ -131,8 +144,34 @@ impl Inbound {
 
     fn want_batch(&self, peer: DeviceId, root: Hash) {
         let Some(payload) = self.payloads.get(root) else { return };
-        if self.paces.of(peer, |pace| pace.allows_answer(payload.bytes.len(), Instant::now())) {
-            self.network.tell(peer, PeerFrame::Batch(payload.bytes.clone().into()).to_bytes());
+        self.answer(peer, PeerFrame::Batch(payload.bytes.clone().into()).to_bytes());
+    }
+}
+
+impl Inbound {
+    /// Whoever is in an epoch that ended is told so.
+    fn tell_end(&self, peer: DeviceId, epoch: u64) {
+        if let Some(proof) = self.epochs.end_of(epoch) {
+            self.answer(peer, PeerFrame::Ended(proof).to_bytes());
+        }
+    }
+
+    fn ended(&self, peer: DeviceId, proof: &Bytes) {
+        if let Err(why) = self.epochs.conclude(proof) {
+            self.network.counters().refuse();
+            tracing::warn!(peer = %peer.short(), %why, "a validator said that the epoch had ended");
+        }
+    }
+
+    fn want_headers(&self, peer: DeviceId, block: Hash) {
+        if let Some(body) = history::answer(&self.store, block) {
+            self.answer(peer, PeerFrame::Headers(body).to_bytes());
+        }
+    }
+
+    fn answer(&self, peer: DeviceId, frame: Bytes) {
+        if self.paces.of(peer, |pace| pace.allows_answer(frame.len(), Instant::now())) {
+            self.network.tell(peer, frame);
         } else {
             self.network.counters().drop_one();
         }

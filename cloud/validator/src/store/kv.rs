@@ -141,10 +141,11 @@ impl KVStore for Store {
     }
 }
 
-/// The committed state of the application, as it is on the disk.
+/// The committed state of the application, as it is on the disk; under it that of the epochs before.
 impl ChainState for Store {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        KVGet::get(self, &[&variables::COMMITTED_APP_STATE[..], key].concat())
+        let committed = KVGet::get(self, &[&variables::COMMITTED_APP_STATE[..], key].concat());
+        committed.or_else(|| ChainState::get(self.earlier()?, key))
     }
 }
 

@@ -15,7 +15,7 @@ const BATCHES: TableDefinition<'static, &[u8; 32], &[u8]> = TableDefinition::new
 const ORIGIN: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("origin");
 
 /// The layout of the tables above; another one is refused.
-const FORMAT: &[u8] = b"farhand-validator store 1";
+const FORMAT: &[u8] = b"farhand-validator store 2";
 
 pub(super) type Consensus = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
@@ -23,6 +23,7 @@ pub(super) type Consensus = ReadOnlyTable<&'static [u8], &'static [u8]>;
 pub(super) struct Found {
     format: Vec<u8>,
     genesis: Vec<u8>,
+    epoch: Vec<u8>,
     me: Vec<u8>,
 }
 
@@ -38,6 +39,9 @@ impl Found {
                 found: self.genesis,
                 wanted: origin.genesis.to_vec(),
             });
+        }
+        if self.epoch != origin.epoch.to_le_bytes() {
+            return Err(StoreError::OtherEpoch { dir, wanted: origin.epoch });
         }
         if self.me != origin.me.to_bytes() {
             return Err(StoreError::OtherValidator {
@@ -58,7 +62,7 @@ pub(super) fn read_origin(database: &Database) -> Result<Option<Found>, redb::Er
     };
     let row =
         |name| Ok::<_, redb::Error>(table.get(name)?.map(|value| value.value().to_vec()).unwrap_or_default());
-    Ok(Some(Found { format: row("format")?, genesis: row("genesis")?, me: row("me")? }))
+    Ok(Some(Found { format: row("format")?, genesis: row("genesis")?, epoch: row("epoch")?, me: row("me")? }))
 }
 
 /// Writes all of it or nothing; what is written is on the disk when this returns.
@@ -81,6 +85,7 @@ pub(super) fn write(database: &Database, changes: &Changes, staged: &Staged) -> 
         let mut rows = transaction.open_table(ORIGIN)?;
         rows.insert("format", FORMAT)?;
         rows.insert("genesis", origin.genesis.as_slice())?;
+        rows.insert("epoch", origin.epoch.to_le_bytes().as_slice())?;
         rows.insert("me", origin.me.to_bytes().as_slice())?;
     }
     transaction.commit()?;

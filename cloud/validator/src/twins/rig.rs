@@ -94,7 +94,8 @@ impl Rig {
     pub(super) fn start(&mut self, at: usize, disk: Image, clock: fn() -> u64) {
         let config = self.config(at);
         let (fault, beats) = (FaultSignal::default(), Beats::default());
-        let store = Store::open_on(disk.clone(), &config.origin(), fault.clone()).unwrap();
+        let store =
+            Store::open_on(disk.clone(), &config.origin(config.trust.newest()), fault.clone()).unwrap();
         let me = config.key.signing_key().verifying_key();
         let carriers = config.peers.iter().map(|(id, _)| (*id, self.net.carrier(at, *id))).collect();
         let network = PeerNetwork::over(me, store.clone(), carriers, beats.clone(), Arc::default());

@@ -45,6 +45,7 @@ async fn answer(connection: &Connection, ledger: &FiveLedger) {
             }
             Ask::Proof { hash, .. } => prove(ledger, &taken, hash).await,
             Ask::Height | Ask::Watch => Answer::Height(None),
+            Ask::Trust => Answer::Trust(ledger.trust().to_bytes().into()),
         };
         if send(connection, &answer.to_bytes(number)).await.is_err() {
             return;

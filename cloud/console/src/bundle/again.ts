@@ -105,12 +105,11 @@ export class Again {
   async #message(channel: typeof LEAVES | typeof VIDEO, sequence: bigint, logUs: bigint, publishUs: bigint, data: readonly Bytes[]): Promise<void> {
     if (this.#size > CHUNK_BYTES) await this.#endChunk();
     const time = ns(logUs);
-    this.#messages[channel].push(concat(u64(time), u64(this.#size)));
+    this.#messages[channel].push(entry(time, this.#size));
     this.#counts[channel] += 1n;
     this.#bounds = widest(this.#bounds, { first: time, last: time });
     const length = data.reduce((sum, part) => sum + part.length, 22);
-    const head = concat(Uint8Array.of(OP.message), u64(length), u16(channel), u32(Number(sequence & 0xffff_ffffn)), u64(time), u64(ns(publishUs)));
-    this.#parts.push(head, ...data);
+    this.#parts.push(messageHead(length, channel, Number(sequence & 0xffff_ffffn), time, ns(publishUs)), ...data);
     this.#size += 9 + length;
   }
 
@@ -119,10 +118,9 @@ export class Again {
     const begin = this.#at;
     const { first, last } = this.#bounds ?? { first: 0n, last: 0n };
     const bounds = concat(u64(first), u64(last));
-    const size = u64(this.#size);
-    const crc = this.#parts.reduce((before, part) => crc32(part, before), 0);
-    await this.#write(concat(Uint8Array.of(OP.chunk), u64(40 + this.#size), bounds, size, u32(crc), string(""), size));
-    for (const part of this.#parts) await this.#write(part);
+    // Some 30,000 parts at most: a message has 65 bytes or more.
+    const [records, size] = [concat(...this.#parts), u64(this.#size)];
+    await this.#write(concat(Uint8Array.of(OP.chunk), u64(40 + this.#size), bounds, size, u32(crc32(records)), string(""), size, records));
     const length = this.#at - begin;
     const indexes: Bytes[] = [];
     for (const channel of [LEAVES, VIDEO] as const) {
@@ -197,6 +195,27 @@ function varint(value: bigint): Bytes {
   const bytes = [];
   for (; value >= 0x80n; value >>= 7n) bytes.push(Number(value & 0x7fn) | 0x80);
   return Uint8Array.from([...bytes, Number(value)]);
+}
+
+function messageHead(length: number, channel: number, sequence: number, logNs: bigint, publishNs: bigint): Bytes {
+  const head = new Uint8Array(31);
+  const view = new DataView(head.buffer);
+  view.setUint8(0, OP.message);
+  view.setBigUint64(1, BigInt(length), true);
+  view.setUint16(9, channel, true);
+  view.setUint32(11, sequence, true);
+  view.setBigUint64(15, logNs, true);
+  view.setBigUint64(23, publishNs, true);
+  return head;
+}
+
+/** Of a message index. */
+function entry(logNs: bigint, at: number): Bytes {
+  const both = new Uint8Array(16);
+  const view = new DataView(both.buffer);
+  view.setBigUint64(0, logNs, true);
+  view.setBigUint64(8, BigInt(at), true);
+  return both;
 }
 
 function record(opcode: number, ...body: readonly Bytes[]): Bytes {

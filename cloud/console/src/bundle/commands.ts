@@ -14,12 +14,14 @@ import { type KitSegment, type Outcome } from "./segment";
 
 /** Commands in flight between the three: a minute at 250 a second. */
 const SLOTS_MAX = 16_384;
+/** So many more before the oldest are settled: a map is slow to find its first entry behind many that are gone. */
+const SLOTS_MORE = 1024;
 
 interface Slot {
   readonly token: bigint;
   readonly sequence: bigint;
-  logged?: { readonly place: Place; readonly hash: string };
-  listed?: string;
+  logged?: { readonly place: Place; readonly hash: Bytes };
+  listed?: Bytes;
   judged?: boolean;
   /** The newest kit tick that the console knew when it sent it; and when the kit took it in. */
   echoUs?: bigint;
@@ -96,7 +98,7 @@ export class Commands {
     this.#expectLease(place, token, people);
     const slot = this.#slot(token, sequence);
     if (slot.logged) this.findings.add("command-twice", place, `${name} is logged twice`);
-    slot.logged = { place, hash: toHex(sha256(bytes)) };
+    slot.logged = { place, hash: sha256(bytes) };
     slot.echoUs ??= kitTickEchoUs;
     this.#compare(slot);
     this.#compareTime(place, slot);
@@ -117,7 +119,7 @@ export class Commands {
       }
       this.#listEnds.set(list, sequence);
       const slot = this.#slot(token, sequence);
-      slot.listed = toHex(hash);
+      slot.listed = hash;
       this.#compare(slot);
       this.counts.sent += 1;
     }
@@ -155,7 +157,11 @@ export class Commands {
   }
 
   /** Settles the oldest slots beyond the bound. */
-  settle(max = SLOTS_MAX): void {
+  settle(): void {
+    if (this.#slots.size > SLOTS_MAX + SLOTS_MORE) this.#settleDownTo(SLOTS_MAX);
+  }
+
+  #settleDownTo(max: number): void {
     for (const [key, slot] of this.#slots) {
       if (this.#slots.size <= max) return;
       this.#slots.delete(key);
@@ -165,7 +171,7 @@ export class Commands {
 
   /** The session is over: every gap has been declared. */
   finish(): void {
-    this.settle(0);
+    this.#settleDownTo(0);
     this.#lostToEdge.finish();
     this.#lostToKit.finish();
     for (const { slot, fault: [name, what], place } of this.#doubts) {
@@ -206,7 +212,7 @@ export class Commands {
 
   /** What is logged is what the surgeon sent. */
   #compare({ token, sequence, logged, listed }: Slot): void {
-    if (logged === undefined || listed === undefined || logged.hash === listed) return;
+    if (logged === undefined || listed === undefined || equal(logged.hash, listed)) return;
     this.findings.add("other-command", logged.place, `command ${sequence} under token ${token} is another than the surgeon sent`);
   }
 

@@ -2,7 +2,7 @@
  * Blocks and certificates, byte for byte as HotStuff's replicas hash and sign them (`docs/evidence-format.md`, 5), and
  * the rule by which a block is committed.
  */
-import { type Bytes, concat, equal } from "../wire/bytes";
+import { type Bytes, concat, equal, toHex } from "../wire/bytes";
 import { verify } from "../wire/ed25519";
 import { sha256 } from "../wire/mac";
 import { type TrustRoot, VALIDATORS_MAX } from "./root";
@@ -90,8 +90,25 @@ function isGenesis(c: Certificate): boolean {
   return c.signatures.length === 0 && c.vote.every((byte) => byte === 0);
 }
 
+/** Proofs of blocks that follow each other share certificates: each is checked once. */
+const KNOWN_MAX = 256;
+const known = new WeakMap<TrustRoot, Map<string, Promise<void>>>();
+
+function checkQuorum(certificate: Certificate, trust: TrustRoot): Promise<void> {
+  const checks = known.get(trust) ?? new Map<string, Promise<void>>();
+  known.set(trust, checks);
+  const slots = certificate.signatures.map((one) => (one ? concat(Uint8Array.of(1), one) : Uint8Array.of(0)));
+  const name = toHex(sha256(certificate.vote, ...slots));
+  const before = checks.get(name);
+  if (before !== undefined) return before;
+  if (checks.size >= KNOWN_MAX) checks.clear();
+  const check = checkSignatures(certificate, trust);
+  checks.set(name, check);
+  return check;
+}
+
 /** A quorum's word: every signature that is there must be good. */
-async function checkQuorum(certificate: Certificate, trust: TrustRoot): Promise<void> {
+async function checkSignatures(certificate: Certificate, trust: TrustRoot): Promise<void> {
   const { chain, phase, signatures, vote } = certificate;
   require(chain === trust.chain, `certificate is of chain ${chain}, expected ${trust.chain}`);
   require(phase === GENERIC, `certificate is of phase ${phase}, expected ${GENERIC}`);

@@ -1,5 +1,5 @@
 /** Ed25519 and X25519 by WebCrypto; signatures are looked at strictly. */
-import { type Bytes, concat, equal, fromBase64Url, fromHex } from "./bytes";
+import { type Bytes, concat, fromBase64Url, fromHex, toHex } from "./bytes";
 
 export interface Signer {
   readonly publicKey: Bytes;
@@ -52,8 +52,7 @@ const SMALL_ORDER = [
 ].map((hex) => fromHex(hex, 32) as Bytes);
 
 export function isSmallOrder(point: Uint8Array): boolean {
-  const unsigned = Uint8Array.from(point, (byte, i) => (i === 31 ? byte & 0x7f : byte));
-  return SMALL_ORDER.some((small) => equal(small, unsigned));
+  return SMALL_ORDER.some((small) => small.every((byte, i) => byte === (i === 31 ? (point[i] ?? 0) & 0x7f : point[i])));
 }
 
 const FIELD = 2n ** 255n - 19n;
@@ -82,11 +81,24 @@ export async function verify(publicKey: Uint8Array, message: Uint8Array, signatu
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   if (isSmallOrder(publicKey) || isSmallOrder(signature.subarray(0, 32))) return false;
   try {
-    const key = await crypto.subtle.importKey("raw", publicKey as Bytes, "Ed25519", false, ["verify"]);
-    return await crypto.subtle.verify("Ed25519", key, signature as Bytes, message as Bytes);
+    return await crypto.subtle.verify("Ed25519", await imported(publicKey), signature as Bytes, message as Bytes);
   } catch {
     return false;
   }
+}
+
+/** A session has a dozen keys and thousands of signatures. */
+const IMPORTED_MAX = 256;
+const importedKeys = new Map<string, Promise<CryptoKey>>();
+
+function imported(publicKey: Uint8Array): Promise<CryptoKey> {
+  const name = toHex(publicKey);
+  const known = importedKeys.get(name);
+  if (known !== undefined) return known;
+  if (importedKeys.size >= IMPORTED_MAX) importedKeys.clear();
+  const key = crypto.subtle.importKey("raw", publicKey as Bytes, "Ed25519", false, ["verify"]);
+  importedKeys.set(name, key);
+  return key;
 }
 
 /** An ephemeral X25519 key for one lease. */

@@ -35,7 +35,7 @@ export class MacKey {
 export function sha256(...parts: readonly Uint8Array[]): Bytes {
   const hash = sha256Of.create();
   for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  return hash.digest() as Bytes;
 }
 
 /** One key a direction, from HKDF-SHA-256 over the X25519 secret with the transcript's hash as salt. */

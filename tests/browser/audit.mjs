@@ -127,7 +127,7 @@ async function takeOut(page, site, name) {
   const box = page.locator(".entries li", { hasText: "command" }).first().getByRole("checkbox");
   const leaf = Number((await box.getAttribute("aria-label")).replace(/\D/g, ""));
   await box.check();
-  const { leaves } = await verified(await taken("Export without the marked entry", `${leaf}-${leaf}`, "Download it without the marked entry"));
+  const { leaves } = await verified(await taken("Export without the marked entry", `${leaf}-${leaf}`, "Download it without 1 entry"));
   assert.deepEqual(leaves.redactions, [{ first: leaf, last: leaf }]);
   await picture(page, "audit-marked");
 }

@@ -23,7 +23,7 @@ export function TakeOut({ name, report, identity, trust, marks }: Props) {
   const state = exporter.state.value;
   const busy = state.is === "recording";
   const total = marks?.total.value ?? 0;
-  const entries = `the ${total === 1 ? "marked entry" : `${total.toLocaleString("en-GB")} marked entries`}`;
+  const many = total.toLocaleString("en-GB");
   const record = (without: string, said: string) => void exporter.record({ name, without, said });
   return (
     <section class="takeout" aria-label="Export">
@@ -36,8 +36,8 @@ export function TakeOut({ name, report, identity, trust, marks }: Props) {
           Export without pictures
         </button>
         {marks && total > 0 && (
-          <button type="button" class="plain" disabled={busy} onClick={() => record(marks.words, `it without ${entries}`)}>
-            Export without {entries}
+          <button type="button" class="plain" disabled={busy} onClick={() => record(marks.words, `it without ${total === 1 ? "1 entry" : `${many} entries`}`)}>
+            Export without the {total === 1 ? "marked entry" : `${many} marked entries`}
           </button>
         )}
         <span role="status">{said(state)}</span>

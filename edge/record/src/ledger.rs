@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,11 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Hands a signed transaction in, which may be done again, and returns a proof that it is committed, checked
     /// against the trust root, within `wait`.
     async fn commit(&self, signed: &[u8], wait: Duration) -> Result<TransactionProof, LedgerError>;
+
+    /// The ledger's epochs, as far as they were learnt from it.
+    fn trust(&self) -> Option<TrustRoot> {
+        None
+    }
 }
 
 /// Why there is no proof yet.
@@ -35,7 +43,8 @@ pub enum LedgerError {
 #[derive(Debug)]
 pub(crate) struct Validators {
     access: LedgerAccess,
-    trust: TrustRoot,
+    /// With the epochs that a validator told of.
+    trust: std::sync::Mutex<TrustRoot>,
     /// Which of them is tried first, counted on.
     first: AtomicUsize,
     client: Mutex<Option<Client>>,
@@ -43,7 +52,7 @@ pub(crate) struct Validators {
 
 impl Validators {
     pub(crate) fn new(access: LedgerAccess, trust: TrustRoot) -> Self {
-        Self { access, trust, first: AtomicUsize::new(0), client: Mutex::new(None) }
+        Self { access, trust: trust.into(), first: AtomicUsize::new(0), client: Mutex::new(None) }
     }
 
     async fn client(&self) -> Result<Client, ClientError> {
@@ -54,8 +63,14 @@ impl Validators {
         let mut validators = self.access.validators.clone();
         let first = self.first.load(Ordering::Relaxed) % validators.len().max(1);
         validators.rotate_left(first);
-        let new = Client::connect(&self.access.key, self.trust.clone(), &validators).await?;
+        let known = self.known().clone();
+        let new = Client::connect(&self.access.key, known, &validators).await?;
+        *self.known() = new.trust().clone();
         Ok(client.insert(new).clone())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, TrustRoot> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That one did not do what it should: the next one is tried.
@@ -79,5 +94,9 @@ impl Ledger for Validators {
                 Err(error.into())
             }
         }
+    }
+
+    fn trust(&self) -> Option<TrustRoot> {
+        Some(self.known().clone())
     }
 }

@@ -138,6 +138,7 @@ pub struct Record {
     writer: Option<JoinHandle<Written>>,
     anchor: Option<Anchor>,
     seal: Arc<Seal>,
+    ledger: Option<Arc<dyn Ledger>>,
     seal_wait: Duration,
     health: watch::Receiver<RecordHealth>,
     /// Held as long as the record is: keeps others out.
@@ -204,7 +205,8 @@ impl Record {
         });
         let health = Arc::new(health);
         let ledger = options.ledger.clone().or_else(|| validators(&config));
-        let anchor = ledger.map(|ledger| Anchor::start(signed, signer.clone(), ledger, Arc::clone(&health)));
+        let anchor =
+            ledger.clone().map(|ledger| Anchor::start(signed, signer.clone(), ledger, Arc::clone(&health)));
         let anchor = anchor.transpose()?;
         let (watermark, watermarks) = watch::channel(machine.watermark());
         let queue = Arc::new(Queue::new(options.limits));
@@ -232,6 +234,7 @@ impl Record {
             writer,
             anchor,
             seal: Arc::new(seal),
+            ledger,
             seal_wait,
             health: healths,
             lock: log,
@@ -267,7 +270,8 @@ impl Record {
         if let Some(checkpoint) = machine.last_checkpoint() {
             anchor.orders().put(checkpoint);
         }
-        let transaction = record.seal.transaction(&machine)?;
+        let epochs = record.ledger.as_ref().and_then(|ledger| ledger.trust());
+        let transaction = record.seal.transaction(&machine, epochs)?;
         let anchored = anchor.finish(transaction, record.seal_wait).await?;
         let (signed, proof) = anchored.ok_or_else(|| record.not_anchored())?;
         let seal = Arc::clone(&record.seal);
@@ -349,10 +353,10 @@ fn validators(config: &RecordConfig) -> Option<Arc<dyn Ledger>> {
     Some(Arc::new(Validators::new(access, config.trust.clone())))
 }
 
-fn manifest(config: &RecordConfig, session: SessionId, binding: Binding) -> Result<Vec<u8>, RecordError> {
+fn manifest(config: &RecordConfig, session: SessionId, binding: Binding) -> Result<Manifest, RecordError> {
     let manifest = Manifest::new(session, config.trust.to_bytes(), binding, config.software.clone());
     manifest.check().map_err(RecordError::Manifest)?;
-    Ok(manifest.to_bytes())
+    Ok(manifest)
 }
 
 /// Work that waits for disks, off the runtime's own threads.

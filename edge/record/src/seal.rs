@@ -9,7 +9,7 @@ use std::{
 };
 
 use farhand_bundle::{Writer, proof_record};
-use farhand_ledger::{Cbor, Event, Hash, Sealing, TransactionProof, What};
+use farhand_ledger::{Cbor, Event, Hash, Manifest, Sealing, TransactionProof, TrustRoot, What};
 use farhand_wire::SessionId;
 
 use crate::{
@@ -26,28 +26,37 @@ pub(crate) struct Seal {
     pub(crate) paths: Paths,
     pub(crate) session: SessionId,
     pub(crate) signer: Signer,
-    /// As bytes.
-    pub(crate) manifest: Vec<u8>,
+    pub(crate) manifest: Manifest,
 }
 
 impl Seal {
     /// The sealing, signed; the one that was signed before, if there is one, for the ledger takes but one.
-    pub(crate) fn transaction(&self, machine: &Machine) -> Result<Vec<u8>, RecordError> {
+    pub(crate) fn transaction(
+        &self,
+        machine: &Machine,
+        learnt: Option<TrustRoot>,
+    ) -> Result<Vec<u8>, RecordError> {
         let (seal, manifest) = (self.paths.file("seal"), self.paths.file("manifest"));
         if let Some(transaction) = read_if_there(&seal)? {
             return Ok(transaction);
         }
+        let mut said = self.manifest.clone();
+        if let Some(trust) = learnt {
+            said.trust = trust.to_bytes();
+        }
+        said.check().map_err(RecordError::Manifest)?;
+        let said = said.to_bytes();
         let counts = machine.counts();
         let sealing = Sealing {
             session: self.session,
             tree_size: machine.size(),
             root: machine.root(),
-            manifest: Hash::of(&self.manifest),
+            manifest: Hash::of(&said),
             commands: counts.commands,
             frames: counts.frames,
         };
         let transaction = self.signer.sign(Event::Sealed(sealing))?;
-        write_whole(&manifest, &self.manifest)?;
+        write_whole(&manifest, &said)?;
         write_whole(&seal, &transaction)?;
         Ok(transaction)
     }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
+use farhand_ledger::{Cbor, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
 use farhand_wire::{Challenge, FrameRecord, PublicKey, Role, Said, Statement};
 use futures_util::{SinkExt, StreamExt};
 use rtc::{
@@ -97,11 +97,10 @@ async fn enter(
 }
 
 fn opening(link: &RoleLink, view: &SessionView) -> Result<VerifiedOpening, PeerError> {
-    let trust = http::bytes("the trust root", &view.trust_root)?;
-    if Hash::of(&trust) != link.trust {
+    let trust = TrustRoot::read(&http::bytes("the trust root", &view.trust_root)?)?;
+    if trust.fingerprint() != link.trust {
         return Err(PeerError::OtherTrust);
     }
-    let trust = TrustRoot::read(&trust)?;
     let evidence = http::bytes("the opening", view.opening.as_deref().unwrap_or_default())?;
     Ok(verify_opening(&OpeningEvidence::read(&evidence)?, &trust)?)
 }

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use farhand_ledger::{
-    Checkpoint, Event, Hash, Transaction, TransactionProof, TrustRoot, five_keys::FiveKeys,
+    Checkpoint, Event, Hash, Transaction, TransactionProof, TrustRoot, Utc, five_keys::FiveKeys,
 };
 use farhand_record::{Ledger, LedgerError};
 use farhand_wire::SessionId;
@@ -42,6 +42,14 @@ impl FiveLedger {
 
     pub fn trust(&self) -> TrustRoot {
         self.chain.lock().unwrap().keys.trust().clone()
+    }
+
+    /// One of the five leaves, and another comes.
+    pub fn end_epoch(&self) {
+        let mut chain = self.chain.lock().unwrap();
+        let at = Utc { us: 1, uncertainty_us: 1 };
+        chain.keys.next_epoch(at, 1, |old, _| old.to_vec()).unwrap();
+        assert_eq!(chain.keys.trust().newest().number(), 1);
     }
 
     pub fn set_reachable(&self, reachable: bool) {

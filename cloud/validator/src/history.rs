@@ -91,6 +91,13 @@ struct Open {
 }
 
 impl Answers {
+    /// Awaits an answer about that block.
+    #[must_use]
+    pub fn to(block: Hash) -> Self {
+        let open = Open { wanted: Some(block), headers: Vec::new() };
+        Self { open: Mutex::new(open), came: Condvar::new() }
+    }
+
     /// Takes headers, if they are those that are wanted.
     ///
     /// # Errors
@@ -327,12 +334,6 @@ mod tests {
         minicbor::to_vec(headers).unwrap()
     }
 
-    fn asked(block: Hash) -> Answers {
-        let answers = Answers::default();
-        answers.lock().wanted = Some(block);
-        answers
-    }
-
     /// Goal: headers count only if the first is the one that was asked for and each is the parent that the one before names;
     /// what nobody asked for, or what was answered already, changes nothing.
     #[test]
@@ -340,14 +341,14 @@ mod tests {
         let headers = headers();
         let first = headers[0].hash();
         assert_eq!(Answers::default().offer(&body(&headers)), Err(BadHeaders::NotAsked));
-        assert_eq!(asked(first).offer(&body(&headers[1..])), Err(BadHeaders::NotAsked));
+        assert_eq!(Answers::to(first).offer(&body(&headers[1..])), Err(BadHeaders::NotAsked));
         let gap = [headers[0].clone(), headers[2].clone()];
-        assert_eq!(asked(first).offer(&body(&gap)), Err(BadHeaders::NotAsked));
+        assert_eq!(Answers::to(first).offer(&body(&gap)), Err(BadHeaders::NotAsked));
         let mut other = headers.clone();
         other[1].height += 1;
-        assert_eq!(asked(first).offer(&body(&other)), Err(BadHeaders::NotAsked));
-        assert_eq!(asked(first).offer(&[0xff]), Err(BadHeaders::Malformed));
-        let answers = asked(first);
+        assert_eq!(Answers::to(first).offer(&body(&other)), Err(BadHeaders::NotAsked));
+        assert_eq!(Answers::to(first).offer(&[0xff]), Err(BadHeaders::Malformed));
+        let answers = Answers::to(first);
         answers.offer(&body(&headers)).unwrap();
         assert_eq!(answers.offer(&body(&headers)), Err(BadHeaders::NotAsked));
         assert_eq!(answers.lock().headers, headers);

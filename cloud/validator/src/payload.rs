@@ -155,7 +155,9 @@ mod tests {
             payloads.offer(peer(), Arc::clone(&wanted));
         });
         assert_eq!((found.map(|found| found.root), asked), (Some(wanted.root), 1));
-        assert!(payloads.find(payload(2).root, Duration::from_millis(1), |_| {}).is_none());
+        let mut turns = Vec::new();
+        let missing = payloads.find(payload(2).root, 2 * ASK_NEXT, |turn| turns.push(turn));
+        assert!(missing.is_none() && turns.starts_with(&[0, 1]), "another one is asked next: {turns:?}");
     }
 
     /// Goal: a peer that sends batches without end pushes out its own, and nobody else's.

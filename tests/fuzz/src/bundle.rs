@@ -1,10 +1,10 @@
 //! A session's bundle: the container, the verifier, and what a regulator makes of it.
 
-use farhand_audit::Format;
-use farhand_bundle::{RECORD_BYTES_MAX, Reader};
+use farhand_audit::{Format, Vault};
+use farhand_bundle::{RECORD_BYTES_MAX, Reader, Redaction};
 use farhand_ledger::verify::{Leaf, Verdict};
 
-use crate::stage::{folder, trust};
+use crate::stage::{canonical, folder, trust};
 
 /// The one bundle of this ledger.
 const GOOD: &[u8] = include_bytes!("../corpus/bundle_verify/small.mcap");
@@ -53,4 +53,20 @@ pub(crate) fn audit(bytes: &[u8]) {
     let newest = farhand_audit::Asked::At { utc_us: u64::MAX };
     let _ = farhand_audit::screen(&path, trust, newest, |_, _| {})
         .map(|screen| (screen.words(), screen.mp4().is_ok()));
+}
+
+/// The records of a session's people.
+pub(crate) fn vault(bytes: &[u8]) {
+    let Some(vault) = canonical::<Vault>(bytes) else { return };
+    assert!(vault.commitments().count() <= 64);
+    let _ = vault.root();
+}
+
+/// Marks of what is to be left out: the same ones have the same words, and those mean the same.
+pub(crate) fn marks(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(redaction) = text.parse::<Redaction>() else { return };
+    let written = redaction.to_string();
+    assert_eq!(written.parse().as_ref(), Ok(&redaction));
+    assert!(redaction.spans.iter().all(|(first, last)| first <= last));
 }

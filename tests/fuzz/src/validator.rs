@@ -2,9 +2,9 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
-use farhand_ledger::{Batch, Cbor};
+use farhand_ledger::{Batch, Cbor, Hash, Header};
 use farhand_submit::frames::{Answer, Ask, FRAME_BYTES_MAX, Parts, parts};
-use farhand_validator::{frames::PeerFrame, gate::Gate, payload::Payload};
+use farhand_validator::{frames::PeerFrame, gate::Gate, history::Answers, payload::Payload};
 use hotstuff_rs::networking::messages::Message;
 
 use crate::stage::{pieces, trust};
@@ -41,6 +41,16 @@ pub(crate) fn peer_frames(bytes: &[u8]) {
         assert_eq!((payload.batch.root(), payload.batch.to_bytes()), (payload.root, body.to_vec()));
         assert_eq!(Batch::read(&payload.bytes).map(|batch| batch.root()), Ok(payload.root));
     }
+}
+
+/// Headers that a peer gives, to the question that they might answer and to any other.
+pub(crate) fn headers(bytes: &[u8]) {
+    assert!(Answers::default().offer(bytes).is_err(), "nobody asked");
+    assert!(Answers::to(Hash::ZERO).offer(bytes).is_err(), "of no block");
+    let Ok(headers) = minicbor::decode::<Vec<Header>>(bytes) else { return };
+    let Some(first) = headers.first() else { return };
+    let follow = headers.windows(2).all(|pair| pair[0].justify.block == pair[1].hash());
+    assert_eq!(Answers::to(first.hash()).offer(bytes).is_ok(), follow);
 }
 
 /// A message of the replica, after the view that it finds: what the gate lets through is let through again as it is.

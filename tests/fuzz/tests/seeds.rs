@@ -9,6 +9,7 @@ use std::{fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use borsh::BorshSerialize;
+use farhand_audit::{Record, Vault};
 use farhand_bundle::{Reader, Redaction, redact};
 use farhand_flight::Frames;
 use farhand_fuzz::{BOOT, SESSION, TARGETS, evidence, key, piece, public, trust};
@@ -68,6 +69,7 @@ fn write_the_seeds() {
     disk(&session);
     links();
     frames();
+    vault();
     consensus();
     flight();
     edge();
@@ -240,7 +242,8 @@ fn links() {
 fn frames() {
     let hash = farhand_ledger::Hash([4; 32]);
     let body = bytes::Bytes::from_static(b"body");
-    let asks = [Ask::Submit(body.clone()), Ask::Proof { hash, wait_ms: 5 }, Ask::Height, Ask::Watch];
+    let asks =
+        [Ask::Submit(body.clone()), Ask::Proof { hash, wait_ms: 5 }, Ask::Height, Ask::Watch, Ask::Trust];
     let answers = [
         Answer::Taken(hash),
         Answer::Refused("no".to_owned()),
@@ -248,6 +251,7 @@ fn frames() {
         Answer::NotYet("wait".to_owned()),
         Answer::Height(None),
         Answer::Height(Some(7)),
+        Answer::Trust(trust().to_bytes().into()),
     ];
     let frames =
         asks.iter().map(|ask| ask.to_bytes(1)).chain(answers.iter().map(|answer| answer.to_bytes(2)));
@@ -258,13 +262,38 @@ fn frames() {
     let batch = Batch::new(trust().ledger(), AT, vec![vec![1], vec![2]]).unwrap();
     let peers = [
         PeerFrame::Consensus(body.clone()),
-        PeerFrame::Transaction(body),
+        PeerFrame::Transaction(body.clone()),
         PeerFrame::Batch(batch.to_bytes().into()),
         PeerFrame::WantBatch(hash),
         PeerFrame::Entered { epoch: 1, view: 7 },
+        PeerFrame::Ended(body.clone()),
+        PeerFrame::WantHeaders(hash),
+        PeerFrame::Headers(body),
     ];
     for (number, frame) in peers.iter().enumerate() {
         put("validator", &format!("frame-{number}"), frame.to_bytes());
+    }
+    let headers: Vec<_> = evidence().opening.commit.headers.iter().rev().cloned().collect();
+    put("headers", "three", minicbor::to_vec(&headers).unwrap());
+    put("headers", "gap", minicbor::to_vec([&headers[0], &headers[2]]).unwrap());
+}
+
+fn vault() {
+    let mut vault = Vault::default();
+    let record = |name: &str| Record {
+        name: name.to_owned(),
+        role: "surgeon".to_owned(),
+        licence: String::new(),
+        text: String::new(),
+    };
+    vault.add("S1", &record("somebody")).unwrap();
+    vault.add("B1", &record("another")).unwrap();
+    put("vault", "two", vault.to_bytes());
+    put("vault", "none", Vault::default().to_bytes());
+    for (name, marks) in
+        [("each", "12,40-45,kit-state,pictures"), ("backwards", "9-3"), ("many", "1,1,2-2,2")]
+    {
+        put("marks", name, marks);
     }
 }
 

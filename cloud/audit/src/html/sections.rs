@@ -221,7 +221,7 @@ impl<'a> Told<'a> {
         )?;
         let all = facts.consent.iter().chain(&facts.custody).chain([&facts.opened]).chain(self.sealed);
         let mut all: Vec<&Fact> = all.collect();
-        all.sort_by_key(|fact| fact.position);
+        all.sort_by_key(|fact| (fact.committed.us, fact.position)); // an epoch begins at block 0 again
         let rows = all.into_iter().map(|fact| {
             vec![
                 Cell::Wide(fact.what.to_owned()),

@@ -1,10 +1,10 @@
 /** Committed checkpoints beside the growing tree, and the seal at its end (`docs/evidence-format.md`, 11). */
 import { type Tree, EMPTY_ROOT } from "../trust/merkle";
-import { PROOF_BYTES_MAX, type Position, type Proven, checkProof, isAfter, readProof } from "../trust/proof";
+import { type Position, type Proven, inWords, isAfter, proveBytes } from "../trust/proof";
 import { type TrustRoot } from "../trust/root";
 import { require } from "../trust/untrusted";
 import { type Bytes, equal, toHex } from "../wire/bytes";
-import { Fields, fromCbor } from "../wire/cbor";
+import { Fields } from "../wire/cbor";
 import { type ProofAt } from "./container";
 import { type Fault, type Findings, type Name, type Place, whyNot } from "./findings";
 import { type People } from "./people";
@@ -41,10 +41,6 @@ interface Anchor {
 }
 
 type Checked = { readonly at: number; readonly proven: Proven; readonly checkpoint: Checkpoint } | { readonly at: number; readonly why: string };
-
-export async function proveBytes(proof: Bytes, trust: TrustRoot): Promise<Proven> {
-  return checkProof(readProof(new Fields("proof", [fromCbor("proof", proof, PROOF_BYTES_MAX)], 1)), trust);
-}
 
 export function readCheckpoint({ event }: Proven): Checkpoint {
   require(event.kind === CHECKPOINT, `transaction is of kind ${event.kind}, expected a checkpoint`);
@@ -146,7 +142,7 @@ export class Anchors {
     if (checkpoint.treeSize <= size) yield ["checkpoint-chain", `a checkpoint of ${checkpoint.treeSize} leaves follows one of ${size}`];
     if (!equal(checkpoint.previousRoot, before?.root ?? EMPTY_ROOT)) yield ["checkpoint-chain", `a checkpoint of ${checkpoint.treeSize} leaves does not name the root of the one before`];
     if (checkpoint.first !== size || checkpoint.last !== checkpoint.treeSize - 1n) yield ["checkpoint-chain", `a checkpoint covers leaves ${checkpoint.first} to ${checkpoint.last}, expected ${size} to ${checkpoint.treeSize - 1n}`];
-    if (this.#newest && !isAfter(proven.position, this.#newest.position)) yield ["checkpoint-chain", `a checkpoint stands at ${proven.position.join("/")} on the ledger, expected after ${this.#newest.position.join("/")}`];
+    if (this.#newest && !isAfter(proven.position, this.#newest.position)) yield ["checkpoint-chain", `a checkpoint stands at ${inWords(proven.position)} on the ledger, expected after ${inWords(this.#newest.position)}`];
     const latest = proven.committed.us + proven.committed.uncertaintyUs + CLOCKS_DIFFER_US_MAX;
     if (proven.at.us - proven.at.uncertaintyUs > latest) yield ["checkpoint-time", `a checkpoint says ${proven.at.us} µs, the validators committed it at ${proven.committed.us} µs, before`];
   }

@@ -5,6 +5,7 @@
 import { type Bytes } from "../wire/bytes";
 import { type Source, Unreadable } from "./source";
 import { PROOF_BYTES_MAX } from "../trust/proof";
+import { TRUST_BYTES_MAX } from "../trust/root";
 
 export const MAGIC = Uint8Array.of(0x89, 0x4d, 0x43, 0x41, 0x50, 0x30, 0x0d, 0x0a);
 export const OP = {
@@ -17,7 +18,8 @@ export const CHUNK_BYTES = 1_048_576;
 
 const UNIT_BYTES_MAX = 16 * 1024 * 1024;
 const LEAF_BYTES_MAX = 1_052_672;
-const MANIFEST_BYTES_MAX = 65_536;
+/** A manifest, the trust root in it included. */
+export const MANIFEST_BYTES_MAX = TRUST_BYTES_MAX + 65_536;
 const RECORD_BYTES_MAX = CHUNK_BYTES + UNIT_BYTES_MAX + 128 * 1024;
 /** Opcode and length of a record. */
 const HEAD_BYTES = 9;

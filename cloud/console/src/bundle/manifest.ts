@@ -1,13 +1,12 @@
 /** A session's manifest: what else a verifier must know. */
+import { TRUST_BYTES_MAX, type TrustRoot, furtherOf, parseTrustRoot } from "../trust/root";
 import { type Bytes } from "../wire/bytes";
-import { readParts } from "./container";
+import { MANIFEST_BYTES_MAX, readParts } from "./container";
 import { type Source } from "./source";
 import { Fields, fromCbor } from "../wire/cbor";
 import { Malformed } from "../wire/malformed";
 
 const FORMAT = "farhand manifest v1";
-const BYTES_MAX = 65_536;
-const TRUST_BYTES_MAX = 16_384;
 const SOFTWARE_MAX = 64;
 
 /** What bound people to their session keys. */
@@ -15,14 +14,14 @@ export const BINDINGS = ["a one-time link", "a passkey"] as const;
 
 export interface Manifest {
   readonly session: Bytes;
-  /** The trust root that the bundle brings. It proves nothing. */
+  /** The trust root that the bundle brings, with the epochs that its edge box knew. It proves nothing by itself. */
   readonly trust: Bytes;
   readonly binding: (typeof BINDINGS)[number];
   readonly software: readonly { readonly name: string; readonly digest: Bytes }[];
 }
 
 export function readManifest(bytes: Uint8Array): Manifest {
-  const f = new Fields("manifest", fromCbor("manifest", bytes, BYTES_MAX), 5);
+  const f = new Fields("manifest", fromCbor("manifest", bytes, MANIFEST_BYTES_MAX), 5);
   const format = f.text(64);
   if (format !== FORMAT) throw new Malformed(`format is "${format}", expected "${FORMAT}"`);
   const [session, trust] = [f.bytes(16), f.bytes()];
@@ -37,8 +36,11 @@ export function readManifest(bytes: Uint8Array): Manifest {
   return { session, trust, binding, software };
 }
 
-/** The trust root that a bundle brings, for whoever has no other. */
-export async function readManifestTrust(source: Source): Promise<Bytes> {
+/** The trust root to prove parts of a bundle by, that was verified: the one given, or the bundle's own where it leads further. */
+export async function trustFor(source: Source, given: TrustRoot | undefined): Promise<TrustRoot> {
   const { manifest } = await readParts(source);
-  return readManifest(await source.read(manifest.from, manifest.to)).trust;
+  const bytes = await source.read(manifest.from, manifest.to);
+  const own = async () => parseTrustRoot(readManifest(bytes).trust);
+  if (given === undefined) return own();
+  return own().then((root) => furtherOf(given, root) ?? given, () => given);
 }

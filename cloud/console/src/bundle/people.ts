@@ -1,5 +1,5 @@
 /** Who may say what in a session: the roster, the session keys that its people endorsed, and who was granted control. */
-import { type Member, ROSTER_MAX, type Role, type VerifiedOpening, readMember } from "../trust/opening";
+import { type Member, ROSTER_MAX, type Role, type VerifiedOpening, byHospital, readMember } from "../trust/opening";
 import { type Proven, isAfter } from "../trust/proof";
 import { type TrustRoot } from "../trust/root";
 import { require } from "../trust/untrusted";
@@ -44,11 +44,12 @@ export class People {
   }
 
   /** A committed addition to the roster. */
-  add({ author, event, position }: Proven, trust: TrustRoot): void {
+  add(proven: Proven, trust: TrustRoot): void {
+    const { event, position } = proven;
     const f = new Fields("roster addition", event.body, 2);
     const session = f.bytes(16);
     const member = readMember(new Fields("member", [f.any()], 1));
-    require(trust.hospitals.some((hospital) => equal(hospital, author)), "a roster addition is by no hospital of the trust root");
+    byHospital("a roster addition", proven, trust);
     require(equal(session, this.opening.session), "a roster addition is of another session");
     require(isAfter(position, this.opening.position), "a roster addition stands before the opening");
     require(member.role !== "edge" && member.role !== "kit", "a machine is added to the people");

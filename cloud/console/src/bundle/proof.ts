@@ -1,10 +1,10 @@
 /** The proof of one leaf, made and checked on this device: from its bytes to the checkpoint, the block and who signed it. */
 import { leafHash, nodeHash, rootOfInclusion } from "../trust/merkle";
 import { type TrustRoot } from "../trust/root";
-import { PROOF_BYTES_MAX, type Position, type Utc, readProof } from "../trust/proof";
+import { PROOF_BYTES_MAX, type Position, type Utc, checkProof, readProof } from "../trust/proof";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
-import { proveBytes, readCheckpoint } from "./anchors";
+import { readCheckpoint } from "./anchors";
 import { messageAt, proofAt } from "./container";
 import { type Index } from "./index";
 import { type Entry, readLeaf } from "./leaf";
@@ -40,20 +40,21 @@ export async function proveLeaf(source: Source, index: Index, leaf: number, trus
   const hash = redacted ? bytes.slice(2) : leafHash(bytes);
   const { proof } = await proofAt(source, anchor.at, index.proofs[1]);
   const parsed = readProof(new Fields("proof", [fromCbor("proof", proof, PROOF_BYTES_MAX)], 1));
-  const proven = await proveBytes(proof, trust);
+  const proven = await checkProof(parsed, trust);
   const checkpoint = readCheckpoint(proven);
   const path = auditPath(index.hashes, leaf, anchor.treeSize);
   const reached = rootOfInclusion(hash, BigInt(leaf), checkpoint.treeSize, path);
   const leads = reached !== undefined && equal(reached, checkpoint.root);
-  const signers = trust.validators.flatMap(({ key }, slot) => (parsed.certificate.signatures[slot] ? [key] : []));
+  const validators = trust.epochOf(parsed.certificate.chain)?.validators ?? [];
+  const signers = validators.flatMap(({ key }, slot) => (parsed.certificate.signatures[slot] ? [key] : []));
   return {
     bytes, redacted, hash, path, reached, root: checkpoint.root, treeSize: anchor.treeSize, signers,
     entry: redacted ? undefined : readLeaf(bytes), author: proven.author, position: proven.position, committed: proven.committed,
-    validators: trust.validators.length,
+    validators: validators.length,
     steps: [
       { what: `its hash and ${path.length} hashes of the audit path lead to the root of the checkpoint of ${anchor.treeSize.toLocaleString("en-GB")} leaves`, holds: leads },
       { what: "the edge box signed that checkpoint, and its transaction is in the block's batch", holds: index.names.get(toHex(proven.author)) === "edge box" },
-      { what: `block ${proven.position[0]} is committed: three certificates in consecutive views, each signed by a quorum`, holds: true },
+      { what: `block ${proven.position.height} of epoch ${proven.position.epoch} is committed: three certificates in consecutive views, each signed by a quorum`, holds: true },
     ],
   }; // prettier-ignore
 }

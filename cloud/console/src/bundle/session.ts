@@ -5,15 +5,15 @@
  */
 import { Tree, leafHash } from "../trust/merkle";
 import { type VerifiedOpening, verifyOpening } from "../trust/opening";
-import { type Proven } from "../trust/proof";
-import { type TrustRoot, parseTrustRoot } from "../trust/root";
+import { type Proven, proveBytes } from "../trust/proof";
+import { type TrustRoot, furtherOf, parseTrustRoot } from "../trust/root";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { sha256 } from "../wire/mac";
 import { type DisplayReport, type Link, type SurgeonSegment } from "../wire/segment";
 import { readKitState } from "../wire/state";
 import { type Statement, openStatement } from "../wire/statement";
 import { isOneForm, pictureContent, unitContent } from "../video/nal";
-import { Anchors, checkSeal, proveBytes } from "./anchors";
+import { Anchors, checkSeal } from "./anchors";
 import { Commands } from "./commands";
 import { type Content, type ProofAt } from "./container";
 import { type Exit, type Fault, Findings, type Place, whyNot } from "./findings";
@@ -101,6 +101,12 @@ async function checkPicture({ what }: Entry, unit: Bytes): Promise<Fault[]> {
   return faults;
 }
 
+function differ(given: TrustRoot, own: TrustRoot): string {
+  const [seen, expected] = [own, given].map(({ fingerprint }) => toHex(fingerprint));
+  if (seen === expected) return `the bundle's ledger began as the one of the trust root given, ${expected}, and its epochs ended otherwise`;
+  return `the bundle is of the ledger with fingerprint ${seen}, the trust root given has ${expected}`;
+}
+
 /** All of a bundle but its leaves. */
 export interface Frame {
   readonly manifest: Bytes;
@@ -110,10 +116,7 @@ export interface Frame {
 }
 
 export class Session {
-  readonly findings = new Findings();
   readonly tree = new Tree();
-  readonly trust: TrustRoot | undefined;
-  readonly manifest: Manifest | undefined;
   people: People | undefined;
   redacted = 0;
   closed: string | undefined;
@@ -125,31 +128,36 @@ export class Session {
   readonly #chains = new Map<string, { number: bigint; previous: string }>();
   readonly #gaps: Gap[] = [];
 
-  /** Without a trust root the bundle's own is used, and the best that comes out is "self-consistent". */
-  constructor(
+  private constructor(
     private readonly frame: Frame,
-    private readonly given: { readonly trust: TrustRoot; readonly fingerprint: Bytes } | undefined,
+    readonly manifest: Manifest | undefined,
+    readonly trust: TrustRoot | undefined,
+    /** Whether the trust root came from somewhere else than the bundle. */
+    private readonly trusted: boolean,
+    readonly findings: Findings,
   ) {
-    const place = { byte: frame.manifestAt };
-    try {
-      this.manifest = readManifest(frame.manifest);
-    } catch (error) {
-      this.findings.add("unreadable", place, `manifest: ${whyNot(error)}`);
-    }
-    let own: TrustRoot | undefined;
-    try {
-      own = this.manifest && parseTrustRoot(this.manifest.trust);
-    } catch (error) {
-      this.findings.add("bundle-trust-root", place, `the trust root that the bundle brings: ${whyNot(error)}`);
-    }
-    const fingerprint = this.manifest && sha256(this.manifest.trust);
-    if (given && own && fingerprint && !equal(given.fingerprint, fingerprint)) {
-      this.findings.add("other-ledger", place, `the bundle is of the ledger with fingerprint ${toHex(fingerprint)}, the trust root given has ${toHex(given.fingerprint)}`);
-    }
-    this.trust = given?.trust ?? own;
     this.anchors = this.trust && new Anchors(frame.checkpoints, this.trust, this.findings);
     this.commands = new Commands(this.findings, (token, first, last) => this.#declared(0, token, first, last));
     this.frames = new Frames(this.findings, (first, last) => this.#declared(1, 0n, first, last));
+  }
+
+  /** Before its first leaf. Without a trust root the bundle's own is used, and the best that comes out is "self-consistent". */
+  static async begin(frame: Frame, given: TrustRoot | undefined): Promise<Session> {
+    const [place, findings] = [{ byte: frame.manifestAt }, new Findings()];
+    let [manifest, own]: [Manifest?, TrustRoot?] = [];
+    try {
+      manifest = readManifest(frame.manifest);
+    } catch (error) {
+      findings.add("unreadable", place, `manifest: ${whyNot(error)}`);
+    }
+    try {
+      own = manifest && (await parseTrustRoot(manifest.trust));
+    } catch (error) {
+      findings.add("bundle-trust-root", place, `the trust root that the bundle brings: ${whyNot(error)}`);
+    }
+    const further = given && own ? furtherOf(given, own) : (given ?? own);
+    if (given && own && further === undefined) findings.add("other-ledger", place, differ(given, own));
+    return new Session(frame, manifest, further ?? given, given !== undefined, findings);
   }
 
   /** The next leaf. */
@@ -180,7 +188,7 @@ export class Session {
       const whole = { tree, manifestHash: sha256(this.frame.manifest), commands, frames, redacted, reach: this.anchors.reach };
       await checkSeal(this.frame.seal, whole, this.people, this.trust, this.findings);
     }
-    return this.findings.exit(this.redacted > 0, this.given !== undefined);
+    return this.findings.exit(this.redacted > 0, this.trusted);
   }
 
   #take(place: Place, leaf: number, entry: Entry, opened: Opened): void {

@@ -3,9 +3,8 @@
  * the file again. Written from `docs/evidence-format.md`; **nothing in it asks a server what to believe**.
  */
 import { type Role } from "../trust/opening";
-import { parseTrustRoot } from "../trust/root";
-import { type Bytes, toHex } from "../wire/bytes";
-import { sha256 } from "../wire/mac";
+import { type TrustRoot, parseTrustRoot } from "../trust/root";
+import { toHex } from "../wire/bytes";
 import { Again } from "./again";
 import { contents, proofsOf, readParts } from "./container";
 import { type Exit, type Finding, whyNot } from "./findings";
@@ -27,7 +26,7 @@ export interface Report {
   /** Why the file could not be read at all; then nothing else is known. */
   readonly unreadable: string | undefined;
   readonly bytes: number;
-  /** SHA-256 of the trust root that was given; `undefined`: none was. */
+  /** Fingerprint of the trust root that was given; `undefined`: none was, or none that can be read. */
   readonly trust: string | undefined;
   readonly session: SessionFacts | undefined;
   readonly root: string;
@@ -65,27 +64,26 @@ export interface Watcher {
 
 /** `trust`: the trust root's file, from elsewhere. Whatever is in the bundle, there is an answer. */
 export async function verifyBundle(source: Source, trust: Uint8Array | undefined, watcher: Watcher = {}): Promise<Report> {
-  const fingerprint = trust && sha256(trust);
+  let given: TrustRoot | undefined;
   try {
-    return await pass(new Blocks(source), trust && fingerprint && { trust: parseTrustRoot(trust), fingerprint }, watcher);
+    given = trust && (await parseTrustRoot(trust));
+    return await pass(new Blocks(source), given, watcher);
   } catch (error) {
     const why = error instanceof Unreadable ? error.message : `it can't be read: ${whyNot(error)}`;
     return {
-      exit: 2, unreadable: why, bytes: source.size, trust: fingerprint && toHex(fingerprint), session: undefined, root: "", digest: "", counts: {},
+      exit: 2, unreadable: why, bytes: source.size, trust: given && toHex(given.fingerprint), session: undefined, root: "", digest: "", counts: {},
       findings: [], findingsLeftOut: 0,
     }; // prettier-ignore
   }
 }
 
-type Given = ConstructorParameters<typeof Session>[1];
-
-async function pass(source: Source, given: Given, watcher: Watcher): Promise<Report> {
+async function pass(source: Source, given: TrustRoot | undefined, watcher: Watcher): Promise<Report> {
   const parts = await readParts(source);
   const manifest = await source.read(parts.manifest.from, parts.manifest.to);
   const proofs = proofsOf(source, parts);
   const seal = await proofs.next();
   if (seal.done === true) throw new Unreadable("it is an MCAP file, but no bundle: it has no proof of its seal");
-  const session = new Session({ manifest, manifestAt: parts.manifest.from, seal: seal.value, checkpoints: proofs }, given);
+  const session = await Session.begin({ manifest, manifestAt: parts.manifest.from, seal: seal.value, checkpoints: proofs }, given);
   const again = new Again(source);
   let [pictures, picturesLeftOut] = [0, 0];
   for await (const leaf of ahead(contents(source, parts), (content) => prepare(content, session.trust))) {
@@ -99,7 +97,7 @@ async function pass(source: Source, given: Given, watcher: Watcher): Promise<Rep
   const exit = await session.finish();
   await again.finish(parts);
   watcher.done?.(session);
-  return report(exit, session, again, given?.fingerprint, { bytes: source.size, pictures, picturesLeftOut });
+  return report(exit, session, again, given, { bytes: source.size, pictures, picturesLeftOut });
 }
 
 interface Numbers {
@@ -108,7 +106,7 @@ interface Numbers {
   readonly picturesLeftOut: number;
 }
 
-function report(exit: Exit, session: Session, again: Again, fingerprint: Bytes | undefined, numbers: Numbers): Report {
+function report(exit: Exit, session: Session, again: Again, given: TrustRoot | undefined, numbers: Numbers): Report {
   const { difference } = again;
   const { findings, commands, frames, counts, tree, anchors, redacted } = session;
   const hex = (byte: number | undefined) => (byte === undefined ? "nothing" : `0x${byte.toString(16).padStart(2, "0")}`);
@@ -119,7 +117,7 @@ function report(exit: Exit, session: Session, again: Again, fingerprint: Bytes |
     exit: difference ? 1 : exit,
     unreadable: undefined,
     bytes: numbers.bytes,
-    trust: fingerprint && toHex(fingerprint),
+    trust: given && toHex(given.fingerprint),
     session: facts(session),
     root: toHex(tree.root()),
     digest: difference ? "" : toHex(again.digest()),

@@ -93,7 +93,7 @@ export class Boot {
   async #ask(identity: Identity, claimed: Claimed, role: Role): Promise<Proven | undefined> {
     try {
       const answer = await session(identity);
-      const trust = readTrustRoot(answer.trustRoot, identity.trust);
+      const trust = await readTrustRoot(answer.trustRoot, identity.trust);
       if (answer.opening === null) return undefined;
       const opening = await verifyOpening(answer.opening, trust);
       checkPlace(identity, opening, role);

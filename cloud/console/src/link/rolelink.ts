@@ -1,6 +1,6 @@
 /**
  * Role links: `/operate/LINK#SEED.TRUST` or `/operate/LINK#SEED.TRUST.SESSION`. The fragment never leaves the browser: the seed
- * of the link's key, the SHA-256 of the trust root, and the session that the link is for, if it names one. The seed endorses
+ * of the link's key, the SHA-256 of the ledger's genesis, and the session that the link is for, if it names one. The seed endorses
  * this browser's session key once, and is forgotten.
  */
 import { type Bytes, fromBase64Url, fromHex } from "../wire/bytes";
@@ -27,7 +27,7 @@ export interface Secret {
 export interface Identity {
   readonly link: string;
   readonly session: Bytes;
-  /** SHA-256 of the trust root. */
+  /** SHA-256 of the ledger's genesis. */
   readonly trust: Bytes;
   /** The key that the hospital has put on the roster. */
   readonly linkKey: Bytes;

@@ -76,7 +76,7 @@ function TrustRoot({ archive }: { readonly archive: Archive }) {
       {trust.is === "got" && (
         <div class="verdict" role="status" data-exit={trust.asLinked ? 0 : 1}>
           <strong>{trust.asLinked ? "✓ The one that your link names" : "✗ Not the one that your link names"}</strong>
-          <p class="digest mono">SHA-256 {trust.fingerprint}</p>
+          <p class="digest mono">Fingerprint {trust.fingerprint}</p>
           {!trust.asLinked && <p class="digest mono">Your link: {linked}</p>}
           {!trust.asLinked && <p>No verdict of this server counts. Tell whoever gave you the link.</p>}
         </div>

@@ -5,7 +5,8 @@
 import { type Bytes, concat, equal, toHex } from "../wire/bytes";
 import { verify } from "../wire/ed25519";
 import { sha256 } from "../wire/mac";
-import { type TrustRoot, VALIDATORS_MAX } from "./root";
+import { type Epoch, VALIDATORS_MAX } from "./epoch";
+import { type TrustRoot } from "./root";
 import { Untrusted, require } from "./untrusted";
 
 const VOTE_BYTES = 49;
@@ -49,8 +50,14 @@ export function readHeader(bytes: Uint8Array): Header {
   return { height, justify, dataHash, hash: sha256(bytes) };
 }
 
+/** A block that a quorum has committed. */
+export interface Committed {
+  readonly epoch: bigint;
+  readonly header: Header;
+}
+
 /** The block that these headers, its own first, and the last certificate show to be committed. */
-export async function checkCommit(headers: readonly Header[], last: Certificate, trust: TrustRoot): Promise<Header> {
+export async function checkCommit(headers: readonly Header[], last: Certificate, trust: TrustRoot): Promise<Committed> {
   require(
     headers.length >= 3 && headers.length <= HEADERS_MAX,
     `commit proof has ${headers.length} headers, allowed are 3 to ${HEADERS_MAX}`,
@@ -65,8 +72,10 @@ export async function checkCommit(headers: readonly Header[], last: Certificate,
       `certificate of view ${view} follows, expected view ${first + BigInt(i)}: the three are not consecutive`,
     );
   });
-  await Promise.all(three.map((certificate) => checkQuorum(certificate, trust)));
-  return headers[0] as Header;
+  const epoch = trust.epochOf(last.chain);
+  require(epoch !== undefined, `certificate is of chain ${last.chain}, expected ${trust.epochs.map(({ chain }) => chain).join(" or ")}`);
+  await Promise.all(three.map((certificate) => checkQuorum(certificate, epoch)));
+  return { epoch: epoch.number, header: headers[0] as Header };
 }
 
 /** Each header is the parent of the next, and the last one the block that the last certificate certifies. */
@@ -92,30 +101,30 @@ function isGenesis(c: Certificate): boolean {
 
 /** Proofs of blocks that follow each other share certificates: each is checked once. */
 const KNOWN_MAX = 256;
-const known = new WeakMap<TrustRoot, Map<string, Promise<void>>>();
+const known = new WeakMap<Epoch, Map<string, Promise<void>>>();
 
-function checkQuorum(certificate: Certificate, trust: TrustRoot): Promise<void> {
-  const checks = known.get(trust) ?? new Map<string, Promise<void>>();
-  known.set(trust, checks);
+function checkQuorum(certificate: Certificate, epoch: Epoch): Promise<void> {
+  const checks = known.get(epoch) ?? new Map<string, Promise<void>>();
+  known.set(epoch, checks);
   const slots = certificate.signatures.map((one) => (one ? concat(Uint8Array.of(1), one) : Uint8Array.of(0)));
   const name = toHex(sha256(certificate.vote, ...slots));
   const before = checks.get(name);
   if (before !== undefined) return before;
   if (checks.size >= KNOWN_MAX) checks.clear();
-  const check = checkSignatures(certificate, trust);
+  const check = checkSignatures(certificate, epoch);
   checks.set(name, check);
   return check;
 }
 
 /** A quorum's word: every signature that is there must be good. */
-async function checkSignatures(certificate: Certificate, trust: TrustRoot): Promise<void> {
+async function checkSignatures(certificate: Certificate, epoch: Epoch): Promise<void> {
   const { chain, phase, signatures, vote } = certificate;
-  require(chain === trust.chain, `certificate is of chain ${chain}, expected ${trust.chain}`);
+  require(chain === epoch.chain, `certificate is of chain ${chain}, expected ${epoch.chain}`);
   require(phase === GENERIC, `certificate is of phase ${phase}, expected ${GENERIC}`);
-  const [seen, expected] = [signatures.length, trust.validators.length];
+  const [seen, expected] = [signatures.length, epoch.validators.length];
   require(seen === expected, `certificate has room for ${seen} signatures, there are ${expected} validators`);
   const powers = await Promise.all(
-    trust.validators.map(async ({ key, power }, slot) => {
+    epoch.validators.map(async ({ key, power }, slot) => {
       const signature = signatures[slot];
       if (signature === undefined) return 0n;
       require(await verify(key, vote, signature), `the signature in slot ${slot} is not by that validator`);
@@ -123,7 +132,7 @@ async function checkSignatures(certificate: Certificate, trust: TrustRoot): Prom
     }),
   );
   const power = powers.reduce((sum, one) => sum + one, 0n);
-  require(power >= trust.quorum, `signatures of power ${power}, a quorum needs ${trust.quorum}`);
+  require(power >= epoch.quorum, `signatures of power ${power}, a quorum needs ${epoch.quorum}`);
 }
 
 /** Takes fixed pieces off the front of bytes. */

@@ -4,7 +4,7 @@
  */
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { type Cbor, Fields, fromCbor } from "../wire/cbor";
-import { PROOF_BYTES_MAX, type Proven, checkProof, readProof, readUtc } from "./proof";
+import { proveBytes, readUtc } from "./proof";
 import { type TrustRoot } from "./root";
 import { require } from "./untrusted";
 
@@ -65,8 +65,7 @@ export interface CustodyEnd {
 export async function newestCustody(proofs: readonly Uint8Array[], trust: TrustRoot): Promise<CustodyEnd | undefined> {
   const last = proofs.at(-1);
   if (last === undefined) return undefined;
-  const proof = readProof(new Fields("custody proof", [fromCbor("custody proof", last, PROOF_BYTES_MAX)], 1));
-  const proven: Proven = await checkProof(proof, trust);
+  const proven = await proveBytes(last, trust);
   require(proven.event.kind === EVENT_CUSTODY, `transaction is of kind ${proven.event.kind}, expected a custody step`);
   return { custody: readCustody(proven.event.body), hash: proven.hash };
 }

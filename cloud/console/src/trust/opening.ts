@@ -6,7 +6,7 @@
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Fields, fromCbor } from "../wire/cbor";
 import { type Custody, EVENT_CUSTODY, PAIRED, STEPS, readCustody } from "./custody";
-import { type Position, type Proven, type TransactionProof, type Utc, checkProof, isAfter, readProof } from "./proof";
+import { type Position, type Proven, type TransactionProof, type Utc, checkProof, inWords, isAfter, readProof } from "./proof";
 import { type TrustRoot } from "./root";
 import { require } from "./untrusted";
 
@@ -56,7 +56,7 @@ export class VerifiedOpening {
 
   /** Height of its block. */
   get height(): bigint {
-    return this.position[0];
+    return this.position.height;
   }
   get session(): Bytes {
     return this.opening.session;
@@ -200,10 +200,11 @@ function follows(step: Step, before: Step | undefined): void {
   after("the custody step", step.proven, before.proven);
 }
 
-function byHospital(what: string, { author }: Proven, trust: TrustRoot): void {
+/** Of the epoch in which it stands. */
+export function byHospital(what: string, { author, position }: Proven, trust: TrustRoot): void {
   require(
-    trust.hospitals.some((hospital) => equal(hospital, author)),
-    `${what} is by ${toHex(author).slice(0, 16)}…, who is no hospital of the trust root`,
+    trust.isHospital(author, position.epoch),
+    `${what} is by ${toHex(author).slice(0, 16)}…, who is no hospital of epoch ${position.epoch}`,
   );
 }
 
@@ -213,5 +214,5 @@ function refers(what: string, seen: Uint8Array, expected: Uint8Array): void {
 
 function after(what: string, later: Proven, earlier: Proven): void {
   const [a, b] = [later.position, earlier.position];
-  require(isAfter(a, b), `${what} stands at ${a.join("/")} on the ledger, expected after ${b.join("/")}`);
+  require(isAfter(a, b), `${what} stands at ${inWords(a)} on the ledger, expected after ${inWords(b)}`);
 }

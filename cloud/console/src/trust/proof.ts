@@ -13,7 +13,7 @@ const UTC_US_MAX = 4_133_980_799_999_999;
 const UNCERTAINTY_US_MAX = 86_400_000_000;
 const TRANSACTIONS_MAX = 4096;
 /** The highest kind of event that there is. */
-const EVENTS_MAX = 9;
+export const EVENT_EPOCH_END = 10;
 const TRANSACTION_BYTES_MAX = 16 * 1024;
 
 /** No transaction proof is longer. */
@@ -36,11 +36,23 @@ export interface TransactionProof {
   readonly certificate: Certificate;
 }
 
-/** Height of the block and index in it: later ones are greater. */
-export type Position = readonly [bigint, bigint];
+/** Where a transaction stands on its ledger. Later ones are greater, field by field. */
+export interface Position {
+  readonly epoch: bigint;
+  /** Of the block, on the epoch's chain. */
+  readonly height: bigint;
+  /** In the block's batch, from 0. */
+  readonly index: bigint;
+}
 
 export function isAfter(later: Position, earlier: Position): boolean {
-  return later[0] > earlier[0] || (later[0] === earlier[0] && later[1] > earlier[1]);
+  if (later.epoch !== earlier.epoch) return later.epoch > earlier.epoch;
+  if (later.height !== earlier.height) return later.height > earlier.height;
+  return later.index > earlier.index;
+}
+
+export function inWords({ epoch, height, index }: Position): string {
+  return `epoch ${epoch}, height ${height}, index ${index}`;
 }
 
 /** A transaction that a quorum has committed. */
@@ -71,21 +83,29 @@ export function readProof(item: Fields): TransactionProof {
   return { batch, batchPath, index, transaction, path, headers, certificate };
 }
 
+/** The transaction that these bytes prove, under the trust root. */
+export async function proveBytes(proof: Uint8Array, trust: TrustRoot): Promise<Proven> {
+  return checkProof(readProof(new Fields("proof", [fromCbor("proof", proof, PROOF_BYTES_MAX)], 1)), trust);
+}
+
 export async function checkProof(proof: TransactionProof, trust: TrustRoot): Promise<Proven> {
-  const committed = await checkCommit(proof.headers, proof.certificate, trust);
-  checkPaths(proof, committed.dataHash);
+  const { epoch, header } = await checkCommit(proof.headers, proof.certificate, trust);
+  checkPaths(proof, header.dataHash);
   require(equal(proof.batch.ledger, trust.ledger), "the batch is of another ledger");
   const { author, body } = await open(Domain.transaction, proof.transaction);
   const f = new Fields("transaction", fromCbor("transaction", body, TRANSACTION_BYTES_MAX), 3);
   require(equal(f.bytes(16), trust.ledger), "the transaction is of another ledger");
   const at = readUtc(f);
   const event = f.record("event", 2);
+  const position = { epoch, height: header.height, index: proof.index };
+  const end = trust.endOf(epoch);
+  require(end === undefined || !isAfter(position, end), `it stands at ${inWords(position)} on the ledger, but the epoch ended at ${end && inWords(end)}`);
   return {
     author,
-    event: { kind: event.number(EVENTS_MAX), body: event.any() },
+    event: { kind: event.number(EVENT_EPOCH_END), body: event.any() },
     at,
     hash: sha256(proof.transaction),
-    position: [committed.height, proof.index],
+    position,
     committed: proof.batch.at,
   };
 }

@@ -1,37 +1,91 @@
 /**
  * The trust root: what a person must hold beforehand. **A ledger that brings its own validator keys proves nothing**,
- * so the root's SHA-256 comes with the role link's fragment, which no server ever sees.
+ * so the SHA-256 of its genesis comes with the role link's fragment, which no server ever sees. Who holds the genesis follows
+ * the ledger through all later epochs: each is proven under the one before (`docs/evidence-format.md`, 4.1).
  */
-import { type Bytes, compare, equal, toHex } from "../wire/bytes";
-import { Fields, fromCbor } from "../wire/cbor";
-import { isUsable } from "../wire/ed25519";
+import { type Bytes, equal, toHex } from "../wire/bytes";
+import { Fields, fromCbor, splitCbor } from "../wire/cbor";
 import { sha256 } from "../wire/mac";
+import { type Epoch, readEnd, readEpoch } from "./epoch";
+import { EVENT_EPOCH_END, PROOF_BYTES_MAX, type Position, proveBytes } from "./proof";
 import { require } from "./untrusted";
 
-const FORMAT = "farhand trust root v1";
-const BYTES_MAX = 16 * 1024;
-export const VALIDATORS_MIN = 5;
-export const VALIDATORS_MAX = 64;
-const HOSPITALS_MAX = 64;
-const POWER_MAX = 1n << 32n;
+/** No trust root is longer: some hundreds of epochs. */
+export const TRUST_BYTES_MAX = 1_048_576;
 
-export interface Validator {
-  readonly key: Bytes;
-  readonly power: bigint;
+const made = Symbol("each epoch is proven under the one before");
+
+/**
+ * A ledger's epochs, as far as they are known. **One exists only if its first is number 0 and each later one was endorsed and
+ * committed by a quorum of the one before**; {@link parseTrustRoot} is the only way to make one.
+ */
+export class TrustRoot {
+  constructor(
+    token: typeof made,
+    /** In order. */
+    readonly epochs: readonly [Epoch, ...Epoch[]],
+    /** Where the last transaction of each stands that has ended. */
+    private readonly ends: readonly Position[],
+  ) {
+    if (token !== made) throw new TypeError("a trust root is made by parseTrustRoot alone");
+  }
+
+  get ledger(): Bytes {
+    return this.epochs[0].ledger;
+  }
+
+  /** SHA-256 of the first epoch, which is the genesis file; it stays the same for the ledger's whole life. */
+  get fingerprint(): Bytes {
+    return this.epochs[0].hash;
+  }
+
+  get newest(): Epoch {
+    return this.epochs.at(-1) ?? this.epochs[0];
+  }
+
+  /** The epoch whose chain this is. */
+  epochOf(chain: bigint): Epoch | undefined {
+    return this.epochs.find((epoch) => epoch.chain === chain);
+  }
+
+  /** Where the last transaction of an epoch stands, if its end is known. */
+  endOf(epoch: bigint): Position | undefined {
+    return this.ends.find((end) => end.epoch === epoch);
+  }
+
+  isHospital(key: Uint8Array, epoch: bigint): boolean {
+    return this.epochs.some(({ number, hospitals }) => number === epoch && hospitals.some((one) => equal(one, key)));
+  }
+
+  /** Whether `other` knows these epochs, and perhaps more. */
+  leadsTo(other: TrustRoot): boolean {
+    return this.epochs.every(({ hash }, i) => equal(hash, other.epochs[i]?.hash ?? new Uint8Array()));
+  }
+
+  /** With the next epoch, if `proof` shows that a quorum of the newest one endorsed and committed it. */
+  async ended(proof: Bytes): Promise<TrustRoot> {
+    const { event, position } = await proveBytes(proof, this);
+    require(event.kind === EVENT_EPOCH_END, `transaction is of kind ${event.kind}, expected the end of an epoch`);
+    const next = await readEnd(event.body, this.newest);
+    require(this.epochOf(next.chain) === undefined, `chain ${next.chain} was another epoch's`);
+    return new TrustRoot(made, [...this.epochs, next], [...this.ends, position]);
+  }
+
+  static genesis(bytes: Uint8Array): TrustRoot {
+    const first = readEpoch(bytes);
+    require(first.number === 0n, `it begins with epoch ${first.number}, expected 0`);
+    return new TrustRoot(made, [first], []);
+  }
 }
 
-export interface TrustRoot {
-  readonly ledger: Bytes;
-  readonly chain: bigint;
-  /** In ascending order of their keys. */
-  readonly validators: readonly Validator[];
-  readonly hospitals: readonly Bytes[];
-  readonly quorum: bigint;
+/** Of a trust root's file, however many epochs it knows. */
+export function fingerprintOf(bytes: Uint8Array): Bytes {
+  return sha256(splitCbor("trust root", bytes)[0]);
 }
 
-/** The trust root in `bytes`, if it is the one whose fingerprint the person brought along. */
-export function readTrustRoot(bytes: Uint8Array, fingerprint: Uint8Array): TrustRoot {
-  const seen = sha256(bytes);
+/** The trust root in `bytes`, if it is of the ledger whose fingerprint the person brought along. */
+export async function readTrustRoot(bytes: Uint8Array, fingerprint: Uint8Array): Promise<TrustRoot> {
+  const seen = fingerprintOf(bytes);
   require(
     equal(seen, fingerprint),
     `the ledger's trust root is ${toHex(seen).slice(0, 16)}…, your link names ${toHex(fingerprint).slice(0, 16)}…`,
@@ -39,49 +93,21 @@ export function readTrustRoot(bytes: Uint8Array, fingerprint: Uint8Array): Trust
   return parseTrustRoot(bytes);
 }
 
-/** A trust root as it stands. Whether it may be trusted is for whoever brought it. */
-export function parseTrustRoot(bytes: Uint8Array): TrustRoot {
-  const f = new Fields("trust root", fromCbor("trust root", bytes, BYTES_MAX), 6);
-  const format = f.text(64);
-  require(format === FORMAT, `format is "${format}", expected "${FORMAT}"`);
-  const ledger = f.bytes(16);
-  const chain = f.u64();
-  require(chain !== 0n, "chain id is 0, which is that of no chain");
-  const validators = f.list("validators", VALIDATORS_MAX, (item) => {
-    const v = item.record("validator", 2);
-    return { key: v.bytes(32), power: v.u64() };
-  });
-  const hospitals = f.list("hospitals", HOSPITALS_MAX, (item) => item.bytes(32));
-  const epoch = f.u64();
-  require(epoch === 0n, `epoch ${epoch}, this page knows only 0`);
-  require(hospitals.length >= 1, "0 hospitals, a ledger needs at least 1");
-  ascending(hospitals);
-  return { ledger, chain, validators, hospitals, quorum: checkValidators(validators) };
+/** A trust root's file: the first epoch, then a proof of each one's end. Whether it may be trusted is for whoever brought it. */
+export async function parseTrustRoot(bytes: Uint8Array): Promise<TrustRoot> {
+  require(bytes.length <= TRUST_BYTES_MAX, `a trust root of ${bytes.length} bytes, at most ${TRUST_BYTES_MAX} are allowed`);
+  let [item, rest] = splitCbor("trust root", bytes);
+  let root = TrustRoot.genesis(item);
+  while (rest.length > 0) {
+    [item, rest] = splitCbor("trust root", rest);
+    const end = new Fields("trust root", [fromCbor("trust root", item, PROOF_BYTES_MAX + 5)], 1);
+    root = await root.ended(end.bytes());
+  }
+  return root;
 }
 
-/** The quorum: `floor(2P/3) + 1` of all power, which the others reach without any single one. */
-function checkValidators(validators: readonly Validator[]): bigint {
-  require(
-    validators.length >= VALIDATORS_MIN,
-    `${validators.length} validators, a ledger needs at least ${VALIDATORS_MIN}: of four, one crash would stop it for ever`,
-  );
-  ascending(validators.map((validator) => validator.key));
-  let whole = 0n;
-  for (const { power } of validators) {
-    require(power >= 1n && power <= POWER_MAX, `a validator has power ${power}, allowed are 1 to ${POWER_MAX}`);
-    whole += power;
-  }
-  const quorum = (2n * whole) / 3n + 1n;
-  for (const { power } of validators) {
-    require(whole - power >= quorum, `without one validator power ${whole - power} is left, a quorum needs ${quorum}`);
-  }
-  return quorum;
-}
-
-function ascending(keys: readonly Uint8Array[]): void {
-  keys.forEach((key, i) => {
-    require(isUsable(key), `${toHex(key)} is not a usable Ed25519 key`);
-    const before = keys[i - 1];
-    require(before === undefined || compare(before, key) < 0, `keys are not in ascending order: ${toHex(key)}`);
-  });
+/** Of the trust root given and the bundle's own the one to verify by; `undefined`: they are of different ledgers, or of one that went two ways. */
+export function furtherOf(given: TrustRoot, own: TrustRoot): TrustRoot | undefined {
+  if (given.leadsTo(own)) return own;
+  return own.leadsTo(given) ? given : undefined;
 }

@@ -3,12 +3,14 @@
  * compared. Structs are arrays of their fields in order, choices are arrays that begin with a number; there are no
  * maps, floats, tags or undefined values.
  */
-import { decode, encode } from "cborg";
+import { decode, decodeFirst, encode } from "cborg";
 import { type Bytes, equal } from "./bytes";
 import { Malformed } from "./malformed";
 
 /** What our records are made of. Whole numbers are bigint only beyond 2^53. */
 export type Cbor = number | bigint | string | boolean | null | Uint8Array | readonly Cbor[];
+
+const STRICT = { strict: true, allowIndefinite: false, allowUndefined: false };
 
 export function toCbor(value: Cbor): Bytes {
   return new Uint8Array(encode(value));
@@ -22,9 +24,19 @@ export function fromCbor(what: string, bytes: Uint8Array, max: number): Cbor {
   return value;
 }
 
+/** The first value of a sequence as it stands, not yet looked at, and what is behind it. */
+export function splitCbor(what: string, bytes: Uint8Array): [first: Bytes, rest: Bytes] {
+  try {
+    const rest = decodeFirst(bytes, STRICT)[1];
+    return [bytes.slice(0, bytes.length - rest.length) as Bytes, rest as Bytes];
+  } catch {
+    throw unknownShape(what);
+  }
+}
+
 function decoded(what: string, bytes: Uint8Array): Cbor {
   try {
-    const value: unknown = decode(bytes, { strict: true, allowIndefinite: false, allowUndefined: false });
+    const value: unknown = decode(bytes, STRICT);
     return plain(what, value);
   } catch {
     throw unknownShape(what);

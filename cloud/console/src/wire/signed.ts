@@ -14,6 +14,7 @@ export const Domain = {
   kitSegment: ascii("farhand/v1 kit segment\0"),
   surgeonSegment: ascii("farhand/v1 surgeon segment\0"),
   displayReport: ascii("farhand/v1 display report\0"),
+  epochEnd: ascii("farhand/v1 epoch end\0"),
 } as const;
 
 export interface Envelope {

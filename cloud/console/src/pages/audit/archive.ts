@@ -2,11 +2,10 @@
 import { type Signal, signal } from "@preact/signals";
 import { type Exit, whyNot } from "../../bundle/findings";
 import { Blocks, httpSource } from "../../bundle/source";
-import { type TrustRoot, parseTrustRoot } from "../../trust/root";
+import { type TrustRoot, fingerprintOf, parseTrustRoot } from "../../trust/root";
 import { call, claimAgain, json, whyFailed } from "../../link/api";
 import { type Identity } from "../../link/rolelink";
 import { equal, toHex } from "../../wire/bytes";
-import { sha256 } from "../../wire/mac";
 import { type Head, readHead } from "./head";
 import { type Bundle, type Report, SHORT, readBundles, readReport } from "./model";
 
@@ -92,9 +91,9 @@ export class Archive {
       const response = await fetch(this.path("trust"), { credentials: "same-origin", cache: "no-store" });
       if (!response.ok) throw new TypeError(`status ${response.status}`);
       const bytes = new Uint8Array(await response.arrayBuffer());
-      const fingerprint = sha256(bytes);
+      const fingerprint = fingerprintOf(bytes);
       const asLinked = equal(fingerprint, this.identity.trust);
-      if (asLinked) this.root = parseTrustRoot(bytes);
+      if (asLinked) this.root = await parseTrustRoot(bytes);
       this.trust.value = { is: "got", fingerprint: toHex(fingerprint), asLinked };
       void this.#readHeads();
     } catch (error) {

@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type Happened } from "../../bundle/index";
 import { type LeafProof, proveLeaf } from "../../bundle/proof";
 import { type Source } from "../../bundle/source";
+import { inWords } from "../../trust/proof";
 import { type TrustRoot } from "../../trust/root";
 import { toHex } from "../../wire/bytes";
 import { type Marks } from "./marks";
@@ -119,7 +120,7 @@ function Proof({ leaf, replay: { index }, source, trust, trusted, marks }: Props
     ["root reached", proof.reached ? toHex(proof.reached) : "none"],
     ["root committed", toHex(proof.root)],
     ["checkpoint by", who(proof.author, index.names)],
-    ["block, transaction", `${proof.position[0]}, ${proof.position[1]}`],
+    ["stands at", inWords(proof.position)],
     ["committed", `${new Date(Number(proof.committed.us) / 1000).toISOString()} ± ${Number(proof.committed.uncertaintyUs) / 1000} ms, by the validators' clocks`],
     ["last certificate", `${proof.signers.length} of ${proof.validators} validators: ${proof.signers.map((key) => toHex(key).slice(0, 8)).join(", ")}`],
   ];

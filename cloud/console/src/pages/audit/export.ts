@@ -37,7 +37,7 @@ export type State =
   | { readonly is: "idle" }
   | { readonly is: "recording" }
   | { readonly is: "refused"; readonly why: string }
-  | { readonly is: "recorded"; readonly wanted: Wanted; readonly offer: Offer; readonly proven: Proven; readonly signers: number };
+  | { readonly is: "recorded"; readonly wanted: Wanted; readonly offer: Offer; readonly proven: Proven; readonly signers: number; readonly validators: number };
 
 interface Offer {
   readonly session: Bytes;
@@ -65,7 +65,8 @@ export class Exporter {
       const proven = await checkProof(proof, this.trust);
       require(equal(proven.hash, sha256(signed)), "the ledger's proof is of another transaction");
       const signers = proof.certificate.signatures.filter((one) => one !== undefined).length;
-      this.state.value = { is: "recorded", wanted, offer, proven, signers };
+      const validators = proof.certificate.signatures.length;
+      this.state.value = { is: "recorded", wanted, offer, proven, signers, validators };
     } catch (error) {
       this.state.value = { is: "refused", why: error instanceof Error && error.name !== "TypeError" ? error.message : whyFailed(error) };
     }

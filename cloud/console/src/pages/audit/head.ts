@@ -1,6 +1,7 @@
 /** What a bundle says of itself at its head and in its summary, for a list: who and when. Checked only as far as it says. */
 import { contents, readParts } from "../../bundle/container";
 import { readLeaf } from "../../bundle/leaf";
+import { trustFor } from "../../bundle/manifest";
 import { type Source } from "../../bundle/source";
 import { type Role, verifyOpening } from "../../trust/opening";
 import { type TrustRoot } from "../../trust/root";
@@ -22,7 +23,7 @@ export async function readHead(source: Source, trust: TrustRoot): Promise<Head> 
   for await (const { data } of contents(source, parts)) {
     const { what } = readLeaf(data);
     if (what.is !== "opening") break;
-    const { roster, committed, session } = await verifyOpening(what.evidence, trust);
+    const { roster, committed, session } = await verifyOpening(what.evidence, await trustFor(source, trust));
     const people = roster.map(({ role, pseudonym }) => ({ role, pseudonym }));
     return { session: toHex(session), openedMs: Number(committed.us) / 1000, durationMs: await duration(source), people };
   }

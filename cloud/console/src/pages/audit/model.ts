@@ -34,7 +34,7 @@ export interface Report {
   readonly exit: 0 | 1 | 2 | 3;
   /** Why the file could not be read at all. */
   readonly unreadable: string;
-  /** SHA-256 of the trust root that it was checked under. */
+  /** Fingerprint of the trust root that it was checked under. */
   readonly trustSha256: string;
   readonly findings: readonly Finding[];
   readonly findingsLeftOut: number;

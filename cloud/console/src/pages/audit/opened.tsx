@@ -4,8 +4,8 @@ import { type Exit, type Finding } from "../../bundle/findings";
 import { type Index } from "../../bundle/index";
 import { type Source } from "../../bundle/source";
 import { type Report } from "../../bundle/verify";
-import { readManifestTrust } from "../../bundle/manifest";
-import { parseTrustRoot, type TrustRoot } from "../../trust/root";
+import { trustFor } from "../../bundle/manifest";
+import { type TrustRoot, furtherOf, parseTrustRoot } from "../../trust/root";
 import { bytesText, utc } from "../../ui/figures";
 import { type Archive, type Check } from "./archive";
 import { LocalCheck, type Opened } from "./check";
@@ -40,7 +40,7 @@ export function OpenedBundle({ opened, archive, close }: Props) {
   useEffect(() => {
     if (done && opened.archived !== undefined) archive.noteOwn(opened.archived, done.report.exit);
   }, [done, opened, archive]);
-  const root = useMemo(() => (trust ? parseTrustRoot(trust.bytes) : archive.root), [trust, archive, progress]);
+  const root = useRoot(trust, archive);
   const marks = useMemo(() => (done?.index && opened.archived !== undefined ? new Marks(done.index) : undefined), [done, opened]);
   const served = opened.archived === undefined ? undefined : archive.checks.value.get(opened.archived);
   return (
@@ -88,7 +88,7 @@ function Local({ report, trust, tookMs }: { readonly report: Report; readonly tr
       <p class="quiet">
         {trust ? (
           <>
-            Under your trust file {trust.name}, SHA-256 <span class="mono">{trust.fingerprint.slice(0, 16)}…</span>
+            Under your trust file {trust.name}, fingerprint <span class="mono">{trust.fingerprint.slice(0, 16)}…</span>
           </>
         ) : (
           "Under the bundle's own trust root: five fresh keys could forge it. Choose your trust file to know more."
@@ -167,13 +167,30 @@ function agree(device: Exit, server: Exit): boolean {
   return device === server || (device === 3 && server === 0) || (isNo(device) && isNo(server));
 }
 
+/** The trust root to prove an export under: the auditor's own, or the server's where that leads further. */
+function useRoot(trust: OwnTrust | undefined, archive: Archive): TrustRoot | undefined {
+  const asked = archive.trust.value;
+  const [root, setRoot] = useState<TrustRoot | undefined>(undefined);
+  useEffect(() => {
+    let wanted = true;
+    void further(trust, archive.root).then((found) => wanted && setRoot(found));
+    return () => void (wanted = false);
+  }, [trust, archive, asked]);
+  return root;
+}
+
+async function further(trust: OwnTrust | undefined, served: TrustRoot | undefined): Promise<TrustRoot | undefined> {
+  const own = trust && (await parseTrustRoot(trust.bytes).catch(() => undefined)); // what is wrong with it is told with the verdict
+  return own && served ? (furtherOf(own, served) ?? own) : trust ? own : served;
+}
+
 function Played({ check, index, marks }: { readonly check: LocalCheck; readonly index: Index; readonly marks: Marks | undefined }) {
   const [ready, setReady] = useState<{ source: Source; trust: TrustRoot } | undefined>(undefined);
   useEffect(() => {
     void (async () => {
       const source = await check.source;
-      const bytes = check.trust?.bytes ?? (await readManifestTrust(source));
-      setReady({ source, trust: parseTrustRoot(bytes) });
+      const given = check.trust && (await parseTrustRoot(check.trust.bytes));
+      setReady({ source, trust: await trustFor(source, given) });
     })().catch(() => undefined); // what is wrong with it is among the findings
   }, [check]);
   const replay = useMemo(() => new Replay(index), [index]);

@@ -3,9 +3,8 @@
  * and a server can both name a ledger of their own.
  */
 import { signal } from "@preact/signals";
-import { parseTrustRoot } from "../../trust/root";
+import { fingerprintOf, parseTrustRoot } from "../../trust/root";
 import { fromBase64Url, toBase64Url, toHex } from "../../wire/bytes";
-import { sha256 } from "../../wire/mac";
 
 export interface OwnTrust {
   /** Of the file. */
@@ -20,11 +19,11 @@ export const ownTrust = signal<OwnTrust | undefined>(kept());
 /** Why a file was not taken. */
 export const notTaken = signal<string | undefined>(undefined);
 
-export function take(name: string, bytes: Uint8Array<ArrayBuffer>): void {
+export async function take(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
   notTaken.value = undefined;
   try {
-    parseTrustRoot(bytes);
-    ownTrust.value = { name, bytes, fingerprint: toHex(sha256(bytes)) };
+    const { fingerprint } = await parseTrustRoot(bytes);
+    ownTrust.value = { name, bytes, fingerprint: toHex(fingerprint) };
     localStorage.setItem(KEY, `${toBase64Url(bytes)} ${name}`);
   } catch (error) {
     notTaken.value = `${name} is no trust root: ${error instanceof Error ? error.message : String(error)}.`;
@@ -39,5 +38,10 @@ export function forget(): void {
 function kept(): OwnTrust | undefined {
   const [text, ...name] = (globalThis.localStorage?.getItem(KEY) ?? "").split(" ");
   const bytes = fromBase64Url(text ?? "");
-  return bytes === undefined || bytes.length === 0 ? undefined : { name: name.join(" "), bytes, fingerprint: toHex(sha256(bytes)) };
+  if (bytes === undefined || bytes.length === 0) return undefined;
+  try {
+    return { name: name.join(" "), bytes, fingerprint: toHex(fingerprintOf(bytes)) };
+  } catch {
+    return undefined; // what is no trust root any more was none that was chosen here
+  }
 }

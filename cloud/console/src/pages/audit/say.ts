@@ -1,7 +1,7 @@
 /** A leaf in words: what it is, field by field, every number with its unit. */
 import { openDisplayReport, openKitSegment, openSurgeonSegment } from "../../bundle/segment";
 import { type Entry, NUMBERED } from "../../bundle/leaf";
-import { proveBytes } from "../../bundle/anchors";
+import { inWords as placeInWords, proveBytes } from "../../trust/proof";
 import { type TrustRoot } from "../../trust/root";
 import { fixed } from "../../ui/figures";
 import { type Bytes, toHex } from "../../wire/bytes";
@@ -73,7 +73,7 @@ export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, strin
     }
     case "proof": {
       const proven = await proveBytes(what.proof, trust);
-      return [["by", who(proven.author, names)], ["stands at", proven.position.join("/")], ["kind", String(proven.event.kind)]];
+      return [["by", who(proven.author, names)], ["stands at", placeInWords(proven.position)], ["kind", String(proven.event.kind)]];
     }
     case "gap":
       return [["missing", `${NUMBERED[what.gap.of]} ${what.gap.first} to ${what.gap.last}`], ["why", what.gap.why]];

@@ -46,8 +46,8 @@ export function TakeOut({ name, report, identity, trust, marks }: Props) {
       {state.is === "recorded" && (
         <div class="recorded" data-recorded={state.wanted.without || "whole"}>
           <p>
-            <span aria-hidden="true">✓</span> On the ledger: block {String(state.proven.position[0])}, transaction {String(state.proven.position[1])}, committed{" "}
-            {new Date(Number(state.proven.committed.us) / 1000).toISOString()} by the validators' clocks, {state.signers} of {trust.validators.length} of them signed. Checked on this
+            <span aria-hidden="true">✓</span> On the ledger: epoch {String(state.proven.position.epoch)}, block {String(state.proven.position.height)}, transaction {String(state.proven.position.index)}, committed{" "}
+            {new Date(Number(state.proven.committed.us) / 1000).toISOString()} by the validators' clocks, {state.signers} of {state.validators} of them signed. Checked on this
             device.
           </p>
           <p class="quiet mono">

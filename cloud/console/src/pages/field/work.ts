@@ -67,7 +67,7 @@ export class FieldWork {
     const transaction = next?.call === call ? next.transaction : undefined;
     if (transaction === undefined || kit === undefined) throw new Untrusted("the server did not send what there is to sign");
     const answer = await session(this.identity);
-    const trust = readTrustRoot(answer.trustRoot, this.identity.trust);
+    const trust = await readTrustRoot(answer.trustRoot, this.identity.trust);
     const newest = await newestCustody(answer.custody, trust);
     checkAsked(readAsked(transaction), { trust, kit, step, nowMs: Date.now(), newest });
     return seal(Domain.transaction, this.identity.signer, transaction);

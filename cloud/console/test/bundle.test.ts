@@ -9,8 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Findings, NAMES } from "../src/bundle/findings";
 import { Frames } from "../src/bundle/frames";
 import { crc32 } from "../src/bundle/crc";
+import { trustFor } from "../src/bundle/manifest";
 import { blobSource, type Source } from "../src/bundle/source";
 import { type Report, verifyBundle } from "../src/bundle/verify";
+import { readHead } from "../src/pages/audit/head";
+import { parseTrustRoot } from "../src/trust/root";
 import { ascii } from "../src/wire/bytes";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -101,6 +104,21 @@ describe.skipIf(!existsSync(join(VECTORS, "index.json")))("the document's vector
     // Of what does not hold, the index names the least that is to be found.
     const compared = exit === 0 || exit === 3 ? [...found] : findings.filter((one) => found.has(one));
     expect([report.exit, compared.sort()], JSON.stringify(report.findings.slice(0, 5))).toEqual([exit, [...findings].sort()]);
+  });
+
+  // Goal: parts of a bundle are proven under the trust root that its whole was verified under: whichever leads further.
+  it("are looked into under the trust root that leads further", async () => {
+    const epochs = async (name: string, trust: string | undefined) => {
+      const given = trust === undefined ? undefined : await parseTrustRoot(file(trust));
+      return (await trustFor(blobSource(new Blob([file(name)])), given)).epochs.length;
+    };
+    expect(await epochs("epoch-end.mcap", undefined)).toBe(2);
+    expect(await epochs("epoch-end.mcap", "ledger.trust")).toBe(2);
+    expect(await epochs("good.mcap", "epochs.trust")).toBe(2);
+    expect(await epochs("three-epochs.mcap", "other-ledger.trust")).toBe(1);
+    expect(await epochs("end-too-few.mcap", "ledger.trust")).toBe(1);
+    const head = readHead(blobSource(new Blob([file("three-epochs.mcap")])), await parseTrustRoot(file("ledger.trust")));
+    expect((await head).people.map(({ role }) => role)).toEqual(["surgeon", "bedside"]);
   });
 
   // Goal: each name is what the document's table says it is, and there are no others.

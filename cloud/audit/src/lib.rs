@@ -21,6 +21,7 @@ mod words;
 
 pub use audit::{audit, audit_and, leave_out, session_of};
 pub use export::{Format, export};
+pub use farhand_bundle::{BadMarks, BadRedaction, Redaction};
 pub use files::NotWritten;
 pub use html::{Page, write_html};
 pub use people::{Named, People, Record, Vault, VaultError, people};
@@ -30,5 +31,4 @@ pub use report::{
 };
 pub use screen::{Asked, NoPicture, NoScreen, SaidCommand, SaidFrame, SaidShown, Screen, screen};
 pub use show::{Line, lines};
-pub use farhand_bundle::{BadMarks, BadRedaction, Redaction};
 pub use words::{plain, verdict, words};

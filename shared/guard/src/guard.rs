@@ -11,6 +11,7 @@ use crate::{
     estop::EStop,
     frames::Frames,
     lease::Leases,
+    line::Line,
     orders::Errand,
     permit::LastSetpoint,
     record::RecordLead,
@@ -112,6 +113,7 @@ pub struct Guard {
     pub(crate) arm_flags: u8,
     pub(crate) newest: Sequence,
     pub(crate) record: RecordLead,
+    pub(crate) line: Line,
     pub(crate) applied: Option<Applied>,
     /// Refused since the last one applied.
     pub(crate) refused: Option<Rejection>,
@@ -155,6 +157,7 @@ impl Guard {
             arm_flags: 0,
             newest: Sequence(0),
             record: RecordLead::new(),
+            line: Line::default(),
             applied: None,
             refused: None,
             last: LastSetpoint::at(start),
@@ -198,6 +201,7 @@ impl Guard {
 
     /// Says what the tool shall do in this tick.
     pub fn decide(&mut self, now: KitTick) -> Intent {
+        self.line.tick(&self.limits);
         self.watch_arm(now);
         self.watch_silence(now);
         self.watch_record(now);
@@ -209,7 +213,7 @@ impl Guard {
             (None, Some(applied)) if self.mode <= Mode::Limited => Intent::Follow {
                 target: applied.target,
                 jaw_rad: applied.jaw_rad,
-                tip_speed_mm_s_max: self.arm.tip_speed_mm_s_max,
+                tip_speed_mm_s_max: self.tip_speed_mm_s_max(),
             },
             _ => Intent::Stop,
         };
@@ -287,6 +291,7 @@ impl Guard {
         }
         self.leases.honours(now, command.token)?;
         self.leases.renew(now);
+        self.line.heard(now, command.kit_tick_echo);
         if !command.dead_man || command.clutch {
             return Ok(());
         }
@@ -428,6 +433,7 @@ impl Guard {
             (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
             self.record.held().map(|why| (Mode::Holding, Some(why))),
             self.silent(now).map(|why| (Mode::Holding, Some(why))),
+            (self.line.share() < 1.0).then_some((Mode::Limited, None)),
         ];
         let severest = |worst: (Mode, _), next: (Mode, _)| if next.0 > worst.0 { next } else { worst };
         hindrances.into_iter().flatten().fold((Mode::Free, None), severest)
@@ -437,6 +443,11 @@ impl Guard {
     fn silent(&self, now: KitTick) -> Option<Rejection> {
         let (silent_ms, max_ms) = (self.silent_ms(now), self.limits.silence_hold_ms_max);
         (silent_ms > max_ms).then(|| self.refused.unwrap_or(Rejection::Silent { silent_ms, max_ms }))
+    }
+
+    /// As fast as the line allows.
+    pub(crate) fn tip_speed_mm_s_max(&self) -> f64 {
+        self.arm.tip_speed_mm_s_max * self.line.share()
     }
 
     fn silent_ms(&self, now: KitTick) -> f64 {

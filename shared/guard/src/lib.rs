@@ -22,6 +22,7 @@ mod frames;
 mod guard;
 mod lease;
 mod limits;
+mod line;
 mod orders;
 mod permit;
 mod record;

@@ -48,6 +48,10 @@ limits! {
     command_age_ms_max: 300.0 in 50.0 to 500.0;
     /// Age of the picture that a command names, on the kit's clock.
     picture_age_ms_max: 400.0 in 50.0 to 1000.0;
+    /// Loop delay and jitter together up to which the tool may be as fast as the arm. From there on the cap falls, to 0 at `command_age_ms_max`.
+    speed_full_ms_max: 100.0 in 10.0 to 200.0;
+    /// From standstill back to the arm's own speed, once the line is good again.
+    speed_recovery_ms: 2000.0 in 500.0 to 20000.0;
     /// From the tool to the target, farther than which it is not chased.
     lag_mm_max: 10.0 in 1.0 to 50.0;
     /// The same for rotation.

@@ -180,6 +180,7 @@ impl Guard {
         self.leases.confirm(now, token, by)?;
         self.newest = Sequence(0);
         self.record.restart();
+        self.line.restart();
         self.applied = None;
         self.engagements.restart(now);
         Ok(Response::Leased { token })

@@ -67,7 +67,7 @@ impl Guard {
             command_age_ms: self.ages_ms.0,
             picture_age_ms: self.ages_ms.1,
             lag_mm: self.lag.mm,
-            speed_limit_mm_s: self.arm.tip_speed_mm_s_max,
+            speed_limit_mm_s: self.tip_speed_mm_s_max(),
         }
     }
 

@@ -351,3 +351,41 @@ proptest! {
         prop_assert_eq!(stage.mode(), severest);
     }
 }
+
+/// Goal: P7. The tip may be as fast as the arm up to 100 ms of delay and jitter; beyond that the cap falls at once with either,
+/// to nothing at the greatest age, and it comes back within two seconds and no sooner. A new holder's line has none yet.
+#[test]
+fn the_worse_the_line_the_slower_the_hand() {
+    let mut stage = Stage::leased();
+    let full = |stage: &Stage| stage.guard.report(stage.tick_now()).speed_limit_mm_s / 200.0;
+    let talk = |stage: &mut Stage, ms: u64, delay_ms: fn(u64) -> u64| {
+        for at in 0..ms {
+            let echo = KitTick((stage.now - delay_ms(at).min(stage.now)) * 1_000);
+            stage.send(|command| (command.dead_man, command.kit_tick_echo) = (false, echo));
+            stage.tick();
+        }
+    };
+    assert!(full(&stage) < 0.01, "nothing is known of it");
+    talk(&mut stage, 1_000, |_| 60);
+    assert!((0.49..0.52).contains(&full(&stage)), "{}", full(&stage));
+    talk(&mut stage, 1_000, |_| 100);
+    assert!(full(&stage) > 0.99, "{}", full(&stage));
+
+    talk(&mut stage, 1, |_| 200);
+    assert!((0.43..0.48).contains(&full(&stage)), "at once, jitter too: {}", full(&stage));
+    talk(&mut stage, 500, |_| 200);
+    assert!((0.49..=0.501).contains(&full(&stage)), "a delay that stays: {}", full(&stage));
+    talk(&mut stage, 1, |_| 300);
+    assert_eq!(full(&stage), 0.0);
+
+    talk(&mut stage, 1_000, |_| 60);
+    assert!((0.45..0.52).contains(&full(&stage)), "slowly back: {}", full(&stage));
+    talk(&mut stage, 1_100, |_| 60);
+    assert_eq!(full(&stage), 1.0);
+    talk(&mut stage, 500, |at| if at % 2 == 0 { 20 } else { 95 });
+    assert!((0.6..0.7).contains(&full(&stage)), "jitter alone: {}", full(&stage));
+
+    stage.lease(SURGEON);
+    stage.tick();
+    assert!(full(&stage) < 0.01);
+}

@@ -1,7 +1,7 @@
 //! An independent witness of the kit: it sees what was delivered and what was permitted, and knows which messages were
 //! forged or damaged, because the world did it. It shares no code with the guard and is written from the promises alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use farhand_motion::{ArmLimits, ArmModel, Joints};
 use farhand_wire::{
@@ -14,6 +14,13 @@ const COMMAND_AGE_US_MAX: u64 = 300_000;
 const PICTURE_AGE_US_MAX: u64 = 400_000;
 const SILENCE_US_MAX: u64 = 50_000;
 const LAG_MM_MAX: f64 = 10.0;
+/// Loop delay and jitter up to which the tool may be as fast as the arm; from there to the greatest age of a command, less.
+const SPEED_FULL_MS: f64 = 100.0;
+const SPEED_RECOVERY_TICKS: f64 = 2_000.0;
+/// In so many ticks a tool that is too fast has slowed down, whatever it was doing.
+const SLOWING_TICKS: usize = 100;
+/// The kit looks at a message up to a tick after it came.
+const SHARE_SLACK: f64 = 0.01;
 const LEAD_HOLD_US_MAX: u64 = 100_000;
 const LEAD_PAUSE_US_MAX: u64 = 500_000;
 const UNLISTED_US_MAX: u64 = 2_000_000;
@@ -72,6 +79,10 @@ pub struct Checker {
     velocity: [f64; 6],
     /// The dead-man is up, or an e-stop came: the tool is stopping, or stands.
     stopping: bool,
+    /// Delay of the newest command and its smoothed jitter, ms.
+    line: Option<(f64, f64)>,
+    /// Shares of the arm's own tip speed that were allowed in the newest ticks, newest last.
+    speeds: VecDeque<f64>,
     violations: Vec<Violation>,
     pub moves: u64,
 }
@@ -105,6 +116,8 @@ impl Checker {
             last: None,
             velocity: [0.0; 6],
             stopping: false,
+            line: None,
+            speeds: VecDeque::new(),
             violations: Vec::new(),
             moves: 0,
         }
@@ -132,6 +145,8 @@ impl Checker {
         self.arming.clear();
         self.clearing.clear();
         self.release_after_us = Some(0);
+        self.line = None;
+        self.speeds.clear();
     }
 
     /// A message reached the kit. `genuine`: by whom it claims, and untouched on the way.
@@ -176,6 +191,12 @@ impl Checker {
             return;
         }
         *newest = command.sequence.0;
+        if let Some(delay_us) = now_us.checked_sub(command.kit_tick_echo.0) {
+            let delay_ms = delay_us as f64 / 1000.0;
+            let change = self.line.map_or(0.0, |(before_ms, _)| (delay_ms - before_ms).abs());
+            let jitter_ms = self.line.map_or(0.0, |(_, jitter_ms)| jitter_ms + (change - jitter_ms) / 16.0);
+            self.line = Some((delay_ms, jitter_ms));
+        }
         if !command.dead_man {
             self.stopping = true;
             self.basis = None;
@@ -201,6 +222,8 @@ impl Checker {
     fn new_lease(&mut self, token: LeaseToken) {
         self.highest = token;
         (self.durable, self.lists) = (0, None);
+        self.line = None;
+        self.speeds.clear();
         let oldest = self.unrecorded.values().min().copied();
         self.unrecorded = oldest.map(|at_us| (1, at_us)).into_iter().collect();
     }
@@ -268,6 +291,7 @@ impl Checker {
 
     /// The kit permitted this in the tick.
     pub fn permitted(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
+        self.speed_allowed();
         if setpoint.action == Action::Move {
             self.moves += 1;
             self.check_move(now_us, setpoint);
@@ -347,6 +371,19 @@ impl Checker {
         }
     }
 
+    /// The worse the line, the slower, and only slowly faster again.
+    fn speed_allowed(&mut self) {
+        let age_ms_max = COMMAND_AGE_US_MAX as f64 / 1000.0;
+        let share =
+            |(delay_ms, jitter_ms)| (age_ms_max - delay_ms - jitter_ms) / (age_ms_max - SPEED_FULL_MS);
+        let now = self.line.map_or(0.0, share).clamp(0.0, 1.0);
+        let before = self.speeds.back().copied().unwrap_or(0.0);
+        self.speeds.push_back(now.min(before + 1.0 / SPEED_RECOVERY_TICKS));
+        if self.speeds.len() > SLOWING_TICKS {
+            self.speeds.pop_front();
+        }
+    }
+
     /// The kit's own log has a hole, or lacks a verdict.
     pub fn log_broken(&mut self, now_us: u64, words: String) {
         self.broken("P11", now_us, words);
@@ -361,6 +398,11 @@ impl Checker {
         let tip_mm_s = distance(self.tip_mm(last), self.tip_mm(next)) / TICK_S;
         if tip_mm_s > self.limits.tip_speed_mm_s_max * (1.0 + 1e-3) {
             self.broken("P5", now_us, format!("tip at {tip_mm_s:.1} mm/s"));
+        }
+        let share = self.speeds.iter().copied().fold(0.0, f64::max) + SHARE_SLACK;
+        if next.action == Action::Move && tip_mm_s > self.limits.tip_speed_mm_s_max * share {
+            let words = format!("tip at {tip_mm_s:.1} mm/s, the line allows a share of {share:.2}");
+            self.broken("P7", now_us, words);
         }
         if next.action == Action::Hold && next.joints != last.joints {
             self.broken("P2", now_us, "drifts while holding".into());

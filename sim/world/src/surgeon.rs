@@ -18,6 +18,7 @@ const COMMAND_MS: u64 = 8;
 const LIST_US: u64 = 100_000;
 /// How fast the hand goes, and how far ahead of the tool it gets.
 const HAND_MM_S: f64 = 25.0;
+const HASTY_MM_S: f64 = 400.0;
 const LEAD_MM_MAX: f64 = 5.0;
 const ARRIVED_MM: f64 = 0.3;
 const OPEN_RAD: f64 = 0.6;
@@ -70,6 +71,8 @@ pub struct Console {
     closing: bool,
     /// The surgeon keeps the pedal down whatever happens, as a foot asleep would.
     pub stuck: bool,
+    /// Reaches faster than any tool may follow.
+    pub hasty: bool,
     /// The console's signed lists do not leave it.
     pub unlisting: bool,
     /// What it sent and has not listed.
@@ -113,6 +116,7 @@ impl Console {
             done: false,
             closing: false,
             stuck: false,
+            hasty: false,
             unlisting: false,
             unlisted: Vec::new(),
             lists: Chain::new(session),
@@ -315,7 +319,8 @@ impl Console {
         let tool_mm = state.setpoint.position_m.map(|m| m * 1e3);
         let away_mm = distance(at_mm, self.goal_mm);
         if !self.done && away_mm > 1e-6 && distance(at_mm, tool_mm) < LEAD_MM_MAX {
-            let step = (HAND_MM_S / 1e3).min(away_mm) / away_mm;
+            let hand_mm_s = if self.hasty { HASTY_MM_S } else { HAND_MM_S };
+            let step = (hand_mm_s / 1e3).min(away_mm) / away_mm;
             for (axis, goal) in self.goal_mm.iter().enumerate() {
                 self.target.position_m[axis] += (goal - at_mm[axis]) * step / 1e3;
             }

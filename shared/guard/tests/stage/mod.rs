@@ -83,14 +83,22 @@ impl Stage {
         }
     }
 
-    /// Homed, armed by two, leased to the surgeon, released: ready for an engagement.
-    pub fn ready() -> Self {
+    /// Homed, armed by two, leased to the surgeon, whose line nobody knows yet.
+    pub fn leased() -> Self {
         let mut stage = Self::new();
         stage.arm_says(arm_flags::HOMED);
         stage.arm_by_two();
         stage.lease(SURGEON);
-        stage.send(|command| command.dead_man = false);
-        stage.tick();
+        stage
+    }
+
+    /// On a line that has been good for two seconds, released: ready for an engagement.
+    pub fn ready() -> Self {
+        let mut stage = Self::leased();
+        for _ in 0..2_000 {
+            stage.send(|command| command.dead_man = false);
+            stage.tick();
+        }
         stage
     }
 

@@ -29,10 +29,11 @@ pub(super) enum Fault {
     RecordVanishes,
     RecordLies,
     EdgeRestart,
+    Hasty,
 }
 
 impl Fault {
-    const ALL: [Fault; 17] = [
+    const ALL: [Fault; 18] = [
         Fault::Lossy,
         Fault::Slow,
         Fault::Partition,
@@ -50,6 +51,7 @@ impl Fault {
         Fault::RecordVanishes,
         Fault::RecordLies,
         Fault::EdgeRestart,
+        Fault::Hasty,
     ];
 
     fn name(self) -> &'static str {
@@ -71,6 +73,7 @@ impl Fault {
             Fault::RecordVanishes => "watermark vanishes",
             Fault::RecordLies => "watermark lies",
             Fault::EdgeRestart => "edge restarts",
+            Fault::Hasty => "hasty hand on a slow line",
         }
     }
 }
@@ -125,6 +128,10 @@ impl Session {
                     line.impairment.jitter_ms = 40.0;
                 }
                 Fault::Slow => (line.impairment.delay_ms, line.impairment.jitter_ms) = (delay_ms, jitter_ms),
+                Fault::Hasty => {
+                    line.impairment.delay_ms = delay_ms / 4.0;
+                    line.impairment.jitter_ms = jitter_ms / 4.0;
+                }
                 Fault::Partition => line.impairment.partition = true,
                 _ => {}
             }
@@ -132,6 +139,7 @@ impl Session {
         match fault {
             Fault::Partition if partition => self.lines.edge_to_kit.impairment.partition = true,
             Fault::PedalStuck => self.console.stuck = true,
+            Fault::Hasty => self.console.hasty = true,
             Fault::Unlisting => {
                 self.console.unlisting = true;
                 self.fault = Some((fault, self.now_us + self.rng.u64(1_500_000..6_000_000)));
@@ -178,6 +186,7 @@ impl Session {
         }
         self.recorder.fault = None;
         self.console.stuck = false;
+        self.console.hasty = false;
         self.console.unlisting = false;
         self.arm.button = false;
         self.fault = None;

@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farhand_ledger::{Cbor, Hash, TransactionProof};
+use farhand_ledger::{Cbor, Hash, TransactionProof, five_keys::FiveKeys};
 use farhand_link::{CloseReason, Connection, DeviceKey, DeviceRole, Endpoint, Peers, Protocol};
 use farhand_record::{Ledger, LedgerAccess, Record};
 use farhand_submit::{
+    Client,
     frames::{Answer, Ask, Parts, send},
     link_config,
 };
@@ -92,5 +93,22 @@ async fn checkpoints_travel_over_quic_and_survive_a_lost_connection() {
     theatre.healthy(|health| health.leaves > 25 && health.unanchored() == 0).await;
     let bundle = theatre.record.seal("done").await.unwrap();
     assert_eq!(verified(&bundle, &genesis).report.findings, []);
+    door.abort();
+}
+
+/// Goal: a validator of another ledger is not taken for one of ours, whatever it would prove.
+#[tokio::test]
+async fn a_validator_of_another_ledger_is_refused() {
+    let (validator, edge) = (DeviceKey::generate().unwrap(), DeviceKey::from_seed(&[EDGE; 32]));
+    let peers = Peers::new();
+    peers.allow(edge.id(), DeviceRole::Edge).unwrap();
+    let here = SocketAddr::from(([127, 0, 0, 1], 0));
+    let endpoint = Endpoint::bind(here, &validator, peers, Protocol::LEDGER, link_config()).unwrap();
+    let to = [(validator.id(), endpoint.local_addr().unwrap())];
+    let other = Arc::new(FiveLedger::new(FiveKeys::new([77; 32])));
+    let door = tokio::spawn(serve(endpoint, Arc::clone(&other), Arc::default()));
+    let refused = Client::connect(&edge, opened().ledger.trust(), &to).await;
+    assert!(refused.unwrap_err().to_string().contains("keeps another ledger"));
+    assert!(Client::connect(&edge, other.trust(), &to).await.is_ok());
     door.abort();
 }

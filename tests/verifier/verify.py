@@ -364,7 +364,8 @@ class Trust:
         ending = self.epochs[-1]
         previous, data, endorsements = proven.expect(10)
         following = Epoch(data)
-        if (previous != ending.hash or following.ledger != self.ledger or following.number != ending.number + 1
+        if (proven.position[0] != ending.number or previous != ending.hash
+                or following.ledger != self.ledger or following.number != ending.number + 1
                 or any(following.chain == epoch.chain for epoch in self.epochs)):
             raise Malformed("an epoch that does not follow")
         ending.check_endorsed(following, endorsements)

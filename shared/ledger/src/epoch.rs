@@ -200,6 +200,8 @@ pub enum BadEpochEnd {
     Proof(Box<ProofError>),
     #[error("it is {seen}, expected the end of epoch {epoch}")]
     Event { seen: &'static str, epoch: u64 },
+    #[error("it stands on the chain of epoch {seen}, expected that of epoch {expected}, which it ends")]
+    OtherChain { seen: u64, expected: u64 },
     #[error("it ends the epoch {seen}, expected {expected}")]
     Previous { seen: Hash, expected: Hash },
     #[error("the next epoch is none: {0}")]

@@ -116,6 +116,10 @@ impl TrustRoot {
         let Event::EpochEnded(end) = &proven.transaction.event else {
             return Err(BadEpochEnd::Event { seen: proven.transaction.event.name(), epoch: ending.number() });
         };
+        let (seen, expected) = (proven.position.epoch, ending.number());
+        if seen != expected {
+            return Err(BadEpochEnd::OtherChain { seen, expected });
+        }
         let epoch = end.check(ending)?;
         if self.epoch_of(epoch.chain()).is_some() {
             return Err(BadEpochEnd::Chain { seen: epoch.chain() });

@@ -151,6 +151,17 @@ fn an_epoch_that_does_not_follow_is_refused() {
     assert!(matches!(trust.clone().end(&checkpoint), Err(BadEpochEnd::Event { epoch: 0, .. })));
 }
 
+/// Goal: an epoch is ended on its own chain, whoever endorses it elsewhere: in the one before, even at the very place where that ended.
+#[test]
+fn an_epoch_ends_on_its_own_chain() {
+    let (mut now, mut old) = (keys(), keys());
+    now.next_epoch(at(0), 1, quorum).unwrap();
+    let end = now.clone().next_epoch(at(0), 1, quorum).unwrap();
+    let elsewhere = old.commit(at(0), vec![end.transaction]).unwrap().remove(0);
+    let refused = now.trust().clone().end(&elsewhere.to_bytes());
+    assert!(matches!(refused, Err(BadEpochEnd::OtherChain { seen: 0, expected: 1 })), "{refused:?}");
+}
+
 /// Goal: keys of an epoch that has ended commit nothing more, in whosever hands they are.
 #[test]
 fn nothing_holds_behind_the_end_of_its_epoch() {

@@ -66,8 +66,8 @@ export class TrustRoot {
   async ended(proof: Bytes): Promise<TrustRoot> {
     const { event, position } = await proveBytes(proof, this);
     require(event.kind === EVENT_EPOCH_END, `transaction is of kind ${event.kind}, expected the end of an epoch`);
-    require(position.epoch === this.newest.number, `the end of epoch ${this.newest.number} stands on the chain of epoch ${position.epoch}`);
     const next = await readEnd(event.body, this.newest);
+    require(position.epoch === this.newest.number, `the end of epoch ${this.newest.number} stands on the chain of epoch ${position.epoch}`);
     require(this.epochOf(next.chain) === undefined, `chain ${next.chain} was another epoch's`);
     return new TrustRoot(made, [...this.epochs, next], [...this.ends, position]);
   }

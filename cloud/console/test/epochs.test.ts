@@ -127,6 +127,14 @@ describe("an end", () => {
     await expect(trust.ended(await ledger.copy().end(next, { endorsers: all.slice(2) }))).rejects.toThrow("power 7, a quorum of the epoch that ends needs 9");
   });
 
+  // Goal: an end counts on the chain that it ends, whoever else commits it: here the epoch before, at the place of its own end.
+  it("is committed on the chain that it ends", async () => {
+    const [before, ledger] = [await grown(1), await grown(2)];
+    const [, , , end] = fromCbor("proof", await ledger.copy().end(await ledger.next()), 1 << 19) as Cbor[];
+    const trust = await ledger.trust();
+    await expect(trust.ended(await before.commit(end as Bytes))).rejects.toThrow("the end of epoch 1 stands on the chain of epoch 0");
+  });
+
   it("is committed by the epoch that ends, and is an end", async () => {
     const [ledger, next] = [await grown(1), await (await grown(1)).next()];
     const trust = await ledger.trust();

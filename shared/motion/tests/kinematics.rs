@@ -1,10 +1,16 @@
 //! The arm's kinematics against the published table, multiplied out a second way, and against themselves.
 
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::{
+    env,
+    f64::consts::{FRAC_PI_2, PI},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use farhand_motion::{ArmModel, Axis, InverseError, Joints};
 use nalgebra::{Isometry3, Translation3, UnitQuaternion, Vector3};
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 type Matrix = [[f64; 4]; 4];
 
@@ -128,6 +134,42 @@ proptest! {
             prop_assert!((back[i] - a[i]).abs() < 1e-12);
         }
     }
+}
+
+/// Goal: a robotics library in another language, which multiplies exponentials of screws where we multiply a table, puts the
+/// tip at the same place from the same file.
+#[test]
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
+fn forward_agrees_with_a_robotics_library() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("../../target/verifier-venv/bin/python");
+    let Some(python) =
+        env::var_os("FARHAND_PYTHON").map(PathBuf::from).or(Some(python)).filter(|it| it.exists())
+    else {
+        return eprintln!("skipped: no Python with tests/verifier/requirements.txt (FARHAND_PYTHON)");
+    };
+    let arm = ArmModel::psm_large_needle_driver();
+    let mut runner = TestRunner::deterministic();
+    let lines: String = (0..2000)
+        .map(|_| {
+            let q = any_joints().new_tree(&mut runner).unwrap().current();
+            let pose = arm.forward(&Joints(q)).to_homogeneous();
+            let rows: [[f64; 4]; 4] = std::array::from_fn(|i| std::array::from_fn(|j| pose[(i, j)]));
+            format!("{{\"joints\": {q:?}, \"pose\": {rows:?}}}\n")
+        })
+        .collect();
+    let mut child = Command::new(python)
+        .arg(root.join("tests/exponentials.py"))
+        .arg(root.join("arms/psm_large_needle_driver.toml"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    let worst =
+        said.split_once("\"worst\": ").and_then(|(_, rest)| rest.trim_end_matches("}\n").parse::<f64>().ok());
+    assert!(said.starts_with("{\"poses\": 2000,") && worst.is_some_and(|worst| worst < 1e-9), "{said}");
 }
 
 /// Goal: the base and tip frames are where the documentation says, at a configuration one can check by hand.

@@ -41,6 +41,7 @@ describe("status", () => {
   it.each<[string, Partial<Facts>, string, string, RegExp]>([
     ["ready", {}, "armed", "Armed", /Hold Space/],
     ["engaged", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 0 }, ageMs: 5 } }, "engaged", "Engaged: the tool follows you", /Release Space/],
+    ["engaged on a slow line", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 1, speedLimitMmS: 61.6 }, ageMs: 5 } }, "engaged", "Engaged: the tool follows you", /line is slow: the tool moves 62 mm/],
     ["an old picture", { control: { ...view, phase: "engaged" }, state: { said: { ...state, reason: { code: 3, seen: 420, limit: 400 } }, ageMs: 5 } }, "holding", "Holding", /^Picture is 420 ms old, limit 400\./],
     ["a silent kit", { state: { said: state, ageMs: 812 } }, "holding", "Holding", /No word from the kit for 812 ms, limit 300 ms/],
     ["a lost focus", { control: { ...view, letGo: "focus" } }, "holding", "Holding", /lost the focus.*press it again/],

@@ -130,7 +130,7 @@ function inControl({ state, control }: Facts): Status {
 }
 
 function engaged(state: KitState): Status {
-  const limited = state.mode === Mode.Limited ? `Limited: ${state.reason ? inWords(state.reason) : "slower than the hand"}.` : "";
+  const limited = state.mode === Mode.Limited ? `The line is slow: the tool moves ${state.speedLimitMmS.toFixed(0)} mm/s at most.` : "";
   const clamped = (state.flags & StateFlag.Clamped) !== 0 ? "At the edge of where the tool may go." : "";
   return { look: "engaged", word: "Engaged: the tool follows you", why: [limited, clamped].filter(Boolean).join(" ") || "Release Space to stop." };
 }

@@ -342,6 +342,12 @@ fn ledger(set: &mut Set) {
         odd(EDGE, 0, |c| c.previous_root = Hash::ZERO),
     );
     set.happens(
+        "checkpoint-session",
+        &["checkpoint-chain"],
+        "a checkpoint of another session",
+        odd(EDGE, 0, |c| c.session = SessionId([77; 16])),
+    );
+    set.happens(
         "checkpoint-root",
         &["checkpoint-root"],
         "a checkpoint of another root",

@@ -112,11 +112,8 @@ impl<C: Iterator<Item = Vec<u8>>> Anchors<C> {
         let order = after.filter(|after| proven.position <= *after);
         [
             (seen != expected).then_some(Problem::CheckpointAuthor { seen, expected }),
-            (session.0 != session.1).then_some(Problem::Session {
-                what: "checkpoint",
-                seen: session.0,
-                expected: session.1,
-            }),
+            (session.0 != session.1)
+                .then_some(Problem::CheckpointSession { seen: session.0, expected: session.1 }),
             checkpoint.follows(newest.as_ref()).err().map(Problem::Checkpoint),
             order.map(|after| Problem::CheckpointOrder { seen: proven.position, after }),
             from_the_future(proven),

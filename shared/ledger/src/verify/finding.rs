@@ -77,6 +77,8 @@ pub enum Problem {
     CheckpointAuthor { seen: PublicKey, expected: PublicKey },
     #[error("{0}")]
     Checkpoint(CheckpointError),
+    #[error("a checkpoint is of session {seen}, expected {expected}")]
+    CheckpointSession { seen: SessionId, expected: SessionId },
     #[error("checkpoint stands at {seen} on the ledger, expected after {after}")]
     CheckpointOrder { seen: Position, after: Position },
     #[error("checkpoint says {seen_us} µs, the validators committed it at {committed_us} µs, before")]
@@ -222,7 +224,9 @@ impl Problem {
             Problem::NotClosed => "not-closed",
             Problem::CheckpointProof(_) | Problem::NotACheckpoint { .. } => "checkpoint-proof",
             Problem::CheckpointAuthor { .. } => "checkpoint-author",
-            Problem::Checkpoint(_) | Problem::CheckpointOrder { .. } => "checkpoint-chain",
+            Problem::Checkpoint(_) | Problem::CheckpointSession { .. } | Problem::CheckpointOrder { .. } => {
+                "checkpoint-chain"
+            }
             Problem::CheckpointTime { .. } => "checkpoint-time",
             Problem::Root { .. } => "checkpoint-root",
             Problem::Cut { .. } => "checkpoint-beyond",

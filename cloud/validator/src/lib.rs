@@ -6,6 +6,7 @@
 //! Inside, around `hotstuff_rs` as it is published: [`store`] is its durable store, [`net`] its network, [`app`] its
 //! application. [`gate`] spares it what it would trust too much, [`rules`] say what may be written, [`payload`] carries
 //! batches beside its blocks (which stay empty), [`watchdog`] sees what it does not tell: stalled heights, dead threads.
+//! [`epochs`] hands the ledger over to its next keepers, [`history`] gets the chains of those before.
 //! `docs/evidence-format.md` has the bytes that a verifier needs.
 //! `docs/hotstuff.md` lists what the crate does that needs care, what is done about it, and the test of each.
 

@@ -107,6 +107,9 @@ impl Answers {
             return Err(BadHeaders::NotAsked);
         }
         let headers: Vec<Header> = minicbor::decode(body).map_err(|_| BadHeaders::Malformed)?;
+        if headers.is_empty() {
+            return Err(BadHeaders::Malformed);
+        }
         let mut open = self.lock();
         let mut wanted = open.wanted.filter(|_| open.headers.is_empty());
         for header in &headers {
@@ -348,6 +351,7 @@ mod tests {
         other[1].height += 1;
         assert_eq!(Answers::to(first).offer(&body(&other)), Err(BadHeaders::NotAsked));
         assert_eq!(Answers::to(first).offer(&[0xff]), Err(BadHeaders::Malformed));
+        assert_eq!(Answers::to(first).offer(&body(&[])), Err(BadHeaders::Malformed));
         let answers = Answers::to(first);
         answers.offer(&body(&headers)).unwrap();
         assert_eq!(answers.offer(&body(&headers)), Err(BadHeaders::NotAsked));

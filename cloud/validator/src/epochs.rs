@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,9 +20,12 @@ use farhand_link::{DeviceId, DeviceKey, KeyError};
 use farhand_wire::PublicKey;
 use minicbor::bytes::ByteVec;
 use thiserror::Error;
+use tokio::time::sleep;
 
 use crate::{
     fault::{Fault, FaultSignal},
+    frames::PeerFrame,
+    net::PeerNetwork,
     payload::Payloads,
     proof,
     rules::{ChainState as _, Inadmissible, Place, Rules, keys},
@@ -30,6 +34,9 @@ use crate::{
 
 /// The genesis file and the proven ends behind it, beside the stores of the epochs.
 const FILE_NAME: &str = "epochs.trust";
+/// How often the others are told of an end before this validator leaves; its replica votes on meanwhile.
+const TELLINGS: u32 = 5;
+const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// Why it can't be said which epoch a data folder is in.
 #[derive(Debug, Error)]
@@ -95,12 +102,19 @@ impl Epochs {
         self.trust.end_proof(epoch).map(Bytes::copy_from_slice)
     }
 
-    /// **Waits for the end of the epoch on this validator's own chain.**
-    pub(crate) async fn run(&self, store: &Store, payloads: &Payloads) {
+    /// **Waits for the end of the epoch on this validator's own chain, and tells the others before it leaves**: without its
+    /// votes they may be too few to see the end by themselves, and if it has no place in the next epoch, nobody else can tell.
+    pub(crate) async fn run(&self, store: &Store, payloads: &Payloads, network: &PeerNetwork) {
         let mut progress = store.progress();
         while progress.changed().await.is_ok() {
             let Some(proof) = own_end(store, payloads) else { continue };
-            match self.conclude(&proof.to_bytes()) {
+            let proof = proof.to_bytes();
+            let ended = PeerFrame::Ended(proof.clone().into()).to_bytes();
+            for _ in 0..TELLINGS {
+                network.tell_all(&ended);
+                sleep(TELL_EVERY).await;
+            }
+            match self.conclude(&proof) {
                 Ok(()) => return,
                 Err(why) => tracing::error!(%why, "the end on this chain is none"), // the rules let it in
             }

@@ -336,7 +336,8 @@ impl Parts {
     fn end_of_epoch(&self) -> impl Future<Output = ()> + Send + use<> {
         let (epochs, store, payloads) =
             (Arc::clone(&self.epochs), self.store.clone(), Arc::clone(&self.payloads));
-        async move { epochs.run(&store, &payloads).await }
+        let network = self.network.clone();
+        async move { epochs.run(&store, &payloads, &network).await }
     }
 
     pub(crate) fn replica(&self) -> Replica<Store> {

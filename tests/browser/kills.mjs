@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { BIN, arm, chromiumForTests, clear, deliver, engage, hold, now, open, picture, stands, truth, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, clear, deliver, engage, hold, now, open, picture, stands, stayEngaged, truth, until, up, withTest } from "./stage.mjs";
 
 /** The part's process now: a child of the program that was started, by its name on the command line. */
 function kill(site, part) {
@@ -19,20 +19,24 @@ function kill(site, part) {
 
 const says = async (page) => `${(await now(page)).word}: ${(await now(page)).why}`;
 
-/** A small drag; how far the tool went by the world's own word, mm. */
+/** A small drag, and again where the arm paused on the way; how far the tool went by the world's own word, mm. */
 async function drag(page, site) {
   const box = await page.getByRole("main", { name: "Picture" }).boundingBox();
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   const before = truth(site).tip_mm;
-  await page.mouse.move(x, y);
-  await page.mouse.down();
-  for (let step = 1; step <= 16; step++) {
-    await page.mouse.move(x + 5 * step, y);
-    await sleep(12);
+  const travelled = () => Math.hypot(...truth(site).tip_mm.map((mm, axis) => mm - before[axis]));
+  for (let tries = 0; tries < 3 && travelled() < 1; tries++) {
+    await stayEngaged(page);
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    for (let step = 1; step <= 16; step++) {
+      await page.mouse.move(x + 5 * step, y);
+      await sleep(12);
+    }
+    await page.mouse.up();
+    await sleep(500);
   }
-  await page.mouse.up();
-  await sleep(500);
-  return Math.hypot(...truth(site).tip_mm.map((mm, axis) => mm - before[axis]));
+  return travelled();
 }
 
 async function withoutTheCloud(site, surgeon, others) {

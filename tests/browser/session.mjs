@@ -8,7 +8,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, picture, press, reach, stands, truth, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, picture, press, reach, stands, stayEngaged, truth, until, up, withTest } from "./stage.mjs";
 
 const SEEDS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1, 2, 3];
 // One frame of the simulated camera.
@@ -18,13 +18,9 @@ const run = promisify(execFile);
 async function operate(bedside, surgeon, site) {
   const picturePlace = await surgeon.getByRole("main", { name: "Picture" }).boundingBox();
   await engage(surgeon);
-  await surgeon.keyboard.down("d");
-  await until("the jaws are open", () => truth(site).jaw_rad > 0.6);
-  await surgeon.keyboard.up("d");
+  await jaws(surgeon, "d", "the jaws are open", () => truth(site).jaw_rad > 0.6);
   const error = await reach(surgeon, site, 1.5);
-  await surgeon.keyboard.down("f");
-  await until("the bead is grasped", () => truth(site).grasped);
-  await surgeon.keyboard.up("f");
+  await jaws(surgeon, "f", "the bead is grasped", () => truth(site).grasped);
   await picture(surgeon, "operate-grasped");
   await surgeon.keyboard.up("Space");
   await stands(site, "released");
@@ -48,6 +44,16 @@ async function operate(bedside, surgeon, site) {
   await engage(surgeon);
   await surgeon.keyboard.up("Space");
   return error;
+}
+
+/** Holds the key down until the world says so. */
+async function jaws(surgeon, key, what, isSo) {
+  await until(what, async () => {
+    await stayEngaged(surgeon);
+    await surgeon.keyboard.down(key);
+    return isSo();
+  });
+  await surgeon.keyboard.up(key);
 }
 
 /** What the page reckoned as glass to glass, against the time that travelled in the pixels. */

@@ -181,6 +181,14 @@ export async function engage(page) {
   throw new Error(`the tool does not follow: ${JSON.stringify(await now(page))}`);
 }
 
+/** A machine that is short of time sends nothing for half a second: the arm pauses, and the hand does what the page asks for. */
+export async function stayEngaged(page) {
+  if (((await now(page))?.flags & 4) !== 0) return;
+  await page.keyboard.up("Space");
+  await sleep(500);
+  await engage(page);
+}
+
 /** As a hand would: look, move a little towards it, look again. */
 export async function reach(page, site, nearMm) {
   const box = await page.getByRole("main", { name: "Picture" }).boundingBox();
@@ -190,6 +198,7 @@ export async function reach(page, site, nearMm) {
     if (error_mm < nearMm) return error_mm;
     const { look, why } = await now(page);
     if (look === "stopped") throw new Error(`the tool was stopped on its way: ${why}`);
+    await stayEngaged(page);
     const share = Math.min(1, 4 / Math.hypot(...way));
     const [right, down, into] = way.map((mm) => mm * share);
     await page.mouse.move(x, y);

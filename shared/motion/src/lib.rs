@@ -12,12 +12,14 @@
 //! Lengths are metres and angles radians in poses and joints; speeds of the tip are mm/s.
 
 mod coupling;
+mod fence;
 mod file;
 mod inverse;
 mod joints;
 mod limits;
 mod model;
 mod motion;
+mod region;
 mod smooth;
 mod speed;
 mod target;
@@ -31,6 +33,7 @@ pub use joints::{Axis, JOINTS, Joints};
 pub use limits::{ArmLimits, LimitExceeded};
 pub use model::{ArmModel, Home, Withdraw};
 pub use motion::{Motion, Setpoint};
+pub use region::{REGIONS_MAX, Region, RegionError};
 pub use target::{Clamped, Clamps, Lag, Target};
 pub use workspace::Workspace;
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::coupling::Coupling;
 use crate::file::{self, ArmFileError};
-use crate::joints::{AXES, Axis, JOINTS, Joints};
+use crate::joints::{AXES, Axes, Axis, JOINTS, Joints};
 use crate::limits::ArmLimits;
 
 /// An arm with its tool, as its file describes it.
@@ -43,6 +43,25 @@ pub struct Home {
 pub struct Withdraw {
     pub insertion_m: f64,
     pub insertion_speed_m_s_max: f64,
+}
+
+/// The tool's points at one configuration, in the base frame.
+pub(crate) struct Chain {
+    /// Axis and a point on it.
+    joints: [(Vector3<f64>, Point3<f64>); JOINTS],
+    prismatic: [bool; JOINTS],
+    /// Where the jaws pivot.
+    pub(crate) tip: Point3<f64>,
+    /// Where the closed jaws end.
+    pub(crate) jaws: Point3<f64>,
+}
+
+impl Chain {
+    /// How the point moves with that joint, m/rad; at insertion a direction.
+    pub(crate) fn moves(&self, joint: usize, point: &Point3<f64>) -> Vector3<f64> {
+        let (axis, origin) = &self.joints[joint];
+        if self.prismatic[joint] { *axis } else { axis.cross(&(point - origin)) }
+    }
 }
 
 /// One row of a modified Denavit-Hartenberg table: parent_from_link = Rx(alpha) Tx(a) Rz(theta) Tz(d).
@@ -109,6 +128,21 @@ impl ArmModel {
             frame = frame.child(link, q);
         }
         frame.isometry() * self.link_from_tip
+    }
+
+    /// Where the tool's points are, and how each joint moves them.
+    pub(crate) fn chain(&self, axes: &Axes) -> Chain {
+        let mut frame = Frame::BASE;
+        let joints = std::array::from_fn(|i| {
+            frame = frame.child(&self.links[i], axes[i]);
+            (frame.z, frame.origin)
+        });
+        let place =
+            |point: &Vector3<f64>| frame.origin + frame.x * point.x + frame.y * point.y + frame.z * point.z;
+        let (offset, turn) = (self.link_from_tip.translation.vector, self.link_from_tip.rotation);
+        let tip = place(&offset);
+        let jaws = place(&(offset + turn * Vector3::z() * self.turn_lever_m));
+        Chain { joints, prismatic: self.links.map(|link| link.prismatic), tip, jaws }
     }
 
     /// Distance of the wrist pitch axis from the remote centre at zero insertion, m; negative means behind it.

@@ -4,19 +4,23 @@
 //! - joints and jaw are within their ranges;
 //! - while following, homing or withdrawing, every axis keeps its velocity, acceleration and jerk limits, and the tip
 //!   its speed cap (see [`Motion::follow`] for a cap that falls);
+//! - while following or homing, the tool stays out of forbidden regions, and while following the tip stays in the
+//!   workspace (`fence`); what it is behind already it may leave;
 //! - while stopping, every axis's speed falls by its stop deceleration each tick until it is zero, and a stop once begun
 //!   is finished before anything else begins.
 //!
 //! How: each axis runs to its goal by the fastest law that can still stop there (`track`), the tip-speed cap slows what
-//! would speed up (`speed`), and a moving average bounds the jerk (`smooth`). A stop leaves all three aside and brakes
+//! would speed up (`speed`), fences take away what would cross them (`fence`), and a moving average bounds the jerk (`smooth`). A stop leaves all four aside and brakes
 //! from the setpoint itself; it ends short of where the tracker would have, for it brakes at least as hard.
 
 use nalgebra::Isometry3;
 
 use crate::TICK_S;
+use crate::fence::{Bounds, Fence, State};
 use crate::joints::{AXES, Axes, Axis, JOINTS, Joints};
 use crate::limits::LimitExceeded;
 use crate::model::ArmModel;
+use crate::region::Region;
 use crate::smooth::Smoother;
 use crate::speed::Levers;
 use crate::target::{Clamped, Clamps, Lag, Target};
@@ -50,6 +54,7 @@ pub struct Motion {
     position: Axes,
     velocity: Axes,
     smoother: Smoother,
+    fence: Fence,
     still_ticks: usize,
     withdraw_goal: Axes,
     output: Axes,
@@ -93,6 +98,7 @@ impl Motion {
             position: output,
             velocity: [0.0; AXES],
             smoother: Smoother::new(model.smoothing_ticks, &output),
+            fence: Fence::new(model),
             still_ticks: model.smoothing_ticks,
             withdraw_goal: output,
             output,
@@ -125,9 +131,21 @@ impl Motion {
         self.model.clamp(target, &self.setpoint.joints, self.setpoint.jaw_rad)
     }
 
-    /// How far the present setpoint's tip is from the target.
+    /// How far the present setpoint's tip is from the target, or from where that leaves the forbidden regions.
     pub fn lag(&self, target: &Clamped) -> Lag {
-        Lag::between(&self.setpoint.base_from_tip, target.base_from_tip())
+        let mut wanted = *target.base_from_tip();
+        wanted.translation.vector = self.fence.outside(wanted.translation.vector.into()).coords;
+        Lag::between(&self.setpoint.base_from_tip, &wanted)
+    }
+
+    /// From now on the tool keeps out of these regions, and of no others; those beyond [`crate::REGIONS_MAX`] are left
+    /// out. Where it is too late for that, it stops as fast as it can, and then may only come out.
+    pub fn forbid(&mut self, regions: &[Region]) {
+        let state = State { position: &self.position, velocity: &self.velocity };
+        let step = &self.limits.acceleration_step;
+        if !self.fence.latch(&self.model, regions, state, step) {
+            self.activity = Activity::Stop;
+        }
     }
 
     /// One tick towards the target, with the tip no faster than the cap (nor than the arm's own).
@@ -201,6 +219,8 @@ impl Motion {
             return false;
         }
         self.activity = activity;
+        let state = State { position: &self.position, velocity: &self.velocity };
+        self.fence.settle(&self.model, state, &self.limits.acceleration_step);
         self.withdraw_goal = self.output;
         let insertion = &mut self.withdraw_goal[Axis::Insertion.index()];
         *insertion = insertion.min(self.model.withdraw.insertion_m);
@@ -221,6 +241,7 @@ impl Motion {
         let step = &self.limits.acceleration_step;
         let (velocity, tip_speed) =
             levers.restrain(&self.velocity, &wanted, step, pace.tip_speed_mm_s * 1e-3);
+        let (velocity, fence) = self.fenced(velocity);
         let before = self.position;
         self.velocity = velocity;
         self.position = self.limits.clamp(|i| advance(before[i], velocity[i], goal[i]));
@@ -229,7 +250,24 @@ impl Motion {
         let mean = self.smoother.push(&self.position);
         let output = self.limits.clamp(|i| mean[i]);
         let output_velocity = std::array::from_fn(|i| (output[i] - self.output[i]) / TICK_S);
-        self.emit(output, output_velocity, Clamps { tip_speed, ..clamps })
+        self.emit(output, output_velocity, Clamps { tip_speed, fence, ..clamps })
+    }
+
+    /// Homing may cross the workspace's edge. A withdrawal has no fence at all: it draws the tool along its own shaft, where
+    /// there is nothing but the shaft.
+    fn fenced(&mut self, wanted: Axes) -> (Axes, bool) {
+        if self.activity == Activity::Withdraw {
+            return (wanted, false);
+        }
+        let limits = &self.limits;
+        let bounds = Bounds {
+            acceleration_step: &limits.acceleration_step,
+            acceleration: &limits.acceleration,
+            position_min: &limits.position_min,
+            position_max: &limits.position_max,
+        };
+        let state = State { position: &self.position, velocity: &self.velocity };
+        self.fence.restrain(&self.model, state, &wanted, &bounds, self.activity == Activity::Follow)
     }
 
     /// The fastest velocities from which every axis can still stop at its goal, within pace and acceleration.

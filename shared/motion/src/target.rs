@@ -27,6 +27,8 @@ pub struct Clamps {
     pub direction: bool,
     /// The target was not finite: the whole target is the present setpoint.
     pub not_finite: bool,
+    /// The workspace's edge or a forbidden region took motion away from this tick.
+    pub fence: bool,
     /// The tip-speed cap slowed this tick.
     pub tip_speed: bool,
 }

@@ -3,7 +3,10 @@
 //! Invariant: the region is convex, contains the home position, and lies wholly within the arm's reach and beyond its
 //! singularity at the remote centre; reading the arm's file checks the last two.
 
-use nalgebra::Point3;
+use nalgebra::{Point3, Vector3};
+
+use crate::fence::WALLS;
+use crate::region::Clearance;
 
 /// A ball around the remote centre, the cone of shafts about the base's -z axis, and the half space below a depth, all
 /// in the base frame.
@@ -28,6 +31,26 @@ impl Workspace {
         let beyond_cone_m = lateral_m * cos - depth_m * sin;
         let beyond_ball_m = base_point.coords.norm() - self.reach_m_max;
         (self.depth_m_min - depth_m).max(beyond_cone_m).max(beyond_ball_m).max(0.0)
+    }
+
+    /// How far the point is inside each face, and which way is in: the cap, the cone, the ball.
+    pub(crate) fn walls(&self, base_point: &Point3<f64>) -> [Clearance; WALLS] {
+        let lateral_m = base_point.x.hypot(base_point.y);
+        let (sin, cos) = self.half_angle_rad_max.sin_cos();
+        // On the axis every way is towards the cone, and the cone is far.
+        let aside = if lateral_m > 0.0 { 1.0 / lateral_m } else { 0.0 };
+        let reach_m = base_point.coords.norm();
+        [
+            Clearance { distance_m: -base_point.z - self.depth_m_min, outward: -Vector3::z() },
+            Clearance {
+                distance_m: -base_point.z * sin - lateral_m * cos,
+                outward: Vector3::new(-base_point.x * aside * cos, -base_point.y * aside * cos, -sin),
+            },
+            Clearance {
+                distance_m: self.reach_m_max - reach_m,
+                outward: -base_point.coords / reach_m.max(1e-9),
+            },
+        ]
     }
 
     /// The point itself if it is inside the inset region, else one on the inset region's boundary. Continuous, so a

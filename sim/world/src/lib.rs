@@ -16,7 +16,10 @@ mod task;
 
 pub use arm::{Arm, WATCHDOG_US};
 pub use checker::{Checker, Violation};
-pub use network::{Delivery, Impairment, Line};
+pub use network::{
+    BadSeries, Burst, Delivery, Fate, HeldBack, Impairment, Line, Outages, Profile, Rate, Series, UnderWay,
+    UnknownProfile, Way,
+};
 pub use people::{Keys, Person};
 pub use recorder::{Logbook, RecordFault, Recorder};
 pub use session::{CannotBegin, Options, Outcome, Session, soak};

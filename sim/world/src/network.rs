@@ -1,22 +1,12 @@
 //! A line that delays, loses, repeats, reorders and damages what is sent over it, the same way for the same seed.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod profile;
+mod series;
+mod way;
 
-use fastrand::Rng;
-
-/// What a line does to messages. Shares are of 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Impairment {
-    pub delay_ms: f64,
-    /// Added evenly from zero to this; more than the distance between messages reorders them.
-    pub jitter_ms: f64,
-    pub loss: f64,
-    pub duplication: f64,
-    pub corruption: f64,
-    /// Nothing gets through.
-    pub partition: bool,
-}
+pub use profile::{Profile, UnknownProfile};
+pub use series::{BadSeries, Series};
+pub use way::{Burst, Fate, HeldBack, Impairment, Outages, Rate, UnderWay, Way};
 
 /// A message as it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,16 +16,12 @@ pub struct Delivery {
     pub intact: bool,
 }
 
-/// When it arrives, its number, its bytes, and whether they are whole; the earliest is taken first.
-type UnderWay = (u64, u64, Vec<u8>, bool);
-
-/// One direction of a line. Reliable messages arrive whole, once and in order, after partitions too.
+/// One direction of a line, with what is under way. Reliable messages arrive whole, once and in order, after partitions too.
 #[derive(Debug)]
 pub struct Line {
     pub impairment: Impairment,
-    rng: Rng,
-    sent: u64,
-    under_way: BinaryHeap<Reverse<UnderWay>>,
+    way: Way,
+    under_way: UnderWay<Delivery>,
     reliable: Vec<Vec<u8>>,
     reliable_at_us: u64,
 }
@@ -43,12 +29,10 @@ pub struct Line {
 impl Line {
     #[must_use]
     pub fn new(seed: u64, impairment: Impairment) -> Self {
-        let rng = Rng::with_seed(seed);
         Self {
             impairment,
-            rng,
-            sent: 0,
-            under_way: BinaryHeap::new(),
+            way: Way::new(seed, impairment),
+            under_way: UnderWay::default(),
             reliable: Vec::new(),
             reliable_at_us: 0,
         }
@@ -61,15 +45,9 @@ impl Line {
 
     /// Sends on what may have been damaged before.
     pub fn pass_on(&mut self, now_us: u64, bytes: &[u8], intact: bool) {
-        let line = self.impairment;
-        if line.partition || self.rng.f64() < line.loss {
-            return;
-        }
-        let copies = if self.rng.f64() < line.duplication { 2 } else { 1 };
-        for _ in 0..copies {
-            let damaged = self.rng.f64() < line.corruption;
-            let at_us = now_us + self.delay_us();
-            self.put(at_us, self.damage(bytes, damaged), intact && !damaged);
+        for fate in self.way().pass(now_us, bytes.len()) {
+            let bytes = damage(bytes, fate.damaged, self.under_way.sent());
+            self.under_way.put(fate.at_us, Delivery { bytes, intact: intact && !fate.damaged });
         }
     }
 
@@ -88,13 +66,7 @@ impl Line {
     /// Everything that has arrived by now.
     pub fn receive(&mut self, now_us: u64) -> Vec<Delivery> {
         self.flush(now_us);
-        let mut arrived = Vec::new();
-        while self.under_way.peek().is_some_and(|Reverse((at_us, ..))| *at_us <= now_us) {
-            if let Some(Reverse((_, _, bytes, intact))) = self.under_way.pop() {
-                arrived.push(Delivery { bytes, intact });
-            }
-        }
-        arrived
+        std::iter::from_fn(|| self.under_way.take(now_us)).collect()
     }
 
     fn flush(&mut self, now_us: u64) {
@@ -102,28 +74,25 @@ impl Line {
             return;
         }
         for bytes in std::mem::take(&mut self.reliable) {
-            self.reliable_at_us = self.reliable_at_us.max(now_us + self.delay_us());
-            self.put(self.reliable_at_us, bytes, true);
+            self.reliable_at_us = self.reliable_at_us.max(now_us + self.way().delay_us(now_us));
+            self.under_way.put(self.reliable_at_us, Delivery { bytes, intact: true });
         }
     }
 
-    fn put(&mut self, at_us: u64, bytes: Vec<u8>, intact: bool) {
-        self.sent += 1;
-        self.under_way.push(Reverse((at_us, self.sent, bytes, intact)));
+    /// As it is now: whoever plays the faults changes it at any time.
+    fn way(&mut self) -> &mut Way {
+        self.way.impairment = self.impairment;
+        &mut self.way
     }
+}
 
-    fn delay_us(&mut self) -> u64 {
-        ((self.impairment.delay_ms + self.rng.f64() * self.impairment.jitter_ms) * 1e3) as u64
+fn damage(bytes: &[u8], damaged: bool, sent: u64) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    if damaged && !bytes.is_empty() {
+        let at = (sent as usize * 31) % bytes.len();
+        bytes[at] ^= 1 << (sent % 8);
     }
-
-    fn damage(&self, bytes: &[u8], damaged: bool) -> Vec<u8> {
-        let mut bytes = bytes.to_vec();
-        if damaged && !bytes.is_empty() {
-            let at = (self.sent as usize * 31) % bytes.len();
-            bytes[at] ^= 1 << (self.sent % 8);
-        }
-        bytes
-    }
+    bytes
 }
 
 #[cfg(test)]

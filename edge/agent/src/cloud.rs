@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    net::IpAddr,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -22,6 +21,7 @@ use crate::{
     desk::Desk,
     edge::Ending,
     meeting::{self, Meetings},
+    reach::Reach,
     record::{Archive, ArchiveError, OpenRecord},
     relay::Input,
     signal,
@@ -75,7 +75,7 @@ enum NotOpened {
 /// This end of the link.
 pub(crate) struct Cloud {
     pub(crate) desk: Arc<Desk>,
-    pub(crate) ice_address: IpAddr,
+    pub(crate) reach: Reach,
     pub(crate) trust: TrustRoot,
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) meetings: Meetings,
@@ -193,10 +193,10 @@ impl Cloud {
                     self.desk.handle(Input::OwnStatement { signed: statement });
                 }
                 meeting::Output::MakeAnswer { peer, guest, sdp, vouched } => {
-                    let (desk, ice_address) = (self.desk.clone(), self.ice_address);
+                    let (desk, reach) = (self.desk.clone(), self.reach);
                     let answers = answers.clone();
                     tokio::spawn(async move {
-                        let answer = console::answer(desk, ice_address, guest, sdp, vouched).await;
+                        let answer = console::answer(desk, reach, guest, sdp, vouched).await;
                         let answer =
                             answer.inspect_err(|error| tracing::warn!(%error, "no answer to a console"));
                         let _ = answers.send((peer, answer.ok())).await; // fails only when the edge box ends

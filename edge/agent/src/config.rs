@@ -23,6 +23,9 @@ pub struct Config {
     /// Local address that WebRTC uses, and no other; the port is the system's choice.
     #[serde(default = "loopback")]
     pub ice_address: IpAddr,
+    /// For a site behind a router that forwards ports to this box. Without it consoles are told `ice_address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<Forwarded>,
     /// Local address (UDP) from which cloud and kit are reached; port 0 takes a free one.
     #[serde(default = "any_port")]
     pub bind: SocketAddr,
@@ -35,6 +38,17 @@ pub struct Config {
     /// What else runs for this session, for the record's manifest: the console's pages, a model.
     #[serde(default)]
     pub software: Vec<SoftwareConfig>,
+}
+
+/// What a router forwards to `ice_address`, port for port (UDP). Consoles are told it in place of `ice_address`, those at the
+/// bedside excepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Forwarded {
+    /// The router's outer address.
+    pub address: IpAddr,
+    /// First and last; each console takes one.
+    pub ports: (u16, u16),
 }
 
 /// A program or its files, by their digest.
@@ -119,6 +133,10 @@ pub enum ConfigError {
          wildcard the consoles would be told of every card but the loopback"
     )]
     Wildcard { seen: IpAddr },
+    #[error("forwarded.address is {seen}, which no console can send to; name the router's outer address")]
+    Nowhere { seen: IpAddr },
+    #[error("forwarded.ports is {first} to {last}; write the first and the last, such as [50000, 50015]")]
+    NoPorts { first: u16, last: u16 },
 }
 
 impl Config {
@@ -144,6 +162,14 @@ impl Config {
     pub(crate) fn check(&self) -> Result<Source, ConfigError> {
         if self.ice_address.is_unspecified() {
             return Err(ConfigError::Wildcard { seen: self.ice_address });
+        }
+        if let Some(Forwarded { address, ports: (first, last) }) = self.forwarded {
+            if address.is_unspecified() {
+                return Err(ConfigError::Nowhere { seen: address });
+            }
+            if first == 0 || first > last {
+                return Err(ConfigError::NoPorts { first, last });
+            }
         }
         Ok(self.video.source.parse()?)
     }
@@ -216,6 +242,7 @@ mod tests {
             trust_root: "genesis.trust".into(),
             record: "record".into(),
             ice_address: loopback(),
+            forwarded: Some(Forwarded { address: [203, 0, 113, 7].into(), ports: (50_000, 50_015) }),
             bind: any_port(),
             cloud: far(1),
             kit: far(2),
@@ -246,6 +273,13 @@ mod tests {
         assert!(config.check().is_ok());
         let everywhere = Config { ice_address: IpAddr::from([0, 0, 0, 0]), ..config.clone() };
         assert!(everywhere.check().unwrap_err().to_string().contains("127.0.0.1"));
+        let forwarded = |address: [u8; 4], ports| {
+            let forwarded = Some(Forwarded { address: address.into(), ports });
+            Config { forwarded, ..config.clone() }.check().map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(forwarded([203, 0, 113, 7], (50_000, 50_000)), Ok(()));
+        assert!(forwarded([203, 0, 113, 7], (50_001, 50_000)).unwrap_err().contains("[50000, 50015]"));
+        assert!(forwarded([0, 0, 0, 0], (50_000, 50_001)).unwrap_err().contains("outer address"));
         let nowhere = Config { video: VideoConfig::new(""), ..config };
         assert!(matches!(nowhere.check(), Err(ConfigError::Source(SourceParseError::Empty))));
     }

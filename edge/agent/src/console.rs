@@ -1,6 +1,6 @@
 //! One console's WebRTC connection, from its offer to its end.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use farhand_wire::Role;
@@ -25,6 +25,7 @@ use webrtc::{
 use crate::{
     desk::{CONTROL_QUEUED_MAX, Desk, PICTURES_QUEUED_MAX, Picture, STATEMENTS_QUEUED_MAX},
     meeting::Guest,
+    reach::{NoPort, Reach},
     relay::{Channel, ConsoleId, Input},
     rtc_setup::{self, ChannelBox, Events, PLAYOUT_DELAY},
 };
@@ -45,26 +46,30 @@ pub(crate) enum NoAnswer {
     Gathering,
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
+    #[error(transparent)]
+    Port(#[from] NoPort),
 }
 
 /// Answers an offer that was vouched for; the connection then lives in a task of its own, until it fails or the console
 /// is dismissed.
 pub(crate) async fn answer(
     desk: Arc<Desk>,
-    ice_address: IpAddr,
+    reach: Reach,
     guest: Guest,
     sdp: String,
     vouched: Bytes,
 ) -> Result<String, NoAnswer> {
-    let (connection, mut events) = rtc_setup::connection(ice_address).await?;
+    let reach = reach.of(guest.role);
+    let (connection, mut events) = rtc_setup::connection(reach.listen()?).await?;
     let wants_pictures = guest.role == Role::Surgeon && sdp.contains("m=video");
     let screen = if wants_pictures { Some(Screen::new(&connection).await?) } else { None };
-    connection.set_remote_description(RTCSessionDescription::offer(sdp)?).await?;
+    connection.set_remote_description(RTCSessionDescription::offer(reach.offered(sdp))?).await?;
     let description = connection.create_answer(None).await?;
     connection.set_local_description(description).await?;
     let gathered = timeout(GATHERED, events.gathered.wait_for(|gathered| *gathered)).await;
     gathered.map_err(|_| NoAnswer::Gathering)?.map_err(|_| NoAnswer::Gathering)?;
     let answer = connection.local_description().await.ok_or(NoAnswer::Gathering)?.sdp;
+    let answer = reach.answered(answer);
 
     let (console, dismissed) = desk.new_console();
     desk.handle(Input::ConsoleCame { console, guest, vouched });

@@ -26,6 +26,7 @@ use crate::{
     kit,
     left_over::seal_left_over,
     meeting::Meetings,
+    reach::Reach,
     record::{Archive, Folder, OpenRecord},
     relay::{Counters, Input},
 };
@@ -220,7 +221,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
 
     let cloud = Cloud {
         desk: desk.clone(),
-        ice_address: config.ice_address,
+        reach: Reach { local: config.ice_address, forwarded: config.forwarded },
         trust,
         archive: archive.clone(),
         meetings: Meetings::new(key.signing_key().clone()),

@@ -19,12 +19,13 @@ mod kit;
 mod left_over;
 pub mod meeting;
 pub mod peer;
+mod reach;
 mod record;
 pub mod relay;
 mod rtc_setup;
 mod signal;
 
-pub use config::{Config, ConfigError, Far, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
+pub use config::{Config, ConfigError, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use film::{PLAYED, VIDEO};
 pub use record::{Archive, ArchiveError, OpenRecord, Record};

@@ -1,6 +1,6 @@
 //! How this side of a WebRTC connection is set up, for edge box and browserless console alike.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rtc::{
@@ -92,9 +92,9 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-/// A connection that speaks H.264 and data channels from `ice_address`, and only from there.
+/// A connection that speaks H.264 and data channels from `listen`, and only from there; port 0 takes a free one.
 pub(crate) async fn connection(
-    ice_address: IpAddr,
+    listen: SocketAddr,
 ) -> Result<(Arc<dyn PeerConnection>, Events), webrtc::error::Error> {
     let (gathered_to, gathered) = watch::channel(false);
     let (state_to, state) = watch::channel(RTCPeerConnectionState::New);
@@ -105,7 +105,7 @@ pub(crate) async fn connection(
     let mut media = media()?;
     let registry = register_default_interceptors(Registry::new(), &mut media)?;
     let settings = SettingEngineBuilder::new()
-        .with_include_loopback_candidate(ice_address.is_loopback())
+        .with_include_loopback_candidate(listen.ip().is_loopback())
         .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEP_ALIVE))
         .build();
     let connection = PeerConnectionBuilder::new()
@@ -114,7 +114,7 @@ pub(crate) async fn connection(
         .with_interceptor_registry(KeyFrameRequests::last_in(registry))
         .with_setting_engine(settings)
         .with_handler(Arc::new(handler))
-        .with_udp_addrs(vec![std::net::SocketAddr::new(ice_address, 0)])
+        .with_udp_addrs(vec![listen])
         .with_data_channel_send_buffer_limit(CHANNEL_BYTES_MAX)
         .build()
         .await?;

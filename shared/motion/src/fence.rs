@@ -27,6 +27,8 @@ const STANDS_OFF_M: f64 = 5e-4;
 const APPROACH_M_S2: f64 = 0.4;
 /// Halvings of the way from braking to what was wanted.
 const HALVINGS: usize = 6;
+/// Looks on the way of a stop. A stop has fewer ticks; what it does not clear in so many it does not clear.
+const LOOKS_MAX: usize = 512;
 /// The axes that carry the tool's place.
 const CARRYING: usize = 3;
 
@@ -71,12 +73,11 @@ impl Fence {
         }
     }
 
-    /// Other regions, known from now on; whether the arm can brake before it is in them, or stands.
+    /// Other regions, known from now on; whether the tool is out of them, and can brake before it is in.
     pub(crate) fn latch(&mut self, model: &ArmModel, regions: &[Region], state: State, step: &Axes) -> bool {
         self.regions = std::array::from_fn(|i| regions.get(i).copied());
         self.settle(model, state, step);
-        let moves = *state.velocity != [0.0; AXES];
-        !moves || self.kept_m[WALLS..].iter().all(|&kept_m| kept_m == KEPT_CLEAR_M)
+        self.kept_m[WALLS..].iter().all(|&kept_m| kept_m == KEPT_CLEAR_M)
     }
 
     /// Takes the distances as they are. Whatever the tool is behind, it may only leave.
@@ -185,7 +186,7 @@ impl Fence {
     fn brakes_in_time(&self, model: &ArmModel, state: State, step: &Axes, skipped: usize) -> (f64, bool) {
         let (mut position, mut velocity) = (*state.position, *state.velocity);
         let mut first_m = None;
-        loop {
+        for _ in 0..LOOKS_MAX {
             let distances_m = self.distances_m(model, &position);
             let room = distances_m.iter().zip(&self.kept_m).skip(skipped);
             let room_m = room.map(|(distance_m, kept_m)| distance_m - kept_m).fold(f64::INFINITY, f64::min);
@@ -202,13 +203,17 @@ impl Fence {
                 (position[i], velocity[i]) = after_braking(position[i], velocity[i], step[i], ticks);
             }
         }
+        (0.0, false)
     }
 
     /// The least distance from each fence on the way to standstill.
     fn least_on_stop(&self, model: &ArmModel, state: State, step: &Axes) -> [f64; FENCES] {
         let (mut position, mut velocity) = (*state.position, *state.velocity);
         let mut least_m = self.distances_m(model, &position);
-        while velocity[..JOINTS] != [0.0; JOINTS] {
+        for _ in 0..LOOKS_MAX {
+            if velocity[..JOINTS] == [0.0; JOINTS] {
+                break;
+            }
             for i in 0..AXES {
                 (position[i], velocity[i]) = after_braking(position[i], velocity[i], step[i], 1.0);
             }

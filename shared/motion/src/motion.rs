@@ -143,7 +143,8 @@ impl Motion {
     pub fn forbid(&mut self, regions: &[Region]) {
         let state = State { position: &self.position, velocity: &self.velocity };
         let step = &self.limits.acceleration_step;
-        if !self.fence.latch(&self.model, regions, state, step) {
+        let in_time = self.fence.latch(&self.model, regions, state, step);
+        if !in_time && !self.is_at_rest() {
             self.activity = Activity::Stop;
         }
     }

@@ -250,6 +250,7 @@ impl Session {
             kit: Far { address: ports.kit, device: *self.kit.id().as_bytes() },
             ledger: Some(LedgerConfig { validators: site.validators.iter().map(far).collect() }),
             ice_address: LOOPBACK,
+            forwarded: None,
             bind: SocketAddr::new(LOOPBACK, 0),
             video: VideoConfig {
                 source: plan.video.clone().unwrap_or(simulator),

@@ -1,6 +1,6 @@
 //! How a console meets the edge box: the console's side of `docs/signalling.md`.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use farhand_ledger::{Cbor, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
@@ -157,7 +157,8 @@ impl Call {
     }
 
     async fn ends(&self) -> Result<Ends, PeerError> {
-        let (connection, events) = rtc_setup::connection(self.settings.ice_address).await?;
+        let (connection, events) =
+            rtc_setup::connection(SocketAddr::new(self.settings.ice_address, 0)).await?;
         let unreliable =
             RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..RTCDataChannelInit::default() };
         let unordered = RTCDataChannelInit { ordered: false, ..RTCDataChannelInit::default() };

@@ -144,6 +144,7 @@ pub(crate) fn edge_config(folder: &TempDir, cloud: Far, kit: &Kit, video: VideoC
         trust_root: path("genesis.trust"),
         record: path("record"),
         ice_address: LOOPBACK,
+        forwarded: None,
         bind: SocketAddr::new(LOOPBACK, 0),
         cloud,
         kit: Far { address: kit.endpoint.local_addr().unwrap(), device: *kit.key.id().as_bytes() },

@@ -156,6 +156,10 @@ impl Connection {
         self.0.quic.rtt()
     }
 
+    pub(crate) fn path_stats(&self) -> quinn::PathStats {
+        self.0.quic.stats().path
+    }
+
     async fn queue(&self, next: Outgoing) -> Result<(), MessageError> {
         if let Some(end) = self.end() {
             return Err(end.into());
@@ -251,6 +255,8 @@ pub enum CloseReason {
     ShuttingDown,
     /// The peer is not allowed any more.
     Forbidden,
+    /// What this was a path of is over, or unknown there.
+    Over,
     /// A reason of a newer version, or of the protocol above.
     Other(u32),
 }
@@ -264,6 +270,7 @@ impl CloseReason {
             Self::Busy => 3,
             Self::ShuttingDown => 4,
             Self::Forbidden => 5,
+            Self::Over => 6,
             Self::Other(code) => code,
         })
     }
@@ -276,6 +283,7 @@ impl CloseReason {
             3 => Self::Busy,
             4 => Self::ShuttingDown,
             5 => Self::Forbidden,
+            6 => Self::Over,
             other => Self::Other(u32::try_from(other).unwrap_or(u32::MAX)),
         }
     }
@@ -298,6 +306,7 @@ impl fmt::Display for CloseReason {
             Self::Busy => f.write_str("it has as many connections as it takes"),
             Self::ShuttingDown => f.write_str("it is shutting down"),
             Self::Forbidden => f.write_str("this device is not allowed any more"),
+            Self::Over => f.write_str("what this was a path of is over"),
             Self::Other(code) => write!(f, "reason {code}"),
         }
     }

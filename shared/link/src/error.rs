@@ -60,6 +60,8 @@ pub enum BindError {
     Tls(#[from] rustls::Error),
     #[error("{name} is {value}, and must be within {min} to {max}")]
     Config { name: &'static str, value: u64, min: u64, max: u64 },
+    #[error("no randomness for this run's name: {0}")]
+    Random(getrandom::Error),
 }
 
 /// Why *this* side refused a peer.
@@ -168,4 +170,15 @@ pub enum MessageError {
     Finished,
     #[error(transparent)]
     Link(#[from] LinkError),
+}
+
+/// Why something was not sent over any path.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BondError {
+    #[error("{bytes} bytes at once; the limit is {max}")]
+    TooLarge { bytes: usize, max: usize },
+    #[error("the peer has acknowledged none of {max} messages that wait for it")]
+    Full { max: usize },
+    #[error("no path to the peer stands")]
+    Over,
 }

@@ -9,11 +9,9 @@
 //! them; messages are at most [`MESSAGE_BYTES_MAX`] and push back on their sender; handshakes in progress, waiting
 //! connections and connections in all have a limit each.
 //!
-//! From the outside in: [`KeepConnected`] keeps looking for one peer, an [`Endpoint`] connects and accepts, a
+//! From the outside in: [`Paths`] makes one [`Bond`] of several connections to a peer, [`KeepConnected`] keeps looking for one peer, an [`Endpoint`] connects and accepts, a
 //! [`Connection`] carries datagrams and messages. `keep::Search` and `frames::Assembler` are the pure machines behind
-//! them. A connection is cheap to clone, and so is the [`bytes::Bytes`] it sends: what is to arrive by whichever path is
-//! faster is sent over several connections, and the receiver takes the first.
-
+//! them.
 mod certificate;
 mod config;
 mod connection;
@@ -25,20 +23,24 @@ mod identity;
 mod keep;
 mod keep_connected;
 mod key_file;
+mod paths;
 mod peers;
 mod tls;
+#[doc(hidden)]
+pub mod trial;
 
 pub use config::LinkConfig;
 pub use connection::{CloseReason, Connection, MESSAGES_QUEUED_MAX};
 pub use endpoint::{Endpoint, Refused};
 pub use error::{
-    BindError, DatagramError, DeviceIdError, HandshakeError, KeyError, LinkError, MessageError, PeerReason,
-    PeersError, Refusal,
+    BindError, BondError, DatagramError, DeviceIdError, HandshakeError, KeyError, LinkError, MessageError,
+    PeerReason, PeersError, Refusal,
 };
 pub use frames::MESSAGE_BYTES_MAX;
 pub use identity::{DeviceId, DeviceKey};
 pub use keep::SearchLimits;
 pub use keep_connected::{KeepConnected, KeepState};
+pub use paths::{Bond, PATHS_MAX, PATHS_MESSAGE_BYTES_MAX, PathGauge, PathQuality, Paths, Route};
 pub use peers::{DeviceRole, PEERS_MAX, Peers, Protocol};
 
 /// What reads a peer's bytes, for the fuzzer.

@@ -70,7 +70,7 @@ impl Peers {
 /// What is spoken over a connection, in which version, and by whom. Both ends must have the same `alpn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protocol {
-    /// The name and version that TLS compares (ALPN, RFC 7301), such as `farhand-kit/1`.
+    /// The name and version that TLS compares (ALPN, RFC 7301), such as `farhand-kit/2`.
     pub alpn: &'static str,
     /// Roles of which the accepting end must have one.
     pub accepting: &'static [DeviceRole],
@@ -81,7 +81,7 @@ pub struct Protocol {
 impl Protocol {
     /// Commands and kit state between the edge box and the kit.
     pub const KIT: Self =
-        Self { alpn: "farhand-kit/1", accepting: &[DeviceRole::Kit], connecting: &[DeviceRole::Edge] };
+        Self { alpn: "farhand-kit/2", accepting: &[DeviceRole::Kit], connecting: &[DeviceRole::Edge] };
     /// Consensus and batches among validators.
     pub const VALIDATOR: Self = Self {
         alpn: "farhand-validator/1",

@@ -74,12 +74,12 @@ async fn a_known_key_in_the_wrong_role_is_refused() {
 #[tokio::test]
 async fn another_protocol_is_refused() {
     let site = Site::new();
-    let newer = Protocol { alpn: "farhand-kit/2", ..Protocol::KIT };
+    let newer = Protocol { alpn: "farhand-kit/3", ..Protocol::KIT };
     let (kit, edge) = (site.kit(), site.bind(&site.edge_key, newer));
     let attempt = edge.connect(kit.local_addr().unwrap(), site.kit_key.id());
     let (near, far) = turned_away(attempt, &kit).await;
     assert_eq!(near, HandshakeError::RefusedByPeer(PeerReason::OtherProtocol));
-    assert_eq!(far, Refusal::OtherProtocol { ours: "farhand-kit/1" }.into());
+    assert_eq!(far, Refusal::OtherProtocol { ours: Protocol::KIT.alpn }.into());
 }
 
 /// Goal: a device that may no longer connect is refused from the next handshake on, and one that newly may, is not.

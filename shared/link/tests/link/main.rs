@@ -8,3 +8,4 @@ mod cast;
 mod delivery;
 mod entry;
 mod loss;
+mod paths;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod desk;
+mod line;
 mod part;
 mod rehearse;
 mod session;
@@ -40,6 +41,7 @@ enum Command {
     Bench(bench::Arguments),
     Soak(soak::Arguments),
     World(world::Arguments),
+    Line(line::Arguments),
     #[command(hide = true)]
     Part(part::Arguments),
 }
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Soak(arguments) => soak::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::World(arguments) => world::command(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Line(arguments) => line::command(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Part(arguments) => part::run(&arguments),
     };
     match done {

@@ -21,6 +21,7 @@ use farhand_validator::ValidatorConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
+    line,
     session::RouterFile,
     world::{self, config::WorldConfig},
 };
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
     Edge,
     Cloud,
     Flight,
+    Line,
 }
 
 /// Runs one part until its standard input ends, or SIGTERM.
@@ -55,6 +57,7 @@ impl Kind {
             Self::Edge => "edge",
             Self::Cloud => "cloud",
             Self::Flight => "flight",
+            Self::Line => "line",
         }
     }
 }
@@ -63,7 +66,7 @@ impl Kind {
     /// What keeps time goes before what can wait, where the system lets it: a kit whose arm is silent for 50 ms stops.
     pub(crate) fn niceness(self) -> &'static str {
         match self {
-            Self::Kit | Self::World => "-10",
+            Self::Kit | Self::World | Self::Line => "-10",
             Self::Edge => "-5",
             Self::Validator | Self::Mesh | Self::Cloud | Self::Flight => "0",
         }
@@ -73,8 +76,9 @@ impl Kind {
 /// A validator's exit codes are those of `farhand-validator run`: its supervisor asks for them.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let config = &arguments.config;
-    if arguments.kind == Kind::World {
-        world_until_told(config)?;
+    if matches!(arguments.kind, Kind::World | Kind::Line) {
+        // Threads of their own, and no runtime.
+        if arguments.kind == Kind::World { world_until_told(config) } else { line::part(config) }?;
         return Ok(ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -87,7 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Kind::Edge => edge(config).await,
             Kind::Cloud => cloud(config).await,
             Kind::Flight => flight(config).await,
-            Kind::World => Ok(()),
+            Kind::World | Kind::Line => Ok(()),
         }?;
         Ok(ExitCode::SUCCESS)
     });

@@ -2,13 +2,15 @@
 
 use std::{
     collections::BTreeMap,
-    net::{SocketAddr, TcpListener, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use farhand_agent::{Config as EdgeConfig, Far, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
+use farhand_agent::{
+    Config as EdgeConfig, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig,
+};
 use farhand_kit::{ArmCable, Config as KitConfig};
 use farhand_ledger::Hash;
 use farhand_link::{DeviceId, DeviceKey, DeviceRole};
@@ -20,12 +22,21 @@ use serde_json::json;
 
 use crate::{
     desk::{self, utc_now},
+    line::{Between, LineConfig, Link},
     site::{LOOPBACK, Site, certify, write},
     world::config::{AircraftEnd, ArmEnd, CameraEnd, WorldConfig},
 };
 
 /// The simulated camera's width and height in pixels, and pictures a second: what two cores hold beside the rest.
 const CAMERA: [u32; 3] = [960, 540, 30];
+/// Where a line listens for consoles.
+const FAR_END: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// On a line at once, those included whose end the edge box has not noticed.
+const CONSOLES_MAX: u16 = 16;
+/// Below those that the system gives out by itself.
+const CONSOLE_PORT_FIRST: u16 = 20_000;
+const CONSOLE_PORTS: u16 = 10_000;
+const PORTS_TRIES: u32 = 50;
 /// A link is opened within a day, or never.
 const LINK_S: u64 = 24 * 60 * 60;
 
@@ -47,6 +58,8 @@ pub(crate) struct Plan {
     pub(crate) video_once: bool,
     /// Each picture carries its capture tick.
     pub(crate) stamp: bool,
+    /// What lies between the consoles and the edge box, the bedside's excepted.
+    pub(crate) link: Option<Link>,
     /// For tests.
     pub(crate) test_delay: Option<TestDelay>,
 }
@@ -60,6 +73,7 @@ pub(crate) struct Session {
     pub(crate) links: Vec<RoleLink>,
     /// What the consent commits to: the made-up records in the session's vault.
     pub(crate) consent: Hash,
+    pub(crate) has_line: bool,
     kit: DeviceKey,
 }
 
@@ -128,6 +142,7 @@ impl Session {
                 .map(|(role, name)| RoleLink::new(role, name))
                 .collect::<anyhow::Result<_>>()?,
             consent: vault.root(),
+            has_line: plan.link.is_some(),
             kit: DeviceKey::load_or_create(&make(&folder)?.join("kit.key"))?,
             id,
             folder,
@@ -189,7 +204,8 @@ impl Session {
         self.write_toml("mesh", &self.router(site, ports, &devices))?;
         self.write_toml("world", &self.world(plan, ports))?;
         self.write_toml("kit", &self.kit_config(site, ports))?;
-        self.write_toml("edge", &self.edge(site, plan, ports))?;
+        let far = plan.link.as_ref().map(|link| self.line(link)).transpose()?;
+        self.write_toml("edge", &self.edge(site, plan, ports, far))?;
         self.write_toml("cloud", &self.cloud(site, plan, ports))?;
         self.write_toml("flight", &self.flight(site, ports))?;
         Ok(())
@@ -231,13 +247,25 @@ impl Session {
             data: "kit".into(),
             trust: site.genesis(),
             listen: ports.kit,
+            listen_also: Vec::new(),
             edge: site.keys.edge.id().to_string(),
             arm: ArmCable { listen: ports.cable, address: ports.arm, key: "cable.key".into() },
             limits: farhand_guard::Limits::default(),
         }
     }
 
-    fn edge(&self, site: &Site, plan: &Plan, ports: &Ports) -> EdgeConfig {
+    /// The line's end that consoles are told: port for port the edge box's, on another address of the loopback.
+    fn line(&self, link: &Link) -> anyhow::Result<Forwarded> {
+        let ports = console_ports()?;
+        let between = (ports.0..=ports.1).map(|port| Between {
+            listen: SocketAddr::new(FAR_END, port),
+            to: SocketAddr::new(LOOPBACK, port),
+        });
+        self.write_toml("line", &LineConfig::new(link, between.collect()))?;
+        Ok(Forwarded { address: FAR_END, ports })
+    }
+
+    fn edge(&self, site: &Site, plan: &Plan, ports: &Ports, forwarded: Option<Forwarded>) -> EdgeConfig {
         let [width, height, fps] = CAMERA;
         let socket = self.folder.join("camera.shm");
         let simulator = format!("shm:{}?width={width}&height={height}&fps={fps}", socket.display());
@@ -248,9 +276,10 @@ impl Session {
             record: site.bundles(),
             cloud: Far { address: ports.cloud, device: *site.keys.cloud.id().as_bytes() },
             kit: Far { address: ports.kit, device: *self.kit.id().as_bytes() },
+            kit_paths: Vec::new(),
             ledger: Some(LedgerConfig { validators: site.validators.iter().map(far).collect() }),
             ice_address: LOOPBACK,
-            forwarded: None,
+            forwarded,
             bind: SocketAddr::new(LOOPBACK, 0),
             video: VideoConfig {
                 source: plan.video.clone().unwrap_or(simulator),
@@ -343,6 +372,23 @@ pub(crate) fn http_address(listen: SocketAddr) -> anyhow::Result<SocketAddr> {
     let in_use =
         || format!("{listen} can't be used: stop the program that listens there, or give another --listen");
     TcpListener::bind(listen).and_then(|listener| listener.local_addr()).with_context(in_use)
+}
+
+/// Ports in a row that are free at both ends of a line.
+fn console_ports() -> anyhow::Result<(u16, u16)> {
+    for _ in 0..PORTS_TRIES {
+        let first = CONSOLE_PORT_FIRST + u16::from_le_bytes(random()?) % (CONSOLE_PORTS - CONSOLES_MAX);
+        let ports = first..first + CONSOLES_MAX;
+        if ports
+            .clone()
+            .all(|port| [LOOPBACK, FAR_END].iter().all(|end| UdpSocket::bind((*end, port)).is_ok()))
+        {
+            return Ok((first, ports.end - 1));
+        }
+    }
+    bail!(
+        "no {CONSOLES_MAX} free UDP ports in a row from {CONSOLE_PORT_FIRST} on, on {LOOPBACK} and {FAR_END}"
+    )
 }
 
 /// What the console is made of goes on record: SHA-256 over its files' names and contents, in order of their names.

@@ -38,9 +38,11 @@ struct Actor {
 }
 
 impl Stage {
-    /// Starts validators, mesh, world, kit, edge box, cloud and aircraft's companion.
+    /// Starts validators, mesh, world, kit, edge box, cloud and aircraft's companion, and the line where there is one.
     pub(crate) fn start(site: &Site, session: &Session) -> anyhow::Result<Self> {
+        let line = session.has_line.then_some(Kind::Line);
         let others = [Kind::Mesh, Kind::World, Kind::Kit, Kind::Edge, Kind::Cloud, Kind::Flight];
+        let others = line.into_iter().chain(others);
         let others = others.map(|kind| (kind.name().to_owned(), kind, session.config(kind.name())));
         Self::play(validators(site).chain(others), &session.folder.join("logs"))
     }

@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     desk::Desk,
+    line::Choice,
     session::{Plan, Session, check_video, http_address},
     site::{self, Site},
     stage::Stage,
@@ -53,12 +54,14 @@ pub(crate) struct Arguments {
     /// The console as built by `npm run build`.
     #[arg(long, value_name = "DIR", default_value = "cloud/console/dist")]
     console: PathBuf,
-    /// Of the simulated world: where the bead lies, and what the tissue looks like.
+    /// Of the simulated world: where the bead lies, what the tissue looks like, what a line loses.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How much faster than real time the aircraft flies.
     #[arg(long, default_value_t = 10.0)]
     speedup: f64,
+    #[command(flatten)]
+    line: Choice,
     /// Draw each picture's capture time into its corner, for tests of glass-to-glass.
     #[arg(long)]
     stamp: bool,
@@ -149,6 +152,7 @@ impl Arguments {
             video: self.video.clone(),
             video_once: false,
             stamp: self.stamp,
+            link: self.line.link(self.seed)?,
             test_delay: self.test_delay_ms.map(|ms| TestDelay { ms, after_s: TEST_DELAY_AFTER_S }),
         })
     }

@@ -18,6 +18,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::line::Choice;
 use crate::rehearse::{self, Outcome, compare::taken_in};
 
 /// Measure something on a stated load, and hold it against the design's bars.
@@ -110,6 +111,7 @@ fn session(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::
         video: arguments.video.clone(),
         out: Some(folder.path().join("bench.mcap")),
         data: None,
+        line: Choice::default(),
         speedup: 50.0,
         kill_edge: 0,
         json: arguments.json,

@@ -25,6 +25,7 @@ use serde_json::json;
 
 use crate::{
     desk::Desk,
+    line::Choice,
     part::Kind,
     session::{Plan, Session, check_video, http_address},
     site::{self, LOOPBACK, Site},
@@ -46,7 +47,7 @@ const CONNECT_TRIES: u32 = 3;
 /// Exit status: 0 the session went as it must and its bundle holds; 1 it did not, or the bundle does not hold.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Of the simulated world.
+    /// Of the simulated world, and of the line.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Another picture than the simulator's. A file is played once, from arming on; its end closes the session.
@@ -58,6 +59,8 @@ pub(crate) struct Arguments {
     /// Where keys, ledger and session are kept; a temporary folder if it is not given.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) line: Choice,
     /// How much faster than real time the aircraft flies.
     #[arg(long, default_value_t = 50.0)]
     pub(crate) speedup: f64,
@@ -216,6 +219,7 @@ impl Arguments {
             video: self.video.clone(),
             video_once: self.video.is_some(),
             stamp: false,
+            link: self.line.link(self.seed)?,
             test_delay: None,
         })
     }

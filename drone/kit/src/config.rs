@@ -20,6 +20,9 @@ pub struct Config {
     pub trust: PathBuf,
     /// Where the edge box connects to (QUIC).
     pub listen: SocketAddr,
+    /// Where else it does, for further paths: an address on each network card. At most three.
+    #[serde(default)]
+    pub listen_also: Vec<SocketAddr>,
     /// The edge box that this kit is paired with: its device id, hex.
     pub edge: String,
     pub arm: ArmCable,

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farhand_ledger::TrustRoot;
 use farhand_link::{
-    BindError, CloseReason, Connection, DeviceId, DeviceIdError, DeviceKey, DeviceRole, Endpoint, KeyError,
-    LinkConfig, Peers, PeersError, Protocol,
+    BindError, Bond, BondError, CloseReason, DeviceId, DeviceIdError, DeviceKey, DeviceRole, Endpoint,
+    KeyError, LinkConfig, Paths, Peers, PeersError, Protocol,
 };
 use farhand_motion::{ArmModel, LimitExceeded};
 use farhand_wire::{ArmState, KitBootId, KitTick, LeaseToken, PublicKey, SessionId};
@@ -32,7 +32,7 @@ const FROM_CORE_MAX: usize = 1024;
 /// Room in the loop's outbox that only verdicts take: one for each input that the loop may still have to judge. So none is
 /// ever lost for want of room.
 const JUDGED_MAX: usize = 512;
-/// Messages to the edge box that wait for it. An edge box that takes none is cut off: it comes again, and gets all.
+/// Messages that the edge box has not acknowledged. An edge box that takes none is cut off: it comes again, and gets all.
 const RELIABLE_MAX: usize = 4096;
 /// Segments that wait for the kit's own disk.
 const JOURNAL_WAITING_MAX: usize = 256;
@@ -76,7 +76,7 @@ pub enum RunError {
 /// A kit that runs. Stops when dropped.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens for its edge box.
+    /// Where it listens for its edge box, first of all.
     pub address: SocketAddr,
     pub device: DeviceId,
     pub lateness: Arc<Lateness>,
@@ -119,11 +119,7 @@ pub fn run(config: &Config) -> Result<Running, RunError> {
     let measured = await_arm(&mut cable).ok_or(RunError::NoArm { arm: config.arm.address })?;
     let core = Core::new(config.limits.clone(), &model, measured, tokens.highest(), identity.seed)?;
 
-    let peers = Peers::new();
-    peers.allow(edge, DeviceRole::Edge)?;
-    let endpoint = Endpoint::bind(config.listen, &key, peers, Protocol::KIT, LinkConfig::default())?;
-    let address =
-        endpoint.local_addr().map_err(|source| RunError::Cable { listen: config.listen, source })?;
+    let (address, paths) = paths(config, &key, edge)?;
 
     let (to_core, core_inbox) = RingBuffer::new(TO_CORE_MAX);
     let (core_outbox, from_core) = RingBuffer::new(FROM_CORE_MAX);
@@ -139,9 +135,22 @@ pub fn run(config: &Config) -> Result<Running, RunError> {
         unjudged: 0,
         edge: None,
     };
-    let gate = tokio::spawn(gate.run(endpoint));
+    let gate = tokio::spawn(gate.run(paths));
     info!(%address, kit = %key.id().short(), "kit is up");
     Ok(Running { address, device: key.id(), lateness, stop, core: Some(core), gate })
+}
+
+/// Every way in for the paired edge box, and the address of the first.
+fn paths(config: &Config, key: &DeviceKey, edge: DeviceId) -> Result<(SocketAddr, Paths), RunError> {
+    let peers = Peers::new();
+    peers.allow(edge, DeviceRole::Edge)?;
+    let bind =
+        |addr: &SocketAddr| Endpoint::bind(*addr, key, peers.clone(), Protocol::KIT, LinkConfig::default());
+    let first = bind(&config.listen)?;
+    let address = first.local_addr().map_err(|source| BindError::Socket { addr: config.listen, source })?;
+    let also = config.listen_also.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
+    let endpoints = iter::once(first).chain(also).collect();
+    Ok((address, Paths::accept(endpoints, edge, RELIABLE_MAX)?))
 }
 
 fn identity(
@@ -278,26 +287,17 @@ struct GateTask {
     from_core: Consumer<FromCore>,
     /// Commands that the loop has, or its verdicts on them, which are on their way back.
     unjudged: usize,
-    edge: Option<Edge>,
-}
-
-/// The edge box, and what waits to be sent to it, in order.
-struct Edge {
-    connection: Connection,
-    reliable: mpsc::Sender<Vec<u8>>,
+    edge: Option<Bond>,
 }
 
 impl GateTask {
-    async fn run(mut self, endpoint: Endpoint) {
+    async fn run(mut self, mut paths: Paths) {
         let mut listen = interval(Duration::from_millis(LISTEN_MS));
         listen.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let edge = self.edge.as_ref().map(|edge| edge.connection.clone());
+            let edge = self.edge.clone();
             tokio::select! {
-                accepted = endpoint.accept() => match accepted {
-                    Some(connection) => self.meet(connection),
-                    None => return,
-                },
+                bond = paths.bond() => self.meet(bond),
                 Some(received) = from_edge(edge.as_ref()) => self.received(received),
                 Some(token) = self.store.stored.recv() => self.token_stored(token),
                 _ = listen.tick() => self.listen().await,
@@ -305,12 +305,11 @@ impl GateTask {
         }
     }
 
-    /// The paired edge box is back, or comes over a better path: the newest connection counts.
-    fn meet(&mut self, connection: Connection) {
-        info!(edge = %connection.peer().short(), "edge box connected");
-        if let Some(old) = self.edge.replace(Edge::new(connection)) {
-            old.connection.close(CloseReason::Replaced);
-        }
+    /// The paired edge box is there, or back after every path was gone. A path that comes or goes beside another is not
+    /// seen here.
+    fn meet(&mut self, bond: Bond) {
+        info!(edge = %bond.peer().short(), "edge box connected");
+        self.edge = Some(bond);
         self.gate.edge_connected();
     }
 
@@ -364,7 +363,7 @@ impl GateTask {
                 FromGate::Datagram(bytes) => {
                     if let Some(edge) = &self.edge {
                         // Newest counts: one that does not get through is followed by the next.
-                        let _ = edge.connection.send_datagram(bytes.into());
+                        let _ = edge.send_datagram(&bytes);
                     }
                 }
                 FromGate::Reliable(bytes) => self.send_reliably(bytes),
@@ -386,37 +385,23 @@ impl GateTask {
 
     fn send_reliably(&mut self, bytes: Vec<u8>) {
         let Some(edge) = &self.edge else { return };
-        if edge.reliable.try_send(bytes).is_err() {
-            warn!(max = RELIABLE_MAX, "the edge box takes no messages");
-            edge.connection.close(CloseReason::Busy);
-            self.edge = None;
-        }
-    }
-}
-
-impl Edge {
-    fn new(connection: Connection) -> Self {
-        let (reliable, queue) = mpsc::channel(RELIABLE_MAX);
-        tokio::spawn(send_in_order(connection.clone(), queue));
-        Self { connection, reliable }
-    }
-}
-
-/// Ends with the connection, or when another edge box has come.
-async fn send_in_order(connection: Connection, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(bytes) = queue.recv().await {
-        if let Err(error) = connection.send_message(bytes.into()).await {
-            return warn!(%error, "a message did not reach the edge box");
+        match edge.send_message(bytes.into()) {
+            Ok(()) | Err(BondError::Over) => {} // the next edge box gets all
+            Err(error) => {
+                warn!(%error, "the edge box is cut off");
+                edge.close(CloseReason::Busy);
+                self.edge = None;
+            }
         }
     }
 }
 
 /// The next thing the edge box sends; `Some(None)` once it is gone, `None` while there is none.
-async fn from_edge(edge: Option<&Connection>) -> Option<Option<Bytes>> {
+async fn from_edge(edge: Option<&Bond>) -> Option<Option<Bytes>> {
     let Some(edge) = edge else { return std::future::pending().await };
     let received = tokio::select! {
-        datagram = edge.recv_datagram() => datagram.ok(),
-        message = edge.recv_message() => message.ok().flatten(),
+        datagram = edge.recv_datagram() => datagram,
+        message = edge.recv_message() => message,
     };
     Some(received)
 }

@@ -17,7 +17,7 @@ use farhand_ledger::{
     five_keys::{FiveKeys, Plan},
 };
 use farhand_link::{
-    Connection, DeviceKey, DeviceRole, Endpoint, KeepConnected, LinkConfig, Peers, Protocol, SearchLimits,
+    Bond, DeviceKey, DeviceRole, Endpoint, LinkConfig, Paths, Peers, Protocol, Route, SearchLimits,
 };
 use farhand_motion::ArmModel;
 use farhand_wire::{ArmSetpoint, ArmState, Kind, MacKey, PublicKey, Role, SessionId};
@@ -256,18 +256,19 @@ async fn keep_segments(folder: &Path, mut file: File) {
     peers.allow(kit, DeviceRole::Kit).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let endpoint = Endpoint::bind_connecting(any, &key, peers, Protocol::KIT, LinkConfig::default()).unwrap();
-    let keep = KeepConnected::start(endpoint, listen, kit, SearchLimits::default());
+    let routes = vec![Route { endpoint, addr: listen }];
+    let mut paths = Paths::connect(routes, kit, 16, SearchLimits::default()).unwrap();
     let opening = Kind::Opening.wrap(&fs::read(folder.join("opening")).unwrap());
     loop {
-        let kit = keep.connection().await;
-        if kit.send_message(opening.clone().into()).await.is_ok() {
+        let kit = paths.bond().await;
+        if kit.send_message(opening.clone().into()).is_ok() {
             keep_until_the_end(&kit, &mut file).await;
         }
     }
 }
 
-async fn keep_until_the_end(kit: &Connection, file: &mut File) {
-    while let Ok(Some(message)) = kit.recv_message().await {
+async fn keep_until_the_end(kit: &Bond, file: &mut File) {
+    while let Some(message) = kit.recv_message().await {
         if let Ok(signed) = Kind::KitSegment.content(&message) {
             let record = [&(signed.len() as u32).to_le_bytes()[..], signed].concat();
             file.write_all(&record).unwrap();

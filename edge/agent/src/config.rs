@@ -31,6 +31,9 @@ pub struct Config {
     pub bind: SocketAddr,
     pub cloud: Far,
     pub kit: Far,
+    /// Further paths to the kit, beside the one from `bind`: commands go over all of them. At most three.
+    #[serde(default)]
+    pub kit_paths: Vec<PathConfig>,
     /// Where checkpoints go. Without it nothing is anchored, which the record says.
     #[serde(default)]
     pub ledger: Option<LedgerConfig>,
@@ -69,6 +72,17 @@ pub struct Far {
     /// Its device key's public half: 32 bytes, hex.
     #[serde(with = "hex")]
     pub device: [u8; 32],
+}
+
+/// One more way to the kit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathConfig {
+    /// The local address (UDP) of the network card that this path leaves by.
+    #[serde(default = "any_port")]
+    pub bind: SocketAddr,
+    /// Where the kit, or a relay before it, listens on that network.
+    pub address: SocketAddr,
 }
 
 /// The ledger's validators, tried in turn. They must let this edge box's device key in.
@@ -246,6 +260,7 @@ mod tests {
             bind: any_port(),
             cloud: far(1),
             kit: far(2),
+            kit_paths: vec![PathConfig { bind: any_port(), address: far(4).address }],
             ledger: Some(LedgerConfig { validators: vec![far(3)] }),
             video: VideoConfig::new("test"),
             software: vec![SoftwareConfig { name: "console".into(), sha256: [9; 32] }],

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use farhand_link::{CloseReason, Connection};
+use farhand_link::{Bond, CloseReason};
 use farhand_record::RecordHealth;
 use farhand_wire::{FRAME_RECORD_BYTES, FrameRecord, Watermark};
 use tokio::sync::{Notify, mpsc, watch};
@@ -27,7 +27,7 @@ use crate::{
 
 /// Unreliable messages waiting for one console: what is older than that is worthless.
 pub(crate) const CONTROL_QUEUED_MAX: usize = 64;
-/// Statements waiting for one console or the kit: half a minute of notices.
+/// Statements waiting for one console, or for the kit's word that it has them: half a minute of notices.
 pub(crate) const STATEMENTS_QUEUED_MAX: usize = 256;
 /// Pictures waiting for one console. What waits is latency.
 pub(crate) const PICTURES_QUEUED_MAX: usize = 8;
@@ -55,12 +55,6 @@ pub(crate) struct Port {
     pub(crate) pictures: Option<mpsc::Sender<Arc<Picture>>>,
     /// Asks the console's task to end it.
     pub(crate) dismissed: Arc<Notify>,
-}
-
-#[derive(Debug)]
-struct KitPort {
-    connection: Connection,
-    reliable: mpsc::Sender<Bytes>,
 }
 
 /// What others wait for.
@@ -97,7 +91,7 @@ struct Inner {
     relay: Relay,
     record: Option<Arc<dyn Record>>,
     durable: Option<watch::Receiver<Watermark>>,
-    kit: Option<KitPort>,
+    kit: Option<Bond>,
     consoles: BTreeMap<ConsoleId, Port>,
 }
 
@@ -159,15 +153,12 @@ impl Desk {
         self.lock().durable.clone()
     }
 
-    /// The queue must be emptied into the connection.
-    pub(crate) fn kit_came(&self, connection: Connection) -> mpsc::Receiver<Bytes> {
-        let (reliable, queue) = mpsc::channel(STATEMENTS_QUEUED_MAX);
+    pub(crate) fn kit_came(&self, bond: Bond) {
         let mut inner = self.lock();
-        inner.kit = Some(KitPort { connection, reliable });
+        inner.kit = Some(bond);
         inner.handle(self, Input::KitCame);
         drop(inner);
         self.signs.kit_online.send_replace(true);
-        queue
     }
 
     pub(crate) fn kit_left(&self) {
@@ -261,11 +252,11 @@ impl Inner {
     fn send_kit(&mut self, route: Route, message: Bytes) {
         let Some(kit) = &self.kit else { return };
         match route {
-            // A connection that is gone is seen by its own task.
-            Route::Datagram => drop(kit.connection.send_datagram(message)),
+            // A bond that is over is seen by its own task.
+            Route::Datagram => drop(kit.send_datagram(&message)),
             Route::Reliable => {
-                if kit.reliable.try_send(message).is_err() {
-                    kit.connection.close(CloseReason::Busy);
+                if kit.send_message(message).is_err() {
+                    kit.close(CloseReason::Busy);
                 }
             }
         }

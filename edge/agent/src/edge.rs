@@ -5,7 +5,7 @@ use std::{fs, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use farhand_ledger::{BadTrust, Hash, Software, TrustRoot};
 use farhand_link::{
     BindError, CloseReason, DeviceId, DeviceIdError, DeviceKey, DeviceRole, Endpoint, KeepConnected,
-    KeyError, LinkConfig, Peers, PeersError, Protocol, SearchLimits,
+    KeyError, LinkConfig, PathGauge, PathQuality, Paths, Peers, PeersError, Protocol, Route, SearchLimits,
 };
 use farhand_record::{LedgerAccess, RecordConfig, RecordHealth};
 use farhand_video::{Settings, Source};
@@ -18,10 +18,10 @@ use tokio::{
 };
 
 use crate::{
-    Config, ConfigError, Far, LedgerConfig,
+    Config, ConfigError, Far, LedgerConfig, PathConfig,
     clock::Clock,
     cloud::{self, Cloud, SIGNAL_PROTOCOL},
-    desk::Desk,
+    desk::{Desk, STATEMENTS_QUEUED_MAX},
     film::Film,
     kit,
     left_over::seal_left_over,
@@ -79,7 +79,8 @@ pub struct Running {
     desk: Arc<Desk>,
     ending: watch::Receiver<Ending>,
     video_ended: watch::Receiver<bool>,
-    endpoints: [Endpoint; 2],
+    endpoints: Vec<Endpoint>,
+    kit_paths: PathGauge,
     tasks: Vec<AbortHandle>,
 }
 
@@ -96,7 +97,13 @@ impl Running {
         self.addresses[0]
     }
 
-    /// Where packets to the kit leave from (UDP).
+    /// How each path to the kit is.
+    #[must_use]
+    pub fn kit_paths(&self) -> Vec<PathQuality> {
+        self.kit_paths.read()
+    }
+
+    /// Where packets to the kit leave from (UDP), on the first path.
     #[must_use]
     pub fn kit_socket(&self) -> SocketAddr {
         self.addresses[1]
@@ -212,8 +219,9 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let trust = trust(&config)?;
     let clock = Clock::start();
     let (desk, custody) = Desk::new(clock);
-    let (to_cloud, cloud_link) = link(&config, &key, &config.cloud, "cloud")?;
-    let (to_kit, kit_link) = link(&config, &key, &config.kit, "kit")?;
+    let (to_cloud, cloud_link) = cloud_link(&config, &key)?;
+    let (to_kit, kit_paths) = kit_paths(&config, &key)?;
+    let gauge = kit_paths.gauge();
     let (opened, records) = mpsc::channel(1);
     let (ending_to, ending) = watch::channel(Ending::Open);
     let (over_to, over) = watch::channel(false);
@@ -234,13 +242,13 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let film = film(&config, source, desk.clone(), ended_to);
     let tasks = vec![
         tokio::spawn(cloud.serve(cloud_link, custody)).abort_handle(),
-        tokio::spawn(kit::serve(kit_link, desk.clone())).abort_handle(),
+        tokio::spawn(kit::serve(kit_paths, desk.clone())).abort_handle(),
         tokio::spawn(tell_durable(desk.clone())).abort_handle(),
         tokio::spawn(seal_left_over(archive.clone(), desk.signs.open.subscribe())).abort_handle(),
         tokio::spawn(seal(desk.clone(), archive, records, ending_to, over_to)).abort_handle(),
         tokio::spawn(film.run(over)).abort_handle(),
     ];
-    let addresses = [bound(&to_cloud, &config)?, bound(&to_kit, &config)?];
+    let addresses = [bound(&to_cloud, &config)?, bound(&to_kit[0], &config)?];
     tracing::info!(device = %key.id().short(), "the edge box is up");
     Ok(Running {
         device: key.id(),
@@ -248,7 +256,8 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
         desk,
         ending,
         video_ended,
-        endpoints: [to_cloud, to_kit],
+        endpoints: std::iter::once(to_cloud).chain(to_kit).collect(),
+        kit_paths: gauge,
         tasks,
     })
 }
@@ -267,22 +276,34 @@ fn trust(config: &Config) -> Result<TrustRoot, RunError> {
 }
 
 /// One peer, one socket, looked for until it is there.
-fn link(
-    config: &Config,
-    key: &DeviceKey,
-    far: &Far,
-    what: &'static str,
-) -> Result<(Endpoint, KeepConnected), RunError> {
-    let (role, protocol, settings) = match what {
-        "cloud" => (DeviceRole::Cloud, SIGNAL_PROTOCOL, cloud::link_config()),
-        _ => (DeviceRole::Kit, Protocol::KIT, LinkConfig::default()),
+fn cloud_link(config: &Config, key: &DeviceKey) -> Result<(Endpoint, KeepConnected), RunError> {
+    let (device, peers) = peer(&config.cloud, DeviceRole::Cloud, "cloud")?;
+    let endpoint = Endpoint::bind_connecting(config.bind, key, peers, SIGNAL_PROTOCOL, cloud::link_config())?;
+    let keep = KeepConnected::start(endpoint.clone(), config.cloud.address, device, SearchLimits::default());
+    Ok((endpoint, keep))
+}
+
+/// One peer, a socket for each path, the first of them first.
+fn kit_paths(config: &Config, key: &DeviceKey) -> Result<(Vec<Endpoint>, Paths), RunError> {
+    let (device, peers) = peer(&config.kit, DeviceRole::Kit, "kit")?;
+    let first = PathConfig { bind: config.bind, address: config.kit.address };
+    let route = |path: &PathConfig| {
+        let peers = peers.clone();
+        let endpoint =
+            Endpoint::bind_connecting(path.bind, key, peers, Protocol::KIT, LinkConfig::default())?;
+        Ok(Route { endpoint, addr: path.address })
     };
+    let paths = std::iter::once(&first).chain(&config.kit_paths);
+    let routes = paths.map(route).collect::<Result<Vec<_>, BindError>>()?;
+    let endpoints = routes.iter().map(|route| route.endpoint.clone()).collect();
+    Ok((endpoints, Paths::connect(routes, device, STATEMENTS_QUEUED_MAX, SearchLimits::default())?))
+}
+
+fn peer(far: &Far, role: DeviceRole, what: &'static str) -> Result<(DeviceId, Peers), RunError> {
     let device = DeviceId::try_from(far.device).map_err(|source| RunError::Device { what, source })?;
     let peers = Peers::new();
     peers.allow(device, role)?;
-    let endpoint = Endpoint::bind_connecting(config.bind, key, peers, protocol, settings)?;
-    let keep = KeepConnected::start(endpoint.clone(), far.address, device, SearchLimits::default());
-    Ok((endpoint, keep))
+    Ok((device, peers))
 }
 
 fn bound(endpoint: &Endpoint, config: &Config) -> Result<SocketAddr, RunError> {

@@ -25,7 +25,9 @@ pub mod relay;
 mod rtc_setup;
 mod signal;
 
-pub use config::{Config, ConfigError, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig};
+pub use config::{
+    Config, ConfigError, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig, TestDelay, VideoConfig,
+};
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use film::{PLAYED, VIDEO};
 pub use record::{Archive, ArchiveError, OpenRecord, Record};

@@ -48,7 +48,7 @@ async fn pictures_arrive_as_they_were_sent() {
     let mut records: BTreeMap<u32, FrameRecord> = BTreeMap::new();
     let mut matched = 0;
     while matched < 20 {
-        link.send_datagram(stage.kit.state()).unwrap();
+        link.send_datagram(&stage.kit.state()).unwrap();
         tokio::select! {
             record = peer.frames.recv() => {
                 let record = record.unwrap();
@@ -122,7 +122,7 @@ async fn a_recording_starts_on_arming_and_loses_no_frame() {
     let link = stage.kit.accept().await;
     let mut peer = stage.peer("operate").await.unwrap();
     assert!(peer.frames.try_recv().is_err());
-    link.send_message(stage.kit.notice(None, true, false)).await.unwrap();
+    link.send_message(stage.kit.notice(None, true, false)).unwrap();
     for number in 1..=u64::from(FRAMES) {
         let record = soon("a frame record", peer.frames.recv()).await.unwrap();
         assert_eq!(record.frame, FrameId(number));

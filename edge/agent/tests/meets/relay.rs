@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use farhand_agent::{Ending, Far, VideoConfig, peer::Peer};
 use farhand_ledger::{What, five_keys::FiveKeys};
-use farhand_link::{CloseReason, Connection, DeviceKey, DeviceRole, Endpoint, LinkConfig, Peers};
+use farhand_link::{Bond, CloseReason, DeviceKey, DeviceRole, Endpoint, LinkConfig, Peers};
 use farhand_wire::{
     ClockPing, ClockPong, Command, EngagementId, FrameId, HoldNumber, Kind, KitTick, MacKey, Pose, PressId,
     Said, Sequence, Statement, Watermark,
@@ -53,13 +53,13 @@ async fn hears(channel: &mut tokio::sync::mpsc::Receiver<Bytes>, kind: Kind) -> 
 }
 
 /// Puts the lease in the surgeon's hands, and waits until both know.
-async fn lease(stage: &Stage, link: &Connection, surgeon: &mut Peer) {
+async fn lease(stage: &Stage, link: &Bond, surgeon: &mut Peer) {
     let grant = stage.kit.grant(surgeon.sender().public_key());
     // The edge box's end of the console's channels may open a little later than the console's own: what is said before that
     // does not come, and a real console asks again.
     let heard = async {
         loop {
-            link.send_message(grant.clone()).await.unwrap();
+            link.send_message(grant.clone()).unwrap();
             match timeout(Duration::from_millis(500), surgeon.statements.recv()).await {
                 Ok(heard) => return heard.unwrap(),
                 Err(_) => continue,
@@ -116,7 +116,7 @@ async fn an_e_stop_reaches_the_kit_and_is_recorded_once() {
     let arrives = async { while next_of(&link, Kind::Signed).await != stop {} };
     soon("the e-stop", arrives).await;
     let notice = stage.kit.notice(None, false, false);
-    link.send_message(notice.clone()).await.unwrap();
+    link.send_message(notice.clone()).unwrap();
     assert_eq!(hears(&mut surgeon.statements, Kind::Signed).await, notice);
     assert_eq!(hears(&mut bedside.statements, Kind::Signed).await, notice);
     stage
@@ -170,7 +170,7 @@ async fn custody_goes_through() {
     soon("the kit", edge.kit_online().wait_for(|online| *online)).await.unwrap();
     cloud.send_message(r#"{"custody_ask":"cHJvb2Zz"}"#.into()).await.unwrap();
     assert_eq!(next_of(&link, Kind::CustodyAsk).await, Kind::CustodyAsk.wrap(b"proofs"));
-    link.send_message(Kind::CustodyAnswer.wrap(b"signed").into()).await.unwrap();
+    link.send_message(Kind::CustodyAnswer.wrap(b"signed").into()).unwrap();
     let answer = soon("the answer", cloud.recv_message()).await.unwrap().unwrap();
     assert_eq!(answer, r#"{"custody_answer":"c2lnbmVk"}"#);
 }
@@ -182,7 +182,7 @@ async fn the_kits_word_ends_the_record() {
     let link = stage.kit.accept().await;
     let mut surgeon = stage.peer("operate").await.unwrap();
     lease(&stage, &link, &mut surgeon).await;
-    link.send_message(stage.kit.notice(None, false, true)).await.unwrap();
+    link.send_message(stage.kit.notice(None, false, true)).unwrap();
     let mut ending = stage.edge.ending();
     soon("the sealing", ending.wait_for(|ending| *ending != Ending::Open)).await.unwrap();
     stage.on_record("the closing leaf", |what| matches!(what, What::Closed(_))).await;
@@ -192,7 +192,7 @@ async fn the_kits_word_ends_the_record() {
     let first = loop {
         let message = tokio::select! {
             datagram = link.recv_datagram() => datagram.unwrap(),
-            message = link.recv_message() => message.unwrap().unwrap(),
+            message = link.recv_message() => message.unwrap(),
         };
         match Kind::of(&message).unwrap() {
             Kind::Command => break Kind::Command,

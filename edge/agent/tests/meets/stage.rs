@@ -16,14 +16,14 @@ use farhand_ledger::{
     Entry, Hash, Member, OpeningEvidence, Records, Utc, What,
     five_keys::{FiveKeys, Plan},
 };
-use farhand_link::{Connection, DeviceKey, DeviceRole, Endpoint, LinkConfig, Peers, Protocol};
+use farhand_link::{Bond, DeviceKey, DeviceRole, Endpoint, LinkConfig, Paths, Peers, Protocol};
 use farhand_server::{Grant, LinkId};
 use farhand_wire::{
     Challenge, HoldNumber, KitBootId, KitNotice, KitState, KitTick, LeaseToken, LeaseTranscript, MacKey,
     PublicKey, Role, Said, SessionId, Statement, state_flags,
 };
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{sync::Mutex, time::timeout};
 
 pub(crate) const SESSION: SessionId = SessionId([7; 16]);
 pub(crate) const TOKEN: LeaseToken = LeaseToken(3);
@@ -53,6 +53,7 @@ pub(crate) struct Stage {
 pub(crate) struct Kit {
     pub(crate) key: DeviceKey,
     endpoint: Endpoint,
+    paths: Mutex<Paths>,
     pub(crate) tick: KitTick,
 }
 
@@ -148,6 +149,7 @@ pub(crate) fn edge_config(folder: &TempDir, cloud: Far, kit: &Kit, video: VideoC
         bind: SocketAddr::new(LOOPBACK, 0),
         cloud,
         kit: Far { address: kit.endpoint.local_addr().unwrap(), device: *kit.key.id().as_bytes() },
+        kit_paths: Vec::new(),
         ledger: None,
         video,
         software: Vec::new(),
@@ -181,11 +183,12 @@ impl Kit {
         peers.allow(edge.id(), DeviceRole::Edge).unwrap();
         let any = SocketAddr::new(LOOPBACK, 0);
         let endpoint = Endpoint::bind(any, &key, peers, Protocol::KIT, LinkConfig::default()).unwrap();
-        Self { key, endpoint, tick: KitTick(1_000_000) }
+        let paths = Paths::accept(vec![endpoint.clone()], edge.id(), 4096).unwrap().into();
+        Self { key, endpoint, paths, tick: KitTick(1_000_000) }
     }
 
-    pub(crate) async fn accept(&self) -> Connection {
-        soon("the edge box", self.endpoint.accept()).await.unwrap()
+    pub(crate) async fn accept(&self) -> Bond {
+        soon("the edge box", self.paths.lock().await.bond()).await
     }
 
     /// A state, as after a restart: under the key that everybody knows.
@@ -234,12 +237,12 @@ impl Kit {
 }
 
 /// The next message of that kind from the edge box, whichever way it comes.
-pub(crate) async fn next_of(link: &Connection, kind: farhand_wire::Kind) -> Bytes {
+pub(crate) async fn next_of(link: &Bond, kind: farhand_wire::Kind) -> Bytes {
     let search = async {
         loop {
             let message = tokio::select! {
                 datagram = link.recv_datagram() => datagram.unwrap(),
-                message = link.recv_message() => message.unwrap().unwrap(),
+                message = link.recv_message() => message.unwrap(),
             };
             if farhand_wire::Kind::of(&message) == Ok(kind) {
                 return message;

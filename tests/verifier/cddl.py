@@ -36,7 +36,8 @@ EVENTS = (
 )
 STATEMENTS = (
     "endorse", "fingerprint", "e-stop", "clear e-stop", "arm", "disarm", "home", "withdraw", "lease request",
-    "lease grant", "lease confirm", "hand-over", "take-over", "notice", "refused", "close",
+    "lease grant", "lease confirm", "hand-over", "take-over", "notice", "refused", "close", "withdraw consent",
+    "forbid",
 )
 # Rules with a choice in them: where it stands, the rule it follows (in the order of its numbers), and what these mean.
 CHOICES = {

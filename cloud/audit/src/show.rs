@@ -238,6 +238,10 @@ fn said(said: &Said) -> String {
         }
         Said::LeaseConfirm { transcript } => format!("takes control under token {}", transcript.token.0),
         Said::HandOver { token, to } => format!("hands token {} over to {}", token.0, short(to)),
+        Said::WithdrawConsent {} => "withdraws the patient's consent".to_owned(),
+        Said::Forbid { version, regions, .. } => {
+            format!("forbids {} regions, version {version}", regions.len())
+        }
         Said::TakeOver { to, .. } => format!("gives control to {}", short(to)),
         Said::Notice { notice } => notice_words(notice),
         Said::Refused { to, why } => format!("refuses {}: {why}", short(to)),

@@ -2,9 +2,12 @@
 
 use arrayvec::ArrayVec;
 use farhand_guard::{
-    Actuator, Authentic, Guard, Input, Intent, Lag, Limits, Order, Proposal, Report, Response, SetpointLimits,
+    Actuator, Authentic, Guard, Input, Intent, Lag, Limits, Order, Proposal, Report, Response, Said,
+    SetpointLimits,
 };
-use farhand_motion::{ArmLimits, ArmModel, Joints, LimitExceeded, Motion, Setpoint, Target};
+use farhand_motion::{
+    ArmLimits, ArmModel, Joints, LimitExceeded, Motion, REGIONS_MAX, Region, Setpoint, Target,
+};
 use farhand_wire::{
     ArmState, Command, FrameMark, KitTick, LeaseToken, Pose, PressId, Verdict, Watermark, arm_flags,
     state_flags,
@@ -22,12 +25,23 @@ const PRESSES_MAX: usize = 16;
 #[derive(Debug)]
 pub enum ToCore {
     Command(Authentic<Command>),
+    /// One of the regions that an order after it puts in force.
+    Region(Stage),
     Order(Authentic<Order>),
     Frame(FrameMark),
     Watermark(Watermark),
     TokenStored(LeaseToken),
     Closed,
     SelfTest,
+}
+
+/// A region on its way to being in force: first those of a version, one by one, then the order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage {
+    pub version: u64,
+    /// Of the version's own, from 0.
+    pub number: usize,
+    pub region: Region,
 }
 
 /// From the loop to the gate. Fixed in size too: a box would be an allocation in the loop.
@@ -73,6 +87,7 @@ struct SelfTestLimits {
 pub struct Core {
     guard: Guard,
     motion: Motion,
+    staged: (u64, ArrayVec<Region, REGIONS_MAX>),
     measured: ArmState,
     heard: Option<KitTick>,
     /// Number of the newest setpoint permitted.
@@ -107,7 +122,16 @@ impl Core {
             seed,
         );
         let permitted = measured.setpoint;
-        Ok(Self { guard, motion, measured, heard: None, permitted, limits: tested, steps: 0 })
+        Ok(Self {
+            guard,
+            motion,
+            staged: Default::default(),
+            measured,
+            heard: None,
+            permitted,
+            limits: tested,
+            steps: 0,
+        })
     }
 
     /// One tick. **Call it once a millisecond, on a thread that nothing else can hold up**: takes in what came from the
@@ -142,6 +166,8 @@ impl Core {
         let input = match input {
             ToCore::Command(command) => return self.judge(now, command, out),
             ToCore::SelfTest => return out(FromCore::SelfTest(self.self_test(now))),
+            ToCore::Region(staged) => return self.stage(staged),
+            ToCore::Order(order) if !self.is_staged(order.said()) => return,
             ToCore::Order(order) => Input::Order(order),
             ToCore::Frame(mark) => Input::Frame(mark),
             ToCore::Watermark(mark) => Input::Watermark(mark),
@@ -150,8 +176,29 @@ impl Core {
         };
         match self.guard.take(now, input) {
             Response::Nothing => {}
+            Response::Latched { .. } => self.motion.forbid(&self.staged.1),
             response => out(FromCore::Response(response)),
         }
+    }
+
+    fn stage(&mut self, Stage { version, number, region }: Stage) {
+        let (staged, regions) = &mut self.staged;
+        if number == 0 {
+            (*staged, _) = (version, regions.clear());
+        }
+        if *staged == version && regions.len() == number {
+            let _ = regions.try_push(region); // more than there may be are refused at the gate
+        }
+    }
+
+    /// An order to forbid regions counts if they all came; whoever gave it sees that it did not, and gives it again.
+    fn is_staged(&mut self, said: &Said) -> bool {
+        let Said::Forbid { version, regions, .. } = said else { return true };
+        if *regions == 0 {
+            self.staged.1.clear();
+            return true;
+        }
+        self.staged.0 == *version && self.staged.1.len() == *regions
     }
 
     fn judge(&mut self, now: KitTick, command: Authentic<Command>, out: &mut impl FnMut(FromCore)) {
@@ -197,7 +244,9 @@ impl Core {
             Intent::Stop => self.motion.stop(),
             // The arm says itself whether it has found its zero: one setpoint may be lost on the cable.
             Intent::Home => self.errand(Motion::home, Motion::is_home, arm_flags::HOMED),
-            Intent::Withdraw => self.errand(Motion::withdraw, Motion::is_withdrawn, 0),
+            Intent::Withdraw { jaw_rad } => {
+                self.errand(|motion| motion.withdraw(jaw_rad), Motion::is_withdrawn, 0)
+            }
             Intent::Follow { target: wanted, jaw_rad, tip_speed_mm_s_max } => {
                 let wanted = self.motion.clamp(&target(&wanted, jaw_rad));
                 self.motion.follow(&wanted, tip_speed_mm_s_max)
@@ -206,7 +255,12 @@ impl Core {
     }
 
     /// Until motion is done with it and the arm shows these flags.
-    fn errand(&mut self, go: fn(&mut Motion) -> Setpoint, done: fn(&Motion) -> bool, shown: u8) -> Setpoint {
+    fn errand(
+        &mut self,
+        go: impl Fn(&mut Motion) -> Setpoint,
+        done: fn(&Motion) -> bool,
+        shown: u8,
+    ) -> Setpoint {
         let setpoint = go(&mut self.motion);
         if done(&self.motion) && self.measured.flags & shown == shown {
             self.guard.errand_done();

@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use arrayvec::ArrayVec;
 use ed25519_dalek::SigningKey;
 use farhand_guard::{Response, Said, Verifier};
 use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, verify_opening};
+use farhand_motion::{REGIONS_MAX, Region, RegionError};
 use farhand_wire::{
     FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey,
     Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
@@ -18,7 +20,7 @@ use thiserror::Error;
 use x25519_dalek::{PublicKey as Point, StaticSecret};
 
 use crate::{
-    FromCore, NotSigned, Snapshot, ToCore,
+    FromCore, NotSigned, Snapshot, Stage, ToCore,
     custody::{Asked, Custodian, message},
     journal::Journal,
 };
@@ -97,6 +99,10 @@ pub enum GateError {
     OtherKit { kit: PublicKey },
     #[error("the opening is for another edge box, {edge}")]
     OtherEdge { edge: PublicKey },
+    #[error("the forbidden regions are refused: {0}")]
+    Region(#[from] RegionError),
+    #[error("{regions} forbidden regions, limit {max}")]
+    TooManyRegions { regions: usize, max: usize },
     #[error("the lease transcript is not the one that was granted")]
     OtherTranscript,
     #[error(transparent)]
@@ -273,6 +279,9 @@ impl Gate {
     fn statement(&mut self, bytes: &[u8], out: &mut impl FnMut(FromGate)) -> Result<(), GateError> {
         let verifier = self.verifier.as_mut().ok_or(GateError::NoSession)?;
         let Some(order) = verifier.statement(bytes)? else { return Ok(()) };
+        if let Said::Forbid { .. } = order.said() {
+            stage(bytes)?.into_iter().for_each(|staged| out(FromGate::Core(ToCore::Region(staged))));
+        }
         match *order.said() {
             Said::LeaseRequest { x25519, .. } => self.requested = Some((order.author(), x25519)),
             Said::LeaseConfirm { transcript, .. } => self.is_granted(transcript)?,
@@ -330,7 +339,7 @@ impl Gate {
             Response::Refused { to, why } => {
                 out(FromGate::Reliable(self.say(farhand_wire::Said::Refused { to, why: why.to_string() })));
             }
-            Response::Nothing | Response::Verdict(_) => {}
+            Response::Nothing | Response::Verdict(_) | Response::Latched { .. } => {}
         }
     }
 
@@ -462,6 +471,7 @@ impl Gate {
             presses: snapshot.presses.to_vec(),
             reason: report.reason.map_or(String::new(), |reason| reason.to_string()),
             closed: report.closed,
+            regions: report.regions,
         }
     }
 
@@ -475,6 +485,30 @@ impl Gate {
     #[must_use]
     pub fn unauthentic(&self) -> u64 {
         self.unauthentic
+    }
+}
+
+/// The regions of a statement that was checked, for the loop.
+fn stage(bytes: &[u8]) -> Result<ArrayVec<Stage, REGIONS_MAX>, GateError> {
+    let (_, statement) = Statement::open(bytes).map_err(farhand_guard::NotAuthorised::from)?;
+    let farhand_wire::Said::Forbid { version, regions, .. } = statement.said else {
+        return Ok(ArrayVec::new());
+    };
+    if regions.len() > REGIONS_MAX {
+        return Err(GateError::TooManyRegions { regions: regions.len(), max: REGIONS_MAX });
+    }
+    let staged =
+        |(number, told): (usize, &farhand_wire::Region)| Ok(Stage { version, number, region: region(told)? });
+    regions.iter().enumerate().map(staged).collect()
+}
+
+fn region(told: &farhand_wire::Region) -> Result<Region, RegionError> {
+    match *told {
+        farhand_wire::Region::Capsule { from_m, to_m, radius_m } => Region::capsule(from_m, to_m, radius_m),
+        farhand_wire::Region::HalfSpace { point_m, outward } => Region::half_space(point_m, outward),
+        farhand_wire::Region::Block { centre_m, orientation_wxyz, half_m } => {
+            Region::block(centre_m, orientation_wxyz, half_m)
+        }
     }
 }
 

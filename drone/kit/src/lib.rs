@@ -20,7 +20,7 @@ mod pace;
 mod self_test;
 mod store;
 
-pub use crate::core::{Core, FromCore, Judged, Snapshot, ToCore};
+pub use crate::core::{Core, FromCore, Judged, Snapshot, Stage, ToCore};
 pub use cable::Cable;
 pub use config::{ArmCable, Config, ConfigError};
 pub use custody::NotSigned;

@@ -7,6 +7,7 @@ use farhand_wire::{
 
 use crate::{
     Authentic, Limits, Order, Permit, Proposal, Refusal, SetpointLimits,
+    deadlines::Deadlines,
     engagement::{Cause, Engagements, fresh},
     estop::EStop,
     frames::Frames,
@@ -65,6 +66,10 @@ pub enum Response {
     Leased {
         token: LeaseToken,
     },
+    /// The regions of this version are in force.
+    Latched {
+        version: u64,
+    },
     /// An order was not followed.
     Refused {
         to: PublicKey,
@@ -84,7 +89,10 @@ pub enum Intent {
         tip_speed_mm_s_max: f64,
     },
     Home,
-    Withdraw,
+    /// Out along the shaft. The jaw goes along with whoever draws it out, or stays.
+    Withdraw {
+        jaw_rad: Option<f64>,
+    },
 }
 
 /// The newest command applied, and when.
@@ -107,6 +115,12 @@ pub struct Guard {
     pub(crate) frames: Frames,
     pub(crate) armed: bool,
     pub(crate) closed: bool,
+    pub(crate) consent_withdrawn: bool,
+    /// The arm's own switch draws the tool out.
+    pub(crate) way_out: bool,
+    /// Version of the forbidden regions in force.
+    pub(crate) regions: Option<u64>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) errand: Option<Errand>,
     pub(crate) faulted: bool,
     pub(crate) arm_heard: KitTick,
@@ -151,6 +165,10 @@ impl Guard {
             frames: Frames::new(),
             armed: false,
             closed: false,
+            consent_withdrawn: false,
+            way_out: false,
+            regions: None,
+            deadlines: Deadlines::default(),
             errand: None,
             faulted: false,
             arm_heard: KitTick(0),
@@ -202,15 +220,24 @@ impl Guard {
     /// Says what the tool shall do in this tick.
     pub fn decide(&mut self, now: KitTick) -> Intent {
         self.line.tick(&self.limits);
+        self.deadlines.tick(now, &self.limits);
         self.watch_arm(now);
         self.watch_silence(now);
         self.watch_record(now);
-        (self.mode, self.reason) = self.most_severe(now);
+        let way_out = self.watch_way_out(now);
+        let hindrance = self.most_severe(now);
+        let follows = hindrance.0 <= Mode::Limited;
+        let withdrawn = self.safe_stopped().err().map(|why| (Mode::SafeStop, Some(why)));
+        (self.mode, self.reason) = withdrawn.into_iter().fold(hindrance, severest);
         self.intent = match (self.errand, self.applied) {
+            _ if way_out => Intent::Withdraw { jaw_rad: None },
             _ if self.mode == Mode::Stopped => Intent::Stop,
             (Some(Errand::Home), _) => Intent::Home,
-            (Some(Errand::Withdraw), _) => Intent::Withdraw,
-            (None, Some(applied)) if self.mode <= Mode::Limited => Intent::Follow {
+            (Some(Errand::Withdraw), _) => Intent::Withdraw { jaw_rad: None },
+            (None, Some(applied)) if follows && self.consent_withdrawn => {
+                Intent::Withdraw { jaw_rad: Some(applied.jaw_rad) }
+            }
+            (None, Some(applied)) if follows => Intent::Follow {
                 target: applied.target,
                 jaw_rad: applied.jaw_rad,
                 tip_speed_mm_s_max: self.tip_speed_mm_s_max(),
@@ -241,7 +268,7 @@ impl Guard {
         let action = match self.intent {
             Intent::Follow { .. } => Action::Move,
             Intent::Home => Action::Home,
-            Intent::Withdraw => Action::Withdraw,
+            Intent::Withdraw { .. } => Action::Withdraw,
             Intent::Stop if proposal.at_rest => Action::Hold,
             Intent::Stop => Action::Brake,
         };
@@ -307,8 +334,11 @@ impl Guard {
         self.listed(now)?;
         self.released(now)?;
         self.engagements.admit(command, self.speed_mm_s)?;
-        self.within_reach(lag)?;
+        if !self.consent_withdrawn {
+            self.within_reach(lag)?; // else nothing chases the target
+        }
         self.record.applied(now, command.sequence);
+        self.deadlines.applied();
         self.applied = Some(Applied { at: now, target: command.target, jaw_rad: command.jaw_rad });
         self.refused = None;
         Ok(())
@@ -385,6 +415,22 @@ impl Guard {
         }
     }
 
+    /// The arm's own switch, held by someone at the bedside: the last way out, without network, ledger or cloud, and in spite of
+    /// any stop that those could clear. Afterwards two people arm anew.
+    fn watch_way_out(&mut self, now: KitTick) -> bool {
+        let (switch, hindered) = (arm_flags::WAY_OUT, arm_flags::FAULT | arm_flags::BUTTON);
+        let held = self.arm_flags & (switch | hindered) == switch && !self.arm_is_silent(now);
+        if held {
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
+        if held && !self.way_out {
+            (self.armed, self.errand) = (false, None);
+            self.rituals.renew();
+        }
+        self.way_out = held;
+        held
+    }
+
     fn fault(&mut self) {
         self.faulted = true;
         self.errand = None;
@@ -432,11 +478,18 @@ impl Guard {
             self.released(now).err().map(|why| (Mode::Paused, Some(why))),
             (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
             self.record.held().map(|why| (Mode::Holding, Some(why))),
+            self.deadlines.held().map(|why| (Mode::Holding, Some(why))),
             self.silent(now).map(|why| (Mode::Holding, Some(why))),
             (self.line.share() < 1.0).then_some((Mode::Limited, None)),
         ];
-        let severest = |worst: (Mode, _), next: (Mode, _)| if next.0 > worst.0 { next } else { worst };
         hindrances.into_iter().flatten().fold((Mode::Free, None), severest)
+    }
+
+    fn safe_stopped(&self) -> Result<(), Rejection> {
+        if self.consent_withdrawn {
+            return Err(Rejection::ConsentWithdrawn { withdrawn: 1.0, max: 0.0 });
+        }
+        Ok(())
     }
 
     /// Why nothing was applied for a while: the last refusal, or plain silence.
@@ -465,4 +518,9 @@ impl Guard {
     fn is_homed(&self) -> bool {
         self.arm_flags & arm_flags::HOMED != 0
     }
+}
+
+/// Of two hindrances the more severe; of equals, the first.
+fn severest(worst: (Mode, Option<Rejection>), next: (Mode, Option<Rejection>)) -> (Mode, Option<Rejection>) {
+    if next.0 > worst.0 { next } else { worst }
 }

@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod deadlines;
 mod engagement;
 mod estop;
 mod frames;

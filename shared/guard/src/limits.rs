@@ -68,6 +68,8 @@ limits! {
     unlisted_hold_ms_max: 2000.0 in 500.0 to 10000.0;
     /// Without an authentic command for so long, the control lease lapses.
     lease_ms: 10000.0 in 1000.0 to 60000.0;
+    /// So many ticks of the loop missed in a row, and the tool holds.
+    late_ticks_max: 5.0 in 1.0 to 50.0;
     /// Without word from the arm for so long, its cable counts as broken.
     arm_silence_ms_max: 50.0 in 5.0 to 100.0;
 }

@@ -36,6 +36,12 @@ pub enum Refusal {
     Latched,
     #[error("a surgeon is engaged: stop or let go first")]
     Engaged,
+    #[error("only the person at the bedside or the hospital may withdraw the patient's consent")]
+    NotInThePatientsName,
+    #[error("consent was withdrawn: nothing arms the kit again in this session")]
+    ConsentWithdrawn,
+    #[error("regions of that version or a newer one are in force already")]
+    OldRegions,
     #[error("the operation was closed: nothing arms the kit again in this session")]
     Closed,
 }
@@ -63,6 +69,8 @@ impl Guard {
             Said::Arm { challenge } => self.arm(now, challenge, order.person),
             Said::Disarm => self.disarm(now, order),
             Said::Close => self.close(now, order),
+            Said::WithdrawConsent => self.withdraw_consent(now, order.person),
+            Said::Forbid { challenge, version, .. } => self.forbid(challenge, version, order.person),
             Said::Home { challenge } => self.errand(now, challenge, order.person, Errand::Home),
             Said::Withdraw { challenge } => self.errand(now, challenge, order.person, Errand::Withdraw),
             Said::LeaseRequest { challenge, .. } => self.lease_request(now, challenge, order),
@@ -105,6 +113,9 @@ impl Guard {
         if self.closed {
             return Err(Refusal::Closed);
         }
+        if self.consent_withdrawn {
+            return Err(Refusal::ConsentWithdrawn);
+        }
         if self.is_stopped() {
             return Err(Refusal::Latched);
         }
@@ -132,6 +143,28 @@ impl Guard {
         let followed = self.disarm(now, order)?;
         self.closed = true;
         Ok(followed)
+    }
+
+    /// From now on everything that moves the tool draws it out. Never a dead stop: whoever holds control, or the bedside, takes it
+    /// out when it is time.
+    fn withdraw_consent(&mut self, now: KitTick, person: Person) -> Result<Response, Refusal> {
+        if !matches!(person.role, Role::Bedside | Role::Hospital) {
+            return Err(Refusal::NotInThePatientsName);
+        }
+        if !self.consent_withdrawn {
+            self.consent_withdrawn = true;
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
+        Ok(Response::Nothing)
+    }
+
+    fn forbid(&mut self, challenge: Challenge, version: u64, person: Person) -> Result<Response, Refusal> {
+        self.signs(challenge, person)?;
+        if self.regions.is_some_and(|latched| version <= latched) {
+            return Err(Refusal::OldRegions);
+        }
+        self.regions = Some(version);
+        Ok(Response::Latched { version })
     }
 
     fn errand(

@@ -16,6 +16,8 @@ pub struct Report {
     pub flags: u8,
     /// The operation is over.
     pub closed: bool,
+    /// Version of the forbidden regions in force.
+    pub regions: Option<u64>,
     /// Why the tool does not move, if it does not.
     pub reason: Option<Rejection>,
     pub challenge: Challenge,
@@ -50,6 +52,7 @@ impl Guard {
             operating_state: self.operating_state(),
             flags: self.flags(now),
             closed: self.closed,
+            regions: self.regions,
             reason: self.reason,
             challenge: self.rituals.challenge(),
             signed_by: self.rituals.signed_by(),

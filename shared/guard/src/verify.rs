@@ -37,17 +37,46 @@ pub struct Order {
 /// The statements that the guard answers to. Fixed in size: they cross to the loop without allocation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Said {
-    EStop { press: PressId },
-    ClearEStop { challenge: Challenge },
-    Arm { challenge: Challenge },
+    EStop {
+        press: PressId,
+    },
+    ClearEStop {
+        challenge: Challenge,
+    },
+    Arm {
+        challenge: Challenge,
+    },
     Disarm,
     Close,
-    Home { challenge: Challenge },
-    Withdraw { challenge: Challenge },
-    LeaseRequest { challenge: Challenge, x25519: PublicKey },
-    LeaseConfirm { token: LeaseToken, transcript: [u8; 32] },
-    HandOver { token: LeaseToken, to: PublicKey },
-    TakeOver { challenge: Challenge, to: PublicKey },
+    WithdrawConsent,
+    /// So many regions of that version went before it.
+    Forbid {
+        challenge: Challenge,
+        version: u64,
+        regions: usize,
+    },
+    Home {
+        challenge: Challenge,
+    },
+    Withdraw {
+        challenge: Challenge,
+    },
+    LeaseRequest {
+        challenge: Challenge,
+        x25519: PublicKey,
+    },
+    LeaseConfirm {
+        token: LeaseToken,
+        transcript: [u8; 32],
+    },
+    HandOver {
+        token: LeaseToken,
+        to: PublicKey,
+    },
+    TakeOver {
+        challenge: Challenge,
+        to: PublicKey,
+    },
 }
 
 impl Authentic<Order> {
@@ -164,6 +193,10 @@ impl Verifier {
             Wire::Arm { challenge } => Said::Arm { challenge },
             Wire::Disarm {} => Said::Disarm,
             Wire::Close {} => Said::Close,
+            Wire::WithdrawConsent {} => Said::WithdrawConsent,
+            Wire::Forbid { challenge, version, regions } => {
+                Said::Forbid { challenge, version, regions: regions.len() }
+            }
             Wire::Home { challenge } => Said::Home { challenge },
             Wire::Withdraw { challenge } => Said::Withdraw { challenge },
             Wire::LeaseRequest { challenge, x25519 } => Said::LeaseRequest { challenge, x25519 },

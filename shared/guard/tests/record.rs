@@ -101,7 +101,7 @@ fn an_arm_without_a_record_is_withdrawn_all_the_same() {
     assert_eq!(stage.mode(), Mode::Paused);
     let challenge = stage.challenge();
     stage.say(BEDSIDE, Said::Withdraw { challenge });
-    assert_eq!(stage.tick(), Intent::Withdraw);
+    assert_eq!(stage.tick(), Intent::Withdraw { jaw_rad: None });
 }
 
 /// Goal: P11. Commands without the surgeon's own signed list of them are followed for two seconds; then the tool holds until

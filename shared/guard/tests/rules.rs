@@ -293,7 +293,7 @@ fn errands_are_ordered_at_the_bedside() {
     stage.clear_by_two();
     let challenge = stage.challenge();
     stage.say(BEDSIDE, Said::Withdraw { challenge });
-    assert_eq!(stage.tick(), Intent::Withdraw);
+    assert_eq!(stage.tick(), Intent::Withdraw { jaw_rad: None });
 }
 
 /// Goal: nobody speaks who is neither on the roster nor endorsed by somebody who is.
@@ -330,6 +330,121 @@ fn a_closed_operation_is_not_armed_again() {
     }
     assert!(stage.send(|_| ()).is_some());
     assert_eq!(stage.tick(), Intent::Stop);
+}
+
+/// Goal: consent that is withdrawn stops the tool and leaves the surgeon one thing to do: draw it out, by a new engagement, as
+/// far as the hand likes. Nothing arms the kit again, and who does not speak for the patient changes nothing.
+#[test]
+fn without_consent_the_tool_is_only_drawn_out() {
+    for by in [BEDSIDE, HOSPITAL] {
+        let mut stage = Stage::engaged();
+        for stranger in [SURGEON, AUDITOR] {
+            let to = public(&key(stranger));
+            let refused = Response::Refused { to, why: Refusal::NotInThePatientsName };
+            assert_eq!(stage.say(stranger, Said::WithdrawConsent {}), refused);
+        }
+        assert_eq!(stage.mode(), Mode::Free);
+        stage.say(by, Said::WithdrawConsent {});
+        assert_eq!(stage.tick(), Intent::Stop);
+        assert_eq!(stage.mode(), Mode::SafeStop);
+        assert!(
+            matches!(stage.send(|_| ()), Some(Rejection::NotReleased { .. })),
+            "a held pedal draws nothing out"
+        );
+        stage.send(|command| command.dead_man = false);
+        stage.tick();
+        stage.engagement += 1;
+        let far = Lag { mm: 80.0, deg: 0.0 };
+        assert_eq!(stage.send_with_lag(far, |command| command.jaw_rad = 0.4), None);
+        assert_eq!(stage.tick(), Intent::Withdraw { jaw_rad: Some(0.4) });
+        assert_eq!(stage.mode(), Mode::SafeStop);
+        stage.wait(51);
+        assert_eq!(stage.tick(), Intent::Stop, "silence holds");
+        stage.say(SURGEON, Said::EStop { press: PressId([6; 16]) });
+        stage.send(|_| ());
+        assert_eq!(stage.tick(), Intent::Stop);
+        assert_eq!(stage.mode(), Mode::Stopped);
+        stage.clear_by_two();
+        stage.say(BEDSIDE, Said::Disarm {});
+        let challenge = stage.challenge();
+        let refused = Response::Refused { to: public(&key(BEDSIDE)), why: Refusal::ConsentWithdrawn };
+        assert_eq!(stage.say(BEDSIDE, Said::Arm { challenge }), refused);
+        stage.say(BEDSIDE, Said::Withdraw { challenge });
+        assert_eq!(stage.tick(), Intent::Withdraw { jaw_rad: None });
+    }
+}
+
+/// Goal: P13. The switch at the arm draws the tool out while it is held, under any stop, with nobody armed and no session;
+/// neither a pressed button nor a fault nor a dead cable lets it. Afterwards two people arm anew.
+#[test]
+fn the_arms_own_switch_is_a_way_out() {
+    let out = Intent::Withdraw { jaw_rad: None };
+    let mut fresh = Stage::new();
+    fresh.flags = arm_flags::WAY_OUT;
+    assert_eq!(fresh.tick(), out, "neither homed nor armed");
+    let mut stage = Stage::engaged();
+    stage.say(SURGEON, Said::EStop { press: PressId([7; 16]) });
+    stage.flags = arm_flags::HOMED | arm_flags::WAY_OUT;
+    assert_eq!(stage.tick(), out);
+    assert_eq!(stage.mode(), Mode::Stopped, "the stop stays latched");
+    assert!(stage.send(|_| ()).is_some(), "and no command counts");
+    for hindrance in [arm_flags::BUTTON, arm_flags::FAULT] {
+        stage.flags |= hindrance;
+        assert_eq!(stage.tick(), Intent::Stop);
+        stage.flags &= !hindrance;
+        assert_eq!(stage.tick(), out);
+    }
+    stage.flags = arm_flags::HOMED;
+    assert_eq!(stage.tick(), Intent::Stop);
+    stage.clear_by_two();
+    stage.tick();
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::NotArmed { .. })));
+    stage.flags |= arm_flags::WAY_OUT;
+    stage.tick();
+    stage.now += 51; // the cable says nothing
+    assert_eq!(stage.guard.decide(stage.tick_now()), Intent::Stop);
+}
+
+/// Goal: P10. A loop that missed five ticks in a row holds, until it is on time and something fresh is applied.
+#[test]
+fn a_loop_that_misses_its_deadlines_holds() {
+    for (late_ms, holds) in [([4, 0, 0], false), ([5, 0, 0], true), ([2, 2, 0], false), ([2, 2, 1], true)] {
+        let mut stage = Stage::engaged();
+        for ms in late_ms {
+            stage.now += ms;
+            stage.tick();
+        }
+        let report = stage.guard.report(stage.tick_now());
+        assert_eq!(report.mode == Mode::Holding, holds, "{late_ms:?}");
+        assert_eq!(matches!(report.reason, Some(Rejection::LoopLate { .. })), holds, "{:?}", report.reason);
+        stage.tick();
+        assert_eq!(stage.mode() == Mode::Holding, holds, "being on time is not enough");
+        assert_eq!(stage.send(|_| ()), None);
+        assert!(matches!(stage.tick(), Intent::Follow { .. }));
+    }
+}
+
+/// Goal: P6. Regions are put in force by one of the team, under the challenge in force, and a version never comes back.
+#[test]
+fn regions_are_latched_by_the_team() {
+    let mut stage = Stage::engaged();
+    let forbid = |stage: &Stage, version| {
+        let radius_m = 0.01;
+        let region = Region::Capsule { from_m: [0.0; 3], to_m: [0.0; 3], radius_m };
+        Said::Forbid { challenge: stage.challenge(), version, regions: vec![region] }
+    };
+    let (first, to) = (forbid(&stage, 4), public(&key(AUDITOR)));
+    assert_eq!(stage.say(AUDITOR, first.clone()), Response::Refused { to, why: Refusal::NotATeamMember });
+    assert_eq!(stage.guard.report(stage.tick_now()).regions, None);
+    assert_eq!(stage.say(SURGEON, first.clone()), Response::Latched { version: 4 });
+    let to = public(&key(SURGEON));
+    assert_eq!(stage.say(SURGEON, first), Response::Refused { to, why: Refusal::OldRegions });
+    let second = forbid(&stage, 5);
+    stage.say(SURGEON, Said::EStop { press: PressId([9; 16]) });
+    assert_eq!(stage.say(SURGEON, second), Response::Refused { to, why: Refusal::OldChallenge });
+    let second = forbid(&stage, 5);
+    assert_eq!(stage.say(BEDSIDE, second), Response::Latched { version: 5 });
+    assert_eq!(stage.guard.report(stage.tick_now()).regions, Some(5));
 }
 
 proptest! {

@@ -182,11 +182,16 @@ impl Motion {
         self.track(&goal, &Pace { velocity, tip_speed_mm_s: home.tip_speed_mm_s_max }, Clamps::default())
     }
 
-    /// One tick of slow withdrawal: the shaft comes out, and nothing else moves. A wrist that is bent stays bent, for
-    /// straightening it would move the tool in the tissue.
-    pub fn withdraw(&mut self) -> Setpoint {
+    /// One tick of slow withdrawal: the shaft comes out, and nothing else moves but the jaw, if asked for. A wrist that is bent
+    /// stays bent, for straightening it would move the tool in the tissue.
+    pub fn withdraw(&mut self, jaw_rad: Option<f64>) -> Setpoint {
         if !self.begin(Activity::Withdraw) {
             return self.brake();
+        }
+        if let Some(jaw_rad) = jaw_rad.filter(|jaw_rad| jaw_rad.is_finite()) {
+            let limits = &self.model.limits;
+            let kept = jaw_rad.clamp(limits.jaw_position_rad_min, limits.jaw_position_rad_max);
+            self.withdraw_goal[Axis::Jaw.index()] = kept;
         }
         let mut velocity = self.limits.velocity;
         velocity[Axis::Insertion.index()] = self.model.withdraw.insertion_speed_m_s_max;

@@ -226,7 +226,7 @@ proptest! {
                 let setpoint = match call {
                     0 => motion.stop(),
                     1 => motion.home(),
-                    2 => motion.withdraw(),
+                    2 => motion.withdraw(None),
                     _ => motion.follow(&motion.clamp(&aim.target(&arm)), 150.0),
                 };
                 if setpoint.braking {
@@ -332,7 +332,7 @@ fn a_withdrawal_only_draws_the_shaft_out() {
     let mut ticks = 0;
     while !motion.is_withdrawn() {
         let before = *motion.setpoint();
-        let setpoint = motion.withdraw();
+        let setpoint = motion.withdraw(None);
         assert!(setpoint.joints.insertion_m() <= before.joints.insertion_m());
         assert!(setpoint.tip_speed_mm_s <= 30.0 + 1e-9);
         for i in [0, 1, 3, 4, 5] {

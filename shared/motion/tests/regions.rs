@@ -232,7 +232,7 @@ fn a_withdrawal_knows_no_region() {
     let mut motion = at_home(&arm);
     motion.forbid(&[Region::half_space([0.0, 0.0, -0.05], [0.0, 0.0, -1.0]).expect("within bounds")]);
     for _ in 0..10_000 {
-        motion.withdraw();
+        motion.withdraw(None);
     }
     assert!(motion.is_withdrawn());
 }

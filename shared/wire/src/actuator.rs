@@ -103,7 +103,9 @@ pub mod arm_flags {
     pub const BUTTON: u8 = 8;
     /// The jaws feel something between them.
     pub const GRASPING: u8 = 16;
-    pub(super) const ALL: u8 = 31;
+    /// Its own way-out switch is held: the tool is drawn out along the shaft, whatever else is the matter.
+    pub const WAY_OUT: u8 = 32;
+    pub(super) const ALL: u8 = 63;
 }
 
 /// What the arm measures, arm to kit. CRTK's `measured_js`.

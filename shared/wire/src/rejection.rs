@@ -87,4 +87,8 @@ rejections! {
     21 Unrecorded { lead_ms, max_ms }, "motion is {lead_ms:.0} ms ahead of its record, limit {max_ms:.0}";
     /// The surgeon's own signed list of commands lags behind what was applied.
     22 Unlisted { silent_ms, max_ms }, "no signed list of the surgeon's commands on record for {silent_ms:.0} ms, limit {max_ms:.0}";
+    /// The kit's loop missed its deadlines, so that the tool came to hold.
+    23 LoopLate { missed, max }, "the kit's loop missed {missed:.0} ticks in a row, limit {max:.0}";
+    /// The patient's consent was withdrawn: the tool may only be drawn out.
+    24 ConsentWithdrawn { withdrawn, max }, "consent was withdrawn: hold the dead-man to draw the tool out, nothing else moves it";
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     Challenge, HoldNumber, Kind, KitBootId, KitTick, LeaseToken, LeaseTranscript, Malformed, PressId,
-    PublicKey, SessionId, VERSION,
+    PublicKey, Region, SessionId, VERSION,
 };
 
 /// No statement is longer.
@@ -155,6 +155,20 @@ pub enum Said {
     /// By the bedside or the holder of control: the operation is over. The kit disarms for good, and the record is sealed.
     #[n(15)]
     Close {},
+    /// By the bedside or the hospital, in the patient's name: the operation must not go on. All that moves the tool from now on
+    /// draws it out.
+    #[n(16)]
+    WithdrawConsent {},
+    /// By a surgeon or the bedside: these are the regions that the tool keeps out of, and no others. Versions only rise.
+    #[n(17)]
+    Forbid {
+        #[n(0)]
+        challenge: Challenge,
+        #[n(1)]
+        version: u64,
+        #[n(2)]
+        regions: Vec<Region>,
+    },
 }
 
 /// What the kit tells everybody.
@@ -194,6 +208,9 @@ pub struct KitNotice {
     /// The operation is over: nothing arms the kit again in this session.
     #[n(12)]
     pub closed: bool,
+    /// Version of the forbidden regions in force; `None` before the first.
+    #[n(13)]
+    pub regions: Option<u64>,
 }
 
 /// A body, who says it, and the signature.

@@ -23,6 +23,7 @@ pub struct Arm {
     /// Set by whoever simulates faults.
     pub fault: bool,
     pub button: bool,
+    pub way_out: bool,
     /// Set by the task: the jaws feel something.
     pub grasping: bool,
     watchdog: bool,
@@ -41,6 +42,7 @@ impl Arm {
             homed: false,
             fault: false,
             button: false,
+            way_out: false,
             grasping: false,
             watchdog: true,
         }
@@ -80,6 +82,7 @@ impl Arm {
             (self.watchdog, arm_flags::WATCHDOG),
             (self.fault, arm_flags::FAULT),
             (self.button, arm_flags::BUTTON),
+            (self.way_out, arm_flags::WAY_OUT),
             (self.grasping, arm_flags::GRASPING),
         ];
         ArmState {

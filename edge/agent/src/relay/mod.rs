@@ -503,6 +503,8 @@ fn is_an_order(said: &Said) -> bool {
             | Said::HandOver { .. }
             | Said::TakeOver { .. }
             | Said::Close {}
+            | Said::WithdrawConsent {}
+            | Said::Forbid { .. }
     )
 }
 

@@ -41,12 +41,15 @@ pub struct Stage {
     /// The surgeon's lists that are durable; one more each 100 ms while `listing`.
     pub lists: u64,
     pub listing: bool,
+    /// What the arm says each tick.
+    pub flags: u8,
 }
 
 pub const SURGEON: u8 = 11;
 pub const SECOND_SURGEON: u8 = 12;
 pub const BEDSIDE: u8 = 13;
 pub const AUDITOR: u8 = 14;
+pub const HOSPITAL: u8 = 15;
 
 impl Stage {
     pub fn new() -> Self {
@@ -56,7 +59,11 @@ impl Stage {
         let evidence = keys
             .open(Plan {
                 session: SESSION,
-                roster: roster.into_iter().chain([(AUDITOR, Role::Auditor)]).map(member).collect(),
+                roster: roster
+                    .into_iter()
+                    .chain([(AUDITOR, Role::Auditor), (HOSPITAL, Role::Hospital)])
+                    .map(member)
+                    .collect(),
                 edge: public(&key(21)),
                 kit: &key(22),
                 field: &key(23),
@@ -80,6 +87,7 @@ impl Stage {
             recording: true,
             lists: 0,
             listing: true,
+            flags: arm_flags::HOMED,
         }
     }
 
@@ -122,7 +130,7 @@ impl Stage {
     /// One millisecond, with an arm that is there, a camera that films and an edge box that records.
     pub fn tick(&mut self) -> Intent {
         self.now += 1;
-        self.arm_says(arm_flags::HOMED);
+        self.arm_says(self.flags);
         self.film();
         self.lists += u64::from(self.listing && self.now.is_multiple_of(100));
         if self.recording {

@@ -1,6 +1,7 @@
 //! `farhand bench`: figures beside the bars of the design, on a stated load.
 
 mod ledger;
+mod lines;
 mod log;
 mod made_up;
 mod verify;
@@ -51,6 +52,8 @@ enum What {
     Command,
     /// From a checkpoint's being handed in to the proof of its commit, by five validators.
     Ledger,
+    /// What the kit makes of each line, in a whole session over it: lan, 5g-urban, 5g-rural, leo, geo. Takes ten minutes.
+    Lines,
     /// From an entry's being handed over to its being durable.
     Log,
     /// An hour's bundle, verified by `farhand-audit`.
@@ -88,6 +91,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = match arguments.what {
         What::Video | What::Command => session(arguments, &runtime)?,
+        What::Lines => return lines::lines(arguments, &runtime),
         What::Ledger => runtime.block_on(ledger::ledger())?,
         What::Log => runtime.block_on(log::log())?,
         What::Verify => verify::verify(arguments.seconds, &beside("farhand-audit")?)?,
@@ -112,6 +116,7 @@ fn session(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::
         out: Some(folder.path().join("bench.mcap")),
         data: None,
         line: Choice::default(),
+        practise: 0,
         speedup: 50.0,
         kill_edge: 0,
         json: arguments.json,
@@ -198,7 +203,7 @@ fn command_us(outcome: &Outcome) -> anyhow::Result<Vec<u64>> {
 }
 
 /// The nearest rank: the smallest sample that at least that share is not above.
-fn percentile_ms(sorted_us: &[u64], share: f64) -> f64 {
+pub(crate) fn percentile_ms(sorted_us: &[u64], share: f64) -> f64 {
     let rank = (share * sorted_us.len() as f64).ceil().max(1.0) as usize;
     sorted_us.get(rank - 1).map_or(f64::NAN, |us| *us as f64 / 1e3)
 }
@@ -211,9 +216,7 @@ fn write_samples(path: &Path, samples_us: &[u64]) -> anyhow::Result<()> {
 fn tell(arguments: &Arguments, measured: &Measured) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let Measured { figures, load, .. } = measured;
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let machine =
-        format!("{cores} cores, {}", if cfg!(debug_assertions) { "dev build" } else { "release build" });
+    let machine = machine();
     if arguments.json {
         let metrics: serde_json::Map<String, serde_json::Value> =
             figures.iter().map(|figure| (figure.name.to_owned(), json!(figure.value))).collect();
@@ -232,6 +235,11 @@ fn tell(arguments: &Arguments, measured: &Measured) -> anyhow::Result<()> {
         writeln!(out, "{name:<20}{value:10.2}{bar}")?;
     }
     Ok(writeln!(out, "{machine}; {load}")?)
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    format!("{cores} cores, {}", if cfg!(debug_assertions) { "dev build" } else { "release build" })
 }
 
 /// A bar on a terminal.

@@ -102,7 +102,8 @@ pub(crate) fn taken_in(bundle: &Path) -> anyhow::Result<BTreeMap<(LeaseToken, Se
     Ok(ticks)
 }
 
-fn each_entry(bundle: &Path, mut take: impl FnMut(What)) -> anyhow::Result<()> {
+/// Every entry that is whole, in the record's order.
+pub(super) fn each_entry(bundle: &Path, mut take: impl FnMut(What)) -> anyhow::Result<()> {
     let reader = Reader::open(File::open(bundle)?)?;
     for content in reader.contents() {
         if let Leaf::Whole(bytes) = content?.leaf

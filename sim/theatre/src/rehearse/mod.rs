@@ -6,6 +6,7 @@ mod bedside;
 mod clock;
 pub(crate) mod compare;
 mod field;
+pub(crate) mod figures;
 pub(crate) mod surgeon;
 mod truth;
 
@@ -25,7 +26,7 @@ use serde_json::json;
 
 use crate::{
     desk::Desk,
-    line::Choice,
+    line::{Choice, Link},
     part::Kind,
     session::{Plan, Session, check_video, http_address},
     site::{self, LOOPBACK, Site},
@@ -67,6 +68,9 @@ pub(crate) struct Arguments {
     /// Kill the edge box's program (SIGKILL) so many times at random moments before the operation goes on to its end.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) kill_edge: u32,
+    /// Reach, grasp and hold for so many seconds before the operation goes on to its end: time for a line to show itself.
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3600))]
+    pub(crate) practise: u32,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -77,6 +81,8 @@ pub(crate) struct Arguments {
 pub(crate) struct Outcome {
     pub(crate) surgeon: surgeon::Seen,
     pub(crate) bundle: PathBuf,
+    pub(crate) figures: figures::Figures,
+    link: Option<Link>,
     compared: compare::Compared,
     report: farhand_audit::Report,
     pub(crate) used: Vec<(String, f64)>,
@@ -101,7 +107,8 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     steps.step("keys and ledger");
     site::check_folder(&data)?;
     let site = Site::open_or_make(&data)?;
-    let session = Session::make(&site, &arguments.plan()?)?;
+    let plan = arguments.plan()?;
+    let session = Session::make(&site, &plan)?;
     let stage = Stage::start(&site, &session)?;
     let played =
         tokio::time::timeout(arguments.patience(), play(arguments, &site, &session, &stage, &steps)).await;
@@ -121,6 +128,8 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let report = farhand_audit::audit(&bundle, Some(&site.trust));
     Ok(Outcome {
         surgeon,
+        figures: figures::of(&bundle)?,
+        link: plan.link,
         bundle,
         compared,
         report,
@@ -159,8 +168,11 @@ async fn play(
     };
     let mut at_bedside = stand_by().await?;
     let script = surgeon::Script { truth: session.truth(), video: arguments.video.is_some() };
-    let peer = surgeon.connect().await.context("the surgeon's console")?;
-    let mut operation = surgeon::Operation::new(peer, &surgeon.link, script)?;
+    let mut operation = surgeon::Operation::begin(surgeon, script).await?;
+    if arguments.practise > 0 {
+        steps.step(&format!("practice, {} s", arguments.practise));
+        operation.practise(Duration::from_secs(arguments.practise.into())).await?;
+    }
     let mut rng = fastrand::Rng::with_seed(arguments.seed);
     for kill in 1..=arguments.kill_edge {
         steps.step(&format!("the operation; the edge box is killed, {kill} of {}", arguments.kill_edge));
@@ -168,7 +180,7 @@ async fn play(
         stage.kill(Kind::Edge.name());
         at_bedside.abort();
         at_bedside = stand_by().await?;
-        operation.meet_again(surgeon.connect().await.context("the surgeon's console")?).await?;
+        operation.meet_again().await?;
     }
     steps.step("the operation");
     let seen = operation.operate().await;
@@ -180,6 +192,7 @@ async fn play(
 }
 
 /// A person's place in the session: however often they connect, they sign with the same key.
+#[derive(Debug)]
 struct Seat {
     link: RoleLink,
     settings: PeerSettings,
@@ -207,7 +220,7 @@ impl Seat {
 
 impl Arguments {
     fn patience(&self) -> Duration {
-        SESSION + self.kill_edge * (LIFE + RETURN)
+        SESSION + Duration::from_secs(self.practise.into()) + self.kill_edge * (LIFE + RETURN)
     }
 
     fn plan(&self) -> anyhow::Result<Plan> {
@@ -249,6 +262,9 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
             "commands": seen.commands, "applied": outcome.report.commands.taken_in,
             "rejected": outcome.report.commands.refused, "grasped": seen.grasped,
             "stops": seen.stops, "edge_restarts": compared.restarts, "lost": compared.lost, "bundle": bundle, "trust": trust, "verified": outcome.report.exit == 0,
+            "link": outcome.link.as_ref().map(|link| link.profile.name()),
+            "link_from": outcome.link.as_ref().map(Link::origin), "reconnected": seen.reconnected,
+            "line": outcome.figures.to_json(),
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -269,6 +285,9 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
     )?;
     writeln!(out, "  the bead   {}", if seen.grasped { "grasped" } else { "not grasped" })?;
     writeln!(out, "  e-stops    {} pressed and cleared", seen.stops)?;
+    if let Some(link) = &outcome.link {
+        writeln!(out, "  the line   {}, {}: {}", link.profile, link.origin(), outcome.figures)?;
+    }
     writeln!(out, "  the bundle {verdict}: {}", bundle.display())?;
     writeln!(
         out,
@@ -281,7 +300,20 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
 }
 
 impl Outcome {
+    /// From the surgeon's sitting down to the bead in the jaws.
+    pub(crate) fn grasped_s(&self) -> Option<f64> {
+        self.surgeon.grasped_after.map(|after| after.as_secs_f64())
+    }
+
     fn check(&self) -> anyhow::Result<()> {
+        if self.figures.applied == 0
+            && let Some(why) = self.figures.refused
+        {
+            bail!("the kit refuses this line: {why}");
+        }
+        if self.figures.unritual > 0 {
+            bail!("the tool moved after {} pauses without release and press", self.figures.unritual);
+        }
         if !self.surgeon.grasped {
             bail!("the bead was not grasped");
         }
@@ -306,7 +338,9 @@ impl Outcome {
             );
         }
         // A picture that was shown in the last moment of a program that was killed may be missing, never another.
-        if self.compared.differ > 0 || self.killed == 0 && !self.compared.all_equal() {
+        // And one that the line lost.
+        let all_came = self.killed == 0 && self.link.is_none();
+        if self.compared.differ > 0 || all_came && !self.compared.all_equal() {
             bail!(
                 "{} pictures were received, {} logged, {} are equal",
                 self.surgeon.pictures.len(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use farhand_agent::peer::{Peer, PeerSender, RoleLink};
+use farhand_agent::peer::{Peer, PeerSender};
 use farhand_ledger::{Chain, DisplayReport, Hash, SEGMENT_ITEMS_MAX, Segment as _, Shown, SurgeonSegment};
 use farhand_wire::{
     ClockPong, Command, FrameId, FrameRecord, Kind, KitTick, LeaseToken, Mode, Role, Sequence, Watermark,
@@ -16,7 +16,7 @@ use farhand_wire::{
 };
 use farhand_world::{Console, Keys, Person, Sent};
 
-use super::{clock::Clock, truth};
+use super::{Seat, clock::Clock, truth};
 
 const TICK: Duration = Duration::from_millis(1);
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const VIDEO_END: Duration = Duration::from_secs(2);
 /// How long things take at most, one after the other.
 const STEP: Duration = Duration::from_secs(60);
+/// Without one command applied for so long, the line is one that the kit refuses.
+const REFUSED: Duration = Duration::from_secs(15);
 /// The tool moves again for this long after the stop was cleared.
 const MOVE_AGAIN: Duration = Duration::from_secs(2);
 /// After closing, pictures come until the record is sealed; none for so long, and that was the last.
@@ -54,7 +56,13 @@ pub(crate) struct Seen {
     pub(crate) kit_behind_us: Option<i128>,
     /// From capture to the last packet's arrival, µs.
     pub(crate) arrived_us: Vec<u64>,
-    pub(super) grasped: bool,
+    pub(crate) grasped: bool,
+    /// From the operation's beginning.
+    pub(crate) grasped_after: Option<Duration>,
+    /// The kit ever let the hand at the tool.
+    pub(super) engaged: bool,
+    /// Connections that were lost, and made anew.
+    pub(crate) reconnected: u32,
     pub(super) stops: u64,
     /// What the edge box called durable, under each token.
     pub(super) durable: BTreeMap<LeaseToken, Sequence>,
@@ -91,6 +99,7 @@ enum Act {
 
 /// The surgeon at a console, over one connection after the other.
 pub(super) struct Operation {
+    seat: Seat,
     peer: Peer,
     sender: PeerSender,
     script: Script,
@@ -105,14 +114,16 @@ pub(super) struct Operation {
     act: (Act, Instant),
     newest_picture: Instant,
     newest_tick: KitTick,
+    began: Instant,
     seen: Seen,
 }
 
 impl Operation {
-    pub(super) fn new(peer: Peer, link: &RoleLink, script: Script) -> anyhow::Result<Self> {
+    pub(super) async fn begin(seat: Seat, script: Script) -> anyhow::Result<Self> {
+        let peer = seat.connect().await.context("the surgeon's console")?;
         let sender = peer.sender();
         let opening = peer.opening();
-        let keys = Keys { link: link.key.clone(), session: sender.session_key().clone() };
+        let keys = Keys { link: seat.link.key.clone(), session: sender.session_key().clone() };
         let person = Person::new(keys, Role::Surgeon, opening.session());
         Ok(Self {
             console: Console::new(person, opening.session(), opening.kit(), random()?),
@@ -125,8 +136,10 @@ impl Operation {
             newest_picture: Instant::now(),
             newest_tick: KitTick(0),
             seen: Seen::default(),
+            began: Instant::now(),
             sender,
             peer,
+            seat,
             script,
         })
     }
@@ -146,9 +159,10 @@ impl Operation {
         self.run(Some(Instant::now() + time)).await
     }
 
-    /// The edge box's program ended, and this is the new one's: its clock began anew, and what it has not called durable is
-    /// sent again.
-    pub(super) async fn meet_again(&mut self, peer: Peer) -> anyhow::Result<()> {
+    /// The edge box's program ended, or the connection to it did: its clock may have begun anew, and what it has not called
+    /// durable is sent again.
+    pub(super) async fn meet_again(&mut self) -> anyhow::Result<()> {
+        let peer = self.seat.connect().await.context("the surgeon's console, again")?;
         (self.sender, self.peer) = (peer.sender(), peer);
         if let Some(&(token, sent)) = self.seen.sent_us.keys().next_back() {
             let durable = self.seen.durable.get(&token).copied().unwrap_or_default();
@@ -168,6 +182,11 @@ impl Operation {
         let (mut stepped_us, mut looked) = (self.clock.now_us(), Instant::now());
         while self.act.0 != Act::Closed && until.is_none_or(|until| Instant::now() < until) {
             tick.tick().await;
+            if !*self.peer.connected().borrow() {
+                self.seen.reconnected += 1;
+                self.meet_again().await?;
+                stepped_us = self.clock.now_us(); // nobody moved a hand meanwhile
+            }
             let mut out = Vec::new();
             self.receive(&mut out)?;
             while stepped_us + 1_000 <= self.clock.now_us() {
@@ -294,7 +313,11 @@ impl Operation {
         if let Some(truth) = truth::read(&self.script.truth) {
             self.console.look_at(truth.goal_mm(), truth.grasped);
             self.seen.grasped |= truth.grasped;
+            if truth.grasped && self.seen.grasped_after.is_none() {
+                self.seen.grasped_after = Some(self.began.elapsed());
+            }
         }
+        self.seen.engaged |= self.is_engaged();
         let (act, since) = self.act;
         if since.elapsed() > STEP && !matches!(act, Act::Watch | Act::Practise) {
             bail!("{act:?} took more than {} s; the kit says: {}", STEP.as_secs(), self.reason());
@@ -311,8 +334,13 @@ impl Operation {
         let now_us = self.clock.now_us();
         let stopped = self.console.notice().is_some_and(|notice| notice.mode == Mode::Stopped as u8);
         let closed = self.console.notice().is_some_and(|notice| notice.closed);
-        let engaged = self.console.state().is_some_and(|state| state.flags & state_flags::ENGAGED != 0);
+        let engaged = self.is_engaged();
+        let refused = !self.seen.engaged && self.console.state().is_some() && self.act.1.elapsed() > REFUSED;
         Ok(match act {
+            Act::Grasp if refused => {
+                self.close(out)?;
+                Act::Close { since: Instant::now() }
+            }
             Act::Grasp if self.seen.grasped => {
                 self.console.person.press();
                 Act::Stop
@@ -346,6 +374,10 @@ impl Operation {
             }
             other => other,
         })
+    }
+
+    fn is_engaged(&self) -> bool {
+        self.console.state().is_some_and(|state| state.flags & state_flags::ENGAGED != 0)
     }
 
     fn close(&self, out: &mut Vec<Sent>) -> anyhow::Result<()> {

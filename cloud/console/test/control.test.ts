@@ -401,6 +401,26 @@ describe("e-stop", () => {
   });
 });
 
+describe("a safe stop", () => {
+  it("ends the engagement, and then the dead-man draws the tool out for as long as it is held", () => {
+    bench.engage();
+    bench.kit.consentWithdrawn = true;
+    bench.kit.interrupt(bench.now);
+    bench.run(100);
+    expect(bench.phase).toBe("spent");
+    const held = bench.kit.setpoint.positionM[2];
+    bench.run(500);
+    expect(bench.kit.setpoint.positionM[2]).toBe(held);
+    bench.release().run(100).press().run(1000);
+    expect(bench.phase).toBe("engaged");
+    expect(bench.kit.setpoint.positionM[2] - held).toBeGreaterThan(0.02);
+    bench.release().run(100);
+    const out = bench.kit.setpoint.positionM[2];
+    bench.run(500);
+    expect(bench.kit.setpoint.positionM[2]).toBe(out);
+  });
+});
+
 describe("view", () => {
   it("axes are the simulator camera's, right-handed and of unit length", () => {
     const { right, down, into } = SIMULATOR_VIEW;

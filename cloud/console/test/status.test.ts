@@ -46,6 +46,8 @@ describe("status", () => {
     ["a silent kit", { state: { said: state, ageMs: 812 } }, "holding", "Holding", /No word from the kit for 812 ms, limit 300 ms/],
     ["a lost focus", { control: { ...view, letGo: "focus" } }, "holding", "Holding", /lost the focus.*press it again/],
     ["paused", { state: { said: { ...state, mode: 3, reason: { code: 17, seen: 0, limit: 1 } }, ageMs: 5 } }, "holding", "Paused", /seen released 0 times since the stop, 1 needed/],
+    ["consent withdrawn", { state: { said: { ...state, mode: 4, reason: { code: 24, seen: 1, limit: 0 } }, ageMs: 5 } }, "holding", "Safe stop", /Consent was withdrawn: hold the dead-man to draw the tool out/],
+    ["drawing the tool out", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 4 }, ageMs: 5 } }, "holding", "Safe stop: the tool is drawn out", /Release Space to stop/],
     ["the clutch", { control: { ...view, phase: "waiting", deadMan: true, clutch: true } }, "holding", "Holding", /hand is free/],
     ["stopped, whatever else", { link: { is: "connecting" }, notice: { said: { ...notice, mode: 5, flags: notice.flags | StateFlag.EStop, reason: "e-stop is latched by 1 presses, 0 allowed" }, ageMs: 9000 } }, "stopped", "Stopped", /E-stop is latched by 1 presses, 0 allowed\. Two people/],
     ["a fault", { notice: { said: { ...notice, mode: 5, reason: "arm reports 1 faults, 0 allowed" }, ageMs: 9 } }, "stopped", "Fault", /Arm reports 1 faults/],

@@ -14,6 +14,7 @@ use farhand_motion::{REGIONS_MAX, Region, RegionError};
 use farhand_wire::{
     FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey,
     Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
+    region::{metres, parts},
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -134,6 +135,8 @@ pub struct Gate {
     caught_up: bool,
     /// The operation is over, and everybody who must know was told.
     closed: bool,
+    /// Nothing arms the kit again in this session, and a restart will know.
+    ended: bool,
     journal: Journal,
     custodian: Custodian,
 }
@@ -158,6 +161,7 @@ impl Gate {
             opened: None,
             caught_up: false,
             closed: false,
+            ended: false,
             identity,
             verifier: None,
             handshake: None,
@@ -398,9 +402,12 @@ impl Gate {
         out(FromGate::Datagram(state.seal(&self.kit_to_console).to_vec()));
         let notice = self.notice(snapshot);
         let closes = notice.closed && !std::mem::replace(&mut self.closed, notice.closed);
+        let ended = snapshot.report.ended;
+        if ended && !std::mem::replace(&mut self.ended, ended) {
+            out(FromGate::StoreClosed(self.session()));
+        }
         // Whoever hears that the operation is over has heard every verdict.
         let segment = if closes {
-            out(FromGate::StoreClosed(self.session()));
             self.journal.end_now(snapshot.tick)
         } else {
             self.journal.tick(snapshot.tick, snapshot.report.token)
@@ -504,10 +511,15 @@ fn stage(bytes: &[u8]) -> Result<ArrayVec<Stage, REGIONS_MAX>, GateError> {
 
 fn region(told: &farhand_wire::Region) -> Result<Region, RegionError> {
     match *told {
-        farhand_wire::Region::Capsule { from_m, to_m, radius_m } => Region::capsule(from_m, to_m, radius_m),
-        farhand_wire::Region::HalfSpace { point_m, outward } => Region::half_space(point_m, outward),
-        farhand_wire::Region::Block { centre_m, orientation_wxyz, half_m } => {
-            Region::block(centre_m, orientation_wxyz, half_m)
+        farhand_wire::Region::Capsule { from_um, to_um, radius_um } => {
+            let [radius_m] = metres([radius_um]);
+            Region::capsule(metres(from_um), metres(to_um), radius_m)
+        }
+        farhand_wire::Region::HalfSpace { point_um, outward_millionths } => {
+            Region::half_space(metres(point_um), parts(outward_millionths))
+        }
+        farhand_wire::Region::Block { centre_um, orientation_wxyz_millionths, half_um } => {
+            Region::block(metres(centre_um), parts(orientation_wxyz_millionths), metres(half_um))
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Report {
     pub flags: u8,
     /// The operation is over.
     pub closed: bool,
+    /// Nothing may arm the kit again in this session: the operation is over, or consent for it was withdrawn.
+    pub ended: bool,
     /// Version of the forbidden regions in force.
     pub regions: Option<u64>,
     /// Why the tool does not move, if it does not.
@@ -52,6 +54,7 @@ impl Guard {
             operating_state: self.operating_state(),
             flags: self.flags(now),
             closed: self.closed,
+            ended: self.closed || self.consent_withdrawn,
             regions: self.regions,
             reason: self.reason,
             challenge: self.rituals.challenge(),

@@ -429,8 +429,7 @@ fn a_loop_that_misses_its_deadlines_holds() {
 fn regions_are_latched_by_the_team() {
     let mut stage = Stage::engaged();
     let forbid = |stage: &Stage, version| {
-        let radius_m = 0.01;
-        let region = Region::Capsule { from_m: [0.0; 3], to_m: [0.0; 3], radius_m };
+        let region = Region::Capsule { from_um: [0; 3], to_um: [0; 3], radius_um: 10_000 };
         Said::Forbid { challenge: stage.challenge(), version, regions: vec![region] }
     };
     let (first, to) = (forbid(&stage, 4), public(&key(AUDITOR)));

@@ -12,7 +12,7 @@ mod kind;
 mod lease;
 mod mac;
 mod pose;
-mod region;
+pub mod region;
 mod rejection;
 mod state;
 mod statement;

@@ -1,11 +1,15 @@
 //! `farhand soak`: the patient side in virtual time under random faults, with an independent checker after every step.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use farhand_world::{Outcome, soak};
+use farhand_world::{CannotBegin, Options, Outcome, Session};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -24,6 +28,9 @@ pub(crate) struct Arguments {
     /// Virtual seconds each.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(30..=3600))]
     seconds: u64,
+    /// Sessions at the same time; without it as many as there are processors. The figures are the same.
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
     /// One JSON object instead of words.
     #[arg(long)]
     json: bool,
@@ -45,6 +52,8 @@ struct Report {
     verdicts: u64,
     resent: u64,
     refused: BTreeMap<&'static str, u64>,
+    reasons: BTreeMap<&'static str, u64>,
+    preconditions: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, u64>,
 }
 
@@ -52,17 +61,47 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let began = Instant::now();
     let progress = if arguments.json { ProgressBar::hidden() } else { bar(arguments.sessions) };
     let mut stories = Vec::new();
-    let sum = soak(arguments.sessions, arguments.seed, arguments.seconds, |outcome| {
+    let sum = soak(arguments, |outcome| {
         progress.inc(1);
         stories.extend(story(outcome));
     })
     .context("the software under test refused its own beginning")?;
+    stories.sort();
     progress.finish_and_clear();
     tell(arguments, &sum, began.elapsed().as_secs_f64())?;
     if !stories.is_empty() {
         bail!("a promise was broken:\n{}", stories.join("\n"));
     }
     Ok(())
+}
+
+/// All sessions, several at a time. Each is its own story, so that the order they end in changes nothing.
+fn soak(arguments: &Arguments, mut done: impl FnMut(&Outcome)) -> Result<Outcome, CannotBegin> {
+    let jobs = arguments.jobs.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let next = AtomicU64::new(0);
+    let mut sum = Outcome { seed: arguments.seed, ..Outcome::default() };
+    thread::scope(|scope| {
+        let (told, outcomes) = mpsc::channel();
+        for _ in 0..jobs {
+            let (told, next) = (told.clone(), &next);
+            scope.spawn(move || {
+                let numbers = std::iter::repeat_with(|| next.fetch_add(1, Relaxed));
+                for number in numbers.take_while(|number| *number < arguments.sessions) {
+                    let options = Options::of_soak(arguments.seed, number, arguments.seconds);
+                    if told.send(Session::new(options).and_then(Session::run)).is_err() {
+                        return; // nobody wants to know any more
+                    }
+                }
+            });
+        }
+        drop(told);
+        for outcome in outcomes {
+            let outcome = outcome?;
+            done(&outcome);
+            sum.add(outcome);
+        }
+        Ok(sum)
+    })
 }
 
 /// The first promise that a session broke.
@@ -98,6 +137,8 @@ fn tell(arguments: &Arguments, sum: &Outcome, seconds: f64) -> anyhow::Result<()
         verdicts: sum.verdicts,
         resent: sum.resent,
         refused: sum.refused.clone(),
+        reasons: sum.reasons.clone(),
+        preconditions: sum.preconditions.clone(),
         faults: sum.faults.clone(),
     };
     if arguments.json {
@@ -120,6 +161,8 @@ fn tell(arguments: &Arguments, sum: &Outcome, seconds: f64) -> anyhow::Result<()
         report.segments, report.verdicts, report.resent
     );
     print_counts("refused", &report.refused);
+    print_counts("reasons for standing still, in states", &report.reasons);
+    print_counts("what promises were kept against", &report.preconditions);
     print_counts("faults", &report.faults);
     Ok(())
 }

@@ -5,8 +5,11 @@ use farhand_wire::{Action, ArmSetpoint, ArmState, MacKey, arm_flags};
 
 /// Without a setpoint for so long, the arm brakes by itself.
 pub const WATCHDOG_US: u64 = 5_000;
-/// Time constant of the drives.
+/// Time constant of the drives, and of drives that fail slowly.
 const LAG_MS: f64 = 3.0;
+const SLUGGISH_LAG_MS: f64 = 30.0;
+/// What encoders that fail slowly are off by.
+const NOISE: f64 = 2e-4;
 /// Closer to home than this, the encoders have found their index.
 const HOMED_WITHIN: f64 = 1e-3;
 
@@ -24,6 +27,8 @@ pub struct Arm {
     pub fault: bool,
     pub button: bool,
     pub way_out: bool,
+    pub sluggish: bool,
+    pub noisy: bool,
     /// Set by the task: the jaws feel something.
     pub grasping: bool,
     watchdog: bool,
@@ -43,6 +48,8 @@ impl Arm {
             fault: false,
             button: false,
             way_out: false,
+            sluggish: false,
+            noisy: false,
             grasping: false,
             watchdog: true,
         }
@@ -61,12 +68,18 @@ impl Arm {
     pub fn step(&mut self, now_us: u64) {
         self.watchdog = now_us.saturating_sub(self.heard_us) > WATCHDOG_US;
         let Some(setpoint) = self.newest.filter(|_| !self.watchdog && !self.fault) else { return };
-        let share = 1.0 - (-1.0 / LAG_MS).exp();
+        let lag_ms = if self.sluggish { SLUGGISH_LAG_MS } else { LAG_MS };
+        let share = 1.0 - (-1.0 / lag_ms).exp();
         for (joint, wanted) in self.joints.iter_mut().zip(setpoint.joints) {
             *joint += (wanted - *joint) * share;
         }
         self.jaw_rad += (setpoint.jaw_rad - self.jaw_rad) * share;
         self.homed |= setpoint.action == Action::Home && self.is_at_home();
+    }
+
+    /// Its encoders do not know any more where they are.
+    pub fn lose_zero(&mut self) {
+        self.homed = false;
     }
 
     fn is_at_home(&self) -> bool {
@@ -88,9 +101,18 @@ impl Arm {
         ArmState {
             setpoint: self.newest.map_or(0, |setpoint| setpoint.number),
             flags: flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag),
-            joints: self.joints,
+            joints: if self.noisy { self.with_noise() } else { self.joints },
             jaw_rad: self.jaw_rad,
         }
+    }
+
+    /// A different error at every setpoint, on every joint, and the same one every time.
+    fn with_noise(&self) -> [f64; 6] {
+        let number = self.newest.map_or(0, |setpoint| setpoint.number);
+        std::array::from_fn(|joint| {
+            let mixed = (number * 8 + joint as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+            self.joints[joint] + NOISE * (mixed as f64 / f64::from(1 << 23) - 1.0)
+        })
     }
 
     /// The state as it goes over the cable.

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use farhand_motion::{ArmLimits, ArmModel, Joints};
 use farhand_wire::{
-    Action, ArmSetpoint, Challenge, Command, FrameMark, Kind, LeaseToken, PressId, PublicKey, Role, Said,
-    Statement, Watermark,
+    Action, ArmSetpoint, Challenge, Command, FrameMark, Kind, LeaseToken, PressId, PublicKey, Region, Role,
+    Said, Statement, Watermark,
 };
 
 const TICK_S: f64 = 1e-3;
@@ -24,8 +24,46 @@ const SHARE_SLACK: f64 = 0.01;
 const LEAD_HOLD_US_MAX: u64 = 100_000;
 const LEAD_PAUSE_US_MAX: u64 = 500_000;
 const UNLISTED_US_MAX: u64 = 2_000_000;
+/// What P6 grants, and where the closed jaws end, from the tip.
+const PENETRATION_MM: f64 = 0.1;
+const JAWS_MM: f64 = 10.0;
+/// Nearer than this to a region the tool is at it.
+const NEAR_MM: f64 = 1.0;
+/// The kit tells what changed within so long.
+const NOTICE_US_MAX: u64 = 20_000;
 /// Rounding, relative.
 const ROUNDING: f64 = 1e-6;
+
+/// What a promise is kept against.
+#[derive(Clone, Copy)]
+enum Precondition {
+    Moves,
+    Lost,
+    LetGo,
+    Press,
+    Fast,
+    Regions,
+    AtRegion,
+    LimitedLine,
+    Lease,
+    Behind,
+    Withdrawal,
+}
+
+/// Their words, in the same order.
+const PRECONDITIONS: [&str; 11] = [
+    "P1: moves",
+    "P2: a command lost while moving",
+    "P3: let go while moving",
+    "P4: a new press",
+    "P5: a joint at speed",
+    "P6: regions in force",
+    "P6: at a region",
+    "P7: moves on a line that limits it",
+    "P8: control begins anew",
+    "P11: the record falls behind",
+    "P13: a withdrawal",
+];
 
 /// A promise broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +114,18 @@ pub struct Checker {
     highest: LeaseToken,
     token: LeaseToken,
     last: Option<ArmSetpoint>,
+    /// Tip and jaws' end at the last setpoint, mm.
+    tool_mm: [[f64; 3]; 2],
+    /// Regions by version, as they were told; those in force, and how deep the tool may be in them.
+    told: BTreeMap<u64, Vec<Region>>,
+    forbidden: Vec<Region>,
+    in_force: Option<u64>,
+    /// Until then the kit may have taken up other regions and not said so yet.
+    changing_until_us: u64,
+    granted_mm: f64,
+    consent_withdrawn: bool,
+    /// The tool is being drawn out, and nothing else of it moves any more.
+    drawing: bool,
     velocity: [f64; 6],
     /// The dead-man is up, or an e-stop came: the tool is stopping, or stands.
     stopping: bool,
@@ -84,6 +134,7 @@ pub struct Checker {
     /// Shares of the arm's own tip speed that were allowed in the newest ticks, newest last.
     speeds: VecDeque<f64>,
     violations: Vec<Violation>,
+    happened: [u64; PRECONDITIONS.len()],
     pub moves: u64,
 }
 
@@ -114,11 +165,20 @@ impl Checker {
             highest: LeaseToken(0),
             token: LeaseToken(0),
             last: None,
+            tool_mm: [[0.0; 3]; 2],
+            told: BTreeMap::new(),
+            forbidden: Vec::new(),
+            in_force: None,
+            changing_until_us: 0,
+            granted_mm: PENETRATION_MM,
+            consent_withdrawn: false,
+            drawing: false,
             velocity: [0.0; 6],
             stopping: false,
             line: None,
             speeds: VecDeque::new(),
             violations: Vec::new(),
+            happened: [0; PRECONDITIONS.len()],
             moves: 0,
         }
     }
@@ -147,6 +207,44 @@ impl Checker {
         self.release_after_us = Some(0);
         self.line = None;
         self.speeds.clear();
+        (self.in_force, self.granted_mm, self.changing_until_us) = (None, PENETRATION_MM, 0);
+        self.forbidden.clear();
+    }
+
+    /// The kit says which regions it keeps out of. Where that came too late, a stop as fast as the arm's is what counts.
+    pub fn regions_in_force(&mut self, now_us: u64, version: Option<u64>) {
+        if version == self.in_force {
+            return;
+        }
+        self.in_force = version;
+        match version.and_then(|version| self.told.get(&version)) {
+            Some(regions) => self.forbidden.clone_from(regions),
+            None => self.broken("P6", now_us, format!("keeps out of regions {version:?}, which nobody told")),
+        }
+        self.granted_mm = PENETRATION_MM.max(self.depth_of_a_stop_mm());
+        self.happened(Precondition::Regions);
+    }
+
+    fn depth_of_a_stop_mm(&self) -> f64 {
+        let Some(last) = self.last else { return 0.0 };
+        let (mut joints, mut velocity) = (last.joints, self.velocity);
+        let mut deepest: f64 = 0.0;
+        loop {
+            deepest = deepest.max(self.depth_mm(&self.tool_mm(&joints)));
+            if velocity == [0.0; 6] {
+                return deepest;
+            }
+            for joint in 0..6 {
+                let left = velocity[joint].abs() - self.limits.stop_deceleration_rad_m_s2_max[joint] * TICK_S;
+                velocity[joint] = left.max(0.0).copysign(velocity[joint]);
+                joints[joint] += velocity[joint] * TICK_S;
+            }
+        }
+    }
+
+    fn depth_mm(&self, tool_mm: &[[f64; 3]; 2]) -> f64 {
+        let depths = self.forbidden.iter().flat_map(|region| tool_mm.map(|point| depth_mm(region, point)));
+        depths.fold(f64::NEG_INFINITY, f64::max)
     }
 
     /// A message reached the kit. `genuine`: by whom it claims, and untouched on the way.
@@ -186,10 +284,12 @@ impl Checker {
         if command.token > self.highest {
             self.new_lease(command.token);
         }
+        let moves = self.last.is_some_and(|last| last.action == Action::Move);
         let newest = self.newest.entry(command.token).or_default();
         if command.sequence.0 <= *newest {
             return;
         }
+        let lost = moves && command.sequence.0 > *newest + 1;
         *newest = command.sequence.0;
         if let Some(delay_us) = now_us.checked_sub(command.kit_tick_echo.0) {
             let delay_ms = delay_us as f64 / 1000.0;
@@ -197,7 +297,13 @@ impl Checker {
             let jitter_ms = self.line.map_or(0.0, |(_, jitter_ms)| jitter_ms + (change - jitter_ms) / 16.0);
             self.line = Some((delay_ms, jitter_ms));
         }
+        if lost {
+            self.happened(Precondition::Lost);
+        }
         if !command.dead_man {
+            if moves {
+                self.happened(Precondition::LetGo);
+            }
             self.stopping = true;
             self.basis = None;
             if self.release_after_us.is_some_and(|after_us| command.kit_tick_echo.0 >= after_us) {
@@ -220,6 +326,7 @@ impl Checker {
 
     /// What moved under the lease before is on record no sooner than the new one's first command.
     fn new_lease(&mut self, token: LeaseToken) {
+        self.happened(Precondition::Lease);
         self.highest = token;
         (self.durable, self.lists) = (0, None);
         self.line = None;
@@ -253,6 +360,7 @@ impl Checker {
         let Some((member, role)) = self.people.get(&author).copied() else { return };
         match said {
             Said::EStop { press } if !self.cleared.contains(&press) && self.latched.insert(press) => {
+                self.happened(Precondition::Press);
                 self.stop()
             }
             Said::ClearEStop { challenge } => {
@@ -267,6 +375,13 @@ impl Checker {
                 self.armed |= self.enough(&self.arming[&challenge]);
             }
             Said::LeaseConfirm { .. } => drop(self.holders.insert(author)),
+            Said::WithdrawConsent {} if matches!(role, Role::Bedside | Role::Hospital) => {
+                self.consent_withdrawn = true;
+            }
+            Said::Forbid { version, regions, .. } => {
+                self.told.entry(version).or_insert(regions);
+                self.changing_until_us = now_us + NOTICE_US_MAX;
+            }
             Said::Close {} if role == Role::Bedside || self.holders.contains(&author) => {
                 self.closed = true;
                 self.stop();
@@ -292,18 +407,43 @@ impl Checker {
     /// The kit permitted this in the tick.
     pub fn permitted(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
         self.speed_allowed();
+        let tool_mm = self.tool_mm(&setpoint.joints);
         if setpoint.action == Action::Move {
+            self.happened(Precondition::Moves);
             self.moves += 1;
-            self.check_move(now_us, setpoint);
+            self.check_move(now_us, tool_mm[0]);
         }
         self.check_record(now_us);
+        self.check_regions(now_us, setpoint, &tool_mm);
         if let Some(last) = self.last {
-            self.check_step(now_us, &last, setpoint);
+            self.check_step(now_us, &last, setpoint, tool_mm[0]);
         }
-        self.last = Some(*setpoint);
+        (self.last, self.tool_mm) = (Some(*setpoint), tool_mm);
     }
 
-    fn check_move(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
+    fn check_regions(&mut self, now_us: u64, setpoint: &ArmSetpoint, tool_mm: &[[f64; 3]; 2]) {
+        if self.forbidden.is_empty() || now_us < self.changing_until_us {
+            return;
+        }
+        let depth_mm = self.depth_mm(tool_mm);
+        if setpoint.action == Action::Withdraw {
+            // Along its own shaft the tool comes out through anything, and where it stops it may stand.
+            self.granted_mm = self.granted_mm.max(depth_mm + PENETRATION_MM);
+        }
+        let follows = matches!(setpoint.action, Action::Move | Action::Home);
+        if follows && depth_mm > self.granted_mm + ROUNDING {
+            let words = format!("{depth_mm:.3} mm inside a region, {:.3} granted", self.granted_mm);
+            self.broken("P6", now_us, words);
+        }
+        if follows && depth_mm > -NEAR_MM {
+            self.happened(Precondition::AtRegion);
+        }
+        if depth_mm < 0.0 {
+            self.granted_mm = PENETRATION_MM;
+        }
+    }
+
+    fn check_move(&mut self, now_us: u64, tip_mm: [f64; 3]) {
         let Some(basis) = self.basis else {
             return self.broken("P1", now_us, "moves without a fresh command under a held dead-man".into());
         };
@@ -319,6 +459,9 @@ impl Checker {
         }
         if self.closed {
             self.broken("P1", now_us, "moves though the operation was closed".into());
+        }
+        if self.consent_withdrawn {
+            self.broken("P1", now_us, "moves though consent was withdrawn".into());
         }
         if !self.latched.is_empty() {
             self.broken("P4", now_us, "moves under a latched e-stop".into());
@@ -344,8 +487,10 @@ impl Checker {
         if unlisted_us > UNLISTED_US_MAX {
             self.broken("P11", now_us, format!("moves {} ms without the surgeon's list", unlisted_us / 1000));
         }
-        let lag_mm = distance(self.tip_mm(setpoint), basis.target_mm);
-        if lag_mm > LAG_MM_MAX + 0.5 {
+        let lag_mm = distance(tip_mm, basis.target_mm);
+        // A tool at a region is beside its target, and is not said to chase what it may not reach.
+        let held_off = self.depth_mm(&[basis.target_mm, basis.target_mm]) > -JAWS_MM - NEAR_MM;
+        if !held_off && lag_mm > LAG_MM_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target {lag_mm:.1} mm away"));
         }
     }
@@ -363,6 +508,9 @@ impl Checker {
     fn check_record(&mut self, now_us: u64) {
         let lead_us = self.lead_us(now_us);
         let unlisted_us = self.unlisted_us(now_us);
+        if lead_us > LEAD_HOLD_US_MAX && self.basis.is_some() {
+            self.happened(Precondition::Behind);
+        }
         if lead_us > LEAD_HOLD_US_MAX || unlisted_us > UNLISTED_US_MAX {
             self.basis = None;
         }
@@ -389,20 +537,39 @@ impl Checker {
         self.broken("P11", now_us, words);
     }
 
-    fn check_step(&mut self, now_us: u64, last: &ArmSetpoint, next: &ArmSetpoint) {
+    fn check_step(&mut self, now_us: u64, last: &ArmSetpoint, next: &ArmSetpoint, tip_mm: [f64; 3]) {
         for joint in 0..6 {
             let velocity = (next.joints[joint] - last.joints[joint]) / TICK_S;
             self.check_joint(now_us, joint, next.joints[joint], velocity, next.action);
             self.velocity[joint] = velocity;
         }
-        let tip_mm_s = distance(self.tip_mm(last), self.tip_mm(next)) / TICK_S;
+        let tip_mm_s = distance(self.tool_mm[0], tip_mm) / TICK_S;
         if tip_mm_s > self.limits.tip_speed_mm_s_max * (1.0 + 1e-3) {
             self.broken("P5", now_us, format!("tip at {tip_mm_s:.1} mm/s"));
+        }
+        if next.action == Action::Move && self.speeds.back().is_some_and(|&share| share < 1.0) {
+            self.happened(Precondition::LimitedLine);
+        }
+        let fastest = self.limits.acceleration_rad_m_s2_max[0] * TICK_S * TICK_S;
+        let step = [last, next].map(|setpoint| setpoint.joints[0]);
+        if next.action == Action::Move && (step[1] - step[0]).abs() > 3.0 * fastest {
+            self.happened(Precondition::Fast);
+        }
+        if next.action == Action::Withdraw && last.action != Action::Withdraw {
+            self.happened(Precondition::Withdrawal);
         }
         let share = self.speeds.iter().copied().fold(0.0, f64::max) + SHARE_SLACK;
         if next.action == Action::Move && tip_mm_s > self.limits.tip_speed_mm_s_max * share {
             let words = format!("tip at {tip_mm_s:.1} mm/s, the line allows a share of {share:.2}");
             self.broken("P7", now_us, words);
+        }
+        let drawn_out = next.joints[2] <= last.joints[2] + ROUNDING
+            && (0..6).all(|joint| joint == 2 || (next.joints[joint] - last.joints[joint]).abs() < ROUNDING);
+        // What moved before comes to rest first.
+        self.drawing =
+            next.action == Action::Withdraw && (self.drawing || next.joints == last.joints || drawn_out);
+        if self.drawing && !drawn_out {
+            self.broken("P13", now_us, "a withdrawal does more than draw the tool out".into());
         }
         if next.action == Action::Hold && next.joints != last.joints {
             self.broken("P2", now_us, "drifts while holding".into());
@@ -435,9 +602,21 @@ impl Checker {
         }
     }
 
-    fn tip_mm(&self, setpoint: &ArmSetpoint) -> [f64; 3] {
-        let tip_m = self.model.forward(&Joints(setpoint.joints)).translation;
-        [tip_m.x * 1e3, tip_m.y * 1e3, tip_m.z * 1e3]
+    /// Tip, and where the closed jaws end.
+    fn tool_mm(&self, joints: &[f64; 6]) -> [[f64; 3]; 2] {
+        let pose = self.model.forward(&Joints(*joints));
+        let (tip_m, along) = (pose.translation.vector, pose.rotation * nalgebra::Vector3::z());
+        [0.0, JAWS_MM].map(|ahead_mm| (tip_m * 1e3 + along * ahead_mm).into())
+    }
+
+    fn happened(&mut self, precondition: Precondition) {
+        self.happened[precondition as usize] += 1;
+    }
+
+    /// How often there was something to keep a promise against, by words.
+    #[must_use]
+    pub fn preconditions(&self) -> BTreeMap<&'static str, u64> {
+        PRECONDITIONS.into_iter().zip(self.happened).collect()
     }
 
     fn broken(&mut self, promise: &'static str, tick_us: u64, words: String) {
@@ -450,4 +629,34 @@ impl Checker {
 
 fn distance(from: [f64; 3], to: [f64; 3]) -> f64 {
     from.iter().zip(to).map(|(from, to)| (to - from).powi(2)).sum::<f64>().sqrt()
+}
+
+/// How deep a point is in a region, mm; negative outside. Written apart from what the kit keeps out by.
+fn depth_mm(region: &Region, point_mm: [f64; 3]) -> f64 {
+    let sub = |a: [f64; 3], b: [f64; 3]| [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let mm = |um: [i32; 3]| um.map(|part| f64::from(part) / 1e3);
+    match *region {
+        Region::Capsule { from_um, to_um, radius_um } => {
+            let (from, along) = (mm(from_um), sub(mm(to_um), mm(from_um)));
+            let share = (dot(sub(point_mm, from), along) / dot(along, along).max(1e-12)).clamp(0.0, 1.0);
+            let foot = [0, 1, 2].map(|axis| from[axis] + share * along[axis]);
+            f64::from(radius_um) / 1e3 - distance(foot, point_mm)
+        }
+        Region::HalfSpace { point_um, outward_millionths } => {
+            let outward = outward_millionths.map(f64::from);
+            dot(sub(mm(point_um), point_mm), outward) / dot(outward, outward).sqrt()
+        }
+        Region::Block { centre_um, orientation_wxyz_millionths, half_um } => {
+            let away = sub(point_mm, mm(centre_um));
+            let [w, x, y, z] = orientation_wxyz_millionths.map(|part| f64::from(part) / 1e6);
+            let axes = [
+                [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)],
+                [2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)],
+                [2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)],
+            ];
+            let inside = [0, 1, 2].map(|axis| f64::from(half_um[axis]) / 1e3 - dot(away, axes[axis]).abs());
+            inside.into_iter().fold(f64::INFINITY, f64::min)
+        }
+    }
 }

@@ -22,6 +22,6 @@ pub use network::{
 };
 pub use people::{Keys, Person};
 pub use recorder::{Logbook, RecordFault, Recorder};
-pub use session::{CannotBegin, Options, Outcome, Session, soak};
+pub use session::{CannotBegin, Options, Outcome, Session};
 pub use surgeon::{Console, Sent};
 pub use task::{GRASP_MM, Task};

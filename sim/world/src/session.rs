@@ -14,7 +14,7 @@ use farhand_ledger::{
 use farhand_motion::ArmModel;
 use farhand_wire::{
     ArmState, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitBootId, KitState, KitTick, LeaseToken,
-    Mode, Role, Said, SessionId, state_flags,
+    Mode, Role, Said, SessionId, Signed, Statement, state_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
@@ -23,7 +23,7 @@ use crate::{
     Arm, Checker, Console, Impairment, Keys, Line, Logbook, Person, Recorder, Task, Violation,
     people::public, surgeon::Sent,
 };
-use faults::Fault;
+use faults::{Ending, Fault};
 
 const TICK_US: u64 = 1_000;
 const FRAME_US: u64 = 33_000;
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub commands: u64,
     pub applied: u64,
     pub refused: BTreeMap<&'static str, u64>,
+    /// States of the kit that gave this for the tool's standing still, or being slower.
+    pub reasons: BTreeMap<&'static str, u64>,
     pub unauthentic: u64,
     pub tasks_done: u64,
     pub stops: u64,
@@ -61,6 +63,8 @@ pub struct Outcome {
     pub resent: u64,
     /// Faults that happened, by kind.
     pub faults: BTreeMap<&'static str, u64>,
+    /// How often there was something to keep a promise against.
+    pub preconditions: BTreeMap<&'static str, u64>,
     pub violations: Vec<Violation>,
 }
 
@@ -109,6 +113,12 @@ pub struct Session {
     rng: Rng,
     now_us: u64,
     kit_began_us: u64,
+    /// What the kit's clock has run ahead.
+    kit_extra_us: u64,
+    /// The kit's loop does nothing until then.
+    stalled_until_us: u64,
+    regions: u64,
+    next_regions_us: u64,
     boot: u8,
     kit: Kit,
     evidence: Vec<u8>,
@@ -126,6 +136,7 @@ pub struct Session {
     lines: Lines,
     newest_kit_tick: KitTick,
     frame: u64,
+    ending: Ending,
     fault: Option<(Fault, u64)>,
     next_fault_us: u64,
     overheard: Vec<Vec<u8>>,
@@ -189,6 +200,10 @@ impl Session {
             options,
             now_us: TICK_US,
             kit_began_us: 0,
+            kit_extra_us: 0,
+            stalled_until_us: 0,
+            regions: 0,
+            next_regions_us: 8_000_000 + rng.u64(0..5_000_000),
             boot: 1,
             kit,
             evidence,
@@ -204,6 +219,7 @@ impl Session {
             lines,
             newest_kit_tick: KitTick(0),
             frame: 0,
+            ending: Ending::ALL[rng.usize(0..Ending::ALL.len())],
             fault: None,
             overheard: Vec::new(),
             recorder: Recorder::new(rng.u64(..)),
@@ -227,6 +243,7 @@ impl Session {
         self.finish_kit();
         self.outcome.ticks = self.now_us / TICK_US;
         self.outcome.moves = self.checker.moves;
+        self.outcome.preconditions = self.checker.preconditions();
         (self.outcome.segments, self.outcome.verdicts) = (self.logbook.segments, self.logbook.verdicts);
         self.outcome.resent = self.logbook.again;
         self.outcome.violations = self.checker.violations().to_vec();
@@ -343,6 +360,9 @@ impl Session {
     }
 
     fn count(&mut self, state: &KitState) {
+        if let Some(reason) = state.reason {
+            *self.outcome.reasons.entry(reason.name()).or_default() += 1;
+        }
         for verdict in &state.verdicts {
             match verdict.rejection {
                 None => self.outcome.applied += 1,
@@ -370,12 +390,19 @@ impl Session {
     // ---- kit
 
     fn kit_step(&mut self) {
-        let kit_now = KitTick(self.now_us - self.kit_began_us);
+        if self.has(Fault::LoopStalls) && self.rng.u8(..) < 5 {
+            self.stalled_until_us = self.now_us + self.rng.u64(1..12) * TICK_US;
+        }
+        if self.now_us < self.stalled_until_us {
+            return;
+        }
+        let kit_now = KitTick(self.now_us - self.kit_began_us + self.kit_extra_us);
         let mut inbox = vec![KitInput::Arm(self.arm.state())];
         if std::mem::take(&mut self.edge_came) {
             inbox.push(KitInput::EdgeConnected);
         }
-        if let Some((_, token)) = self.token_due.take_if(|(due_us, _)| *due_us <= self.now_us) {
+        let due = self.token_due.take_if(|(due_us, _)| *due_us <= self.now_us);
+        if let Some((_, token)) = due.filter(|_| !self.has(Fault::StoreFails)) {
             self.stored_token = token;
             inbox.push(KitInput::TokenStored(token));
         }
@@ -393,6 +420,7 @@ impl Session {
         self.kit.step(kit_now, inbox, &mut cable, |out| outbox.push(out));
         for out in outbox {
             self.compare_log(&out);
+            self.note_regions(kit_now, &out);
             match out {
                 KitOutput::Datagram(bytes) => self.lines.kit_to_edge.send(self.now_us, &bytes),
                 KitOutput::Reliable(bytes) => self.lines.kit_to_edge.send_reliably(self.now_us, bytes),
@@ -426,6 +454,15 @@ impl Session {
                 }
             }
             KitOutput::StoreToken(_) | KitOutput::StoreClosed(_) => {}
+        }
+    }
+
+    /// The checker learns from the kit's own word which regions are in force.
+    fn note_regions(&mut self, kit_now: KitTick, out: &KitOutput) {
+        let KitOutput::Reliable(bytes) = out else { return };
+        let Ok(signed) = Signed::read(bytes) else { return };
+        if let Ok(Statement { said: Said::Notice { notice }, .. }) = minicbor::decode(&signed.body) {
+            self.checker.regions_in_force(kit_now.0, notice.regions);
         }
     }
 
@@ -503,30 +540,17 @@ fn opening(
     Ok((keys.trust().clone(), evidence.to_bytes()))
 }
 
-/// Sessions one after the other, each with a seed of its own, until all have run.
-pub fn soak(
-    sessions: u64,
-    seed: u64,
-    seconds: u64,
-    mut done: impl FnMut(&Outcome),
-) -> Result<Outcome, CannotBegin> {
-    let mut sum = Outcome { seed, ..Outcome::default() };
-    for number in 0..sessions {
-        // Every fourth line is good all the way: there the work must get done.
-        let options = Options {
-            seed: seed.wrapping_mul(1_000_003).wrapping_add(number),
-            seconds,
-            faults: number % 4 != 0,
-        };
-        let outcome = Session::new(options)?.run()?;
-        done(&outcome);
-        sum.add(outcome);
+impl Options {
+    /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
+    #[must_use]
+    pub fn of_soak(seed: u64, number: u64, seconds: u64) -> Self {
+        Self { seed: seed.wrapping_mul(1_000_003).wrapping_add(number), seconds, faults: number % 4 != 0 }
     }
-    Ok(sum)
 }
 
 impl Outcome {
-    fn add(&mut self, other: Outcome) {
+    /// Counts both together.
+    pub fn add(&mut self, other: Outcome) {
         self.ticks += other.ticks;
         self.commands += other.commands;
         self.applied += other.applied;
@@ -538,8 +562,14 @@ impl Outcome {
         self.segments += other.segments;
         self.verdicts += other.verdicts;
         self.resent += other.resent;
-        other.refused.into_iter().for_each(|(name, count)| *self.refused.entry(name).or_default() += count);
-        other.faults.into_iter().for_each(|(name, count)| *self.faults.entry(name).or_default() += count);
+        for (sum, counts) in [
+            (&mut self.refused, other.refused),
+            (&mut self.reasons, other.reasons),
+            (&mut self.faults, other.faults),
+            (&mut self.preconditions, other.preconditions),
+        ] {
+            counts.into_iter().for_each(|(name, count)| *sum.entry(name).or_default() += count);
+        }
         self.violations.extend(other.violations);
     }
 }

@@ -19,6 +19,8 @@ const LIST_US: u64 = 100_000;
 /// How fast the hand goes, and how far ahead of the tool it gets.
 const HAND_MM_S: f64 = 25.0;
 const HASTY_MM_S: f64 = 400.0;
+const TREMOR_HZ: f64 = 10.0;
+const TREMOR_M: f64 = 2e-4;
 const LEAD_MM_MAX: f64 = 5.0;
 const ARRIVED_MM: f64 = 0.3;
 const OPEN_RAD: f64 = 0.6;
@@ -73,6 +75,10 @@ pub struct Console {
     pub stuck: bool,
     /// Reaches faster than any tool may follow.
     pub hasty: bool,
+    /// The console takes leave of its senses: what it sends is authentic, and much of it makes no sense.
+    pub confused: bool,
+    /// The hand trembles.
+    pub trembling: bool,
     /// The console's signed lists do not leave it.
     pub unlisting: bool,
     /// What it sent and has not listed.
@@ -117,6 +123,8 @@ impl Console {
             closing: false,
             stuck: false,
             hasty: false,
+            confused: false,
+            trembling: false,
             unlisting: false,
             unlisted: Vec::new(),
             lists: Chain::new(session),
@@ -294,8 +302,9 @@ impl Console {
         let has = |flag| state.flags & flag != 0;
         match self.hand {
             Hand::Away { since_us } => {
-                let ready =
-                    state.mode == Mode::Holding && has(state_flags::AT_REST) && !has(state_flags::ENGAGED);
+                let ready = matches!(state.mode, Mode::Holding | Mode::SafeStop)
+                    && has(state_flags::AT_REST)
+                    && !has(state_flags::ENGAGED);
                 if ready && now_us > since_us + 150_000 {
                     self.engagement += 1;
                     (self.target, self.jaw_rad) = (state.setpoint, state.jaw_rad);
@@ -304,7 +313,8 @@ impl Console {
             }
             Hand::Engaged { since_us, .. } => {
                 let lost = !has(state_flags::ENGAGED) || state.engagement != EngagementId(self.engagement);
-                if lost && now_us > since_us + 1_200_000 && !self.stuck {
+                let patience_us = if self.confused { 200_000 } else { 1_200_000 };
+                if lost && now_us > since_us + patience_us && !self.stuck {
                     self.hand = Hand::Away { since_us: now_us };
                 } else if has(state_flags::ENGAGED) {
                     self.reach(&state);
@@ -331,6 +341,15 @@ impl Console {
         self.jaw_rad += (wanted - self.jaw_rad).clamp(-JAW_RAD_S / 1e3, JAW_RAD_S / 1e3);
     }
 
+    /// As physiological tremor is: about ten times a second.
+    fn with_tremor(&self, now_us: u64) -> Pose {
+        let phase = now_us as f64 * 1e-6 * TREMOR_HZ * std::f64::consts::TAU;
+        let mut target = self.target;
+        target.position_m[0] += TREMOR_M * phase.sin();
+        target.position_m[1] += TREMOR_M * (phase * 1.3).cos();
+        target
+    }
+
     fn send_command(&mut self, now_us: u64, out: &mut Vec<Sent>) {
         let every_us = match self.hand {
             Hand::Engaged { .. } => COMMAND_MS * 1_000,
@@ -347,7 +366,7 @@ impl Console {
             Hand::Engaged { hold, .. } => (true, hold),
             Hand::Away { .. } => (false, state.hold),
         };
-        let command = Command {
+        let mut command = Command {
             session: self.session,
             token: control.token,
             sequence: Sequence(self.sequence),
@@ -357,15 +376,36 @@ impl Console {
             clutch: false,
             engagement: EngagementId(self.engagement),
             hold,
-            target: self.target,
+            target: if self.trembling { self.with_tremor(now_us) } else { self.target },
             jaw_rad: self.jaw_rad,
             frame_seen: self.frame,
             frame_age_us: None,
         };
+        if self.confused {
+            confuse(&mut command);
+        }
         let frame = command.seal(&control.keys.console_to_kit).to_vec();
         let listed = Listed { sequence: command.sequence, hash: Hash::of(&frame) };
         self.unlisted.push((control.token, listed));
         out.push(Sent::Unreliable(frame));
+    }
+}
+
+/// One thing wrong with most commands, another one with each.
+fn confuse(command: &mut Command) {
+    command.dead_man = true;
+    match command.sequence.0 % 12 {
+        0 => command.arm = 1,
+        1 => command.kit_tick_echo.0 += 60_000_000,
+        2 => command.frame_seen.0 += 1_000_000,
+        3 => command.token.0 = command.token.0.saturating_sub(1),
+        4 => command.hold.0 += 1,
+        5 => command.target.orientation_wxyz = [0.0, 1.0, 0.0, 0.0],
+        6 => command.target.position_m[0] += 0.05,
+        // The second comes while the tool still brakes for the first.
+        7 | 8 => command.engagement.0 += 1,
+        9 => command.kit_tick_echo.0 = command.kit_tick_echo.0.saturating_sub(400_000),
+        _ => {}
     }
 }
 

@@ -288,8 +288,9 @@ export class Control {
 
   #goOn(first: bigint, state: KitState): void {
     if (state.newest < first) return;
-    if (!isEngaged(state, this.#engagement) || state.mode >= Mode.Paused) this.#spend();
-    // What the tool did not follow is forgotten: when it may move again there is nothing to catch up with.
+    if (!isEngaged(state, this.#engagement) || holdsFast(state)) this.#spend();
+    // What the tool did not follow is forgotten: when it may move again there is nothing to catch up with. And what is drawn
+    // out follows no hand.
     else if (state.mode >= Mode.Holding) this.#target = state.setpoint;
   }
 
@@ -351,7 +352,7 @@ export class Control {
       state.newest >= this.#ended &&
       (state.flags & needed) === needed &&
       (state.flags & (StateFlag.EStop | StateFlag.Engaged)) === 0 &&
-      state.mode <= Mode.Holding
+      (state.mode <= Mode.Holding || state.mode === Mode.SafeStop)
     );
   }
 
@@ -394,6 +395,11 @@ export class Control {
     };
     return { is: "command", command };
   }
+}
+
+/** Nothing moves until release and press. In a safe stop the dead-man still draws the tool out. */
+function holdsFast(state: KitState): boolean {
+  return state.mode >= Mode.Paused && state.mode !== Mode.SafeStop;
 }
 
 function isEngaged(state: KitState, engagement: bigint): boolean {

@@ -90,7 +90,7 @@ function Bed({ proven }: { readonly proven: Proven }) {
       )}
       <Ritual station={station} flags={flags} />
       {notice && notice.said.mode !== Mode.Stopped && <Errands station={station} notice={notice.said} />}
-      {notice && !notice.said.closed && <Ending station={station} armed={(flags & StateFlag.Armed) !== 0} />}
+      {notice && !notice.said.closed && <Ending station={station} armed={(flags & StateFlag.Armed) !== 0} withdrawn={notice.said.mode === Mode.SafeStop} />}
       <div class="foot">
         <button class="stop" type="button" onClick={() => bed.stop()}>
           Stop
@@ -130,8 +130,8 @@ function Errands({ station, notice }: { readonly station: Station; readonly noti
   );
 }
 
-/** Disarming can be undone by arming again; closing can't. */
-function Ending({ station, armed }: { readonly station: Station; readonly armed: boolean }) {
+/** Disarming can be undone by arming again; closing and withdrawn consent can't. */
+function Ending({ station, armed, withdrawn }: { readonly station: Station; readonly armed: boolean; readonly withdrawn: boolean }) {
   return (
     <section aria-label="Ends motion">
       <div class="pair">
@@ -141,6 +141,15 @@ function Ending({ station, armed }: { readonly station: Station; readonly armed:
         <div>
           <HoldButton label="Close" holding="Hold on to close" act={() => void station.say({ is: "close" })} />
           <p>Hold for 1.5 s. The operation is over, and its record is sealed.</p>
+        </div>
+        <div>
+          <HoldButton
+            label="Consent withdrawn"
+            holding="Hold on: consent withdrawn"
+            disabled={withdrawn}
+            act={() => void station.say({ is: "withdraw-consent" })}
+          />
+          <p>{withdrawn ? "The tool is only drawn out." : "Hold for 1.5 s. The patient says no: from then on the tool is only drawn out."}</p>
         </div>
       </div>
     </section>

@@ -69,6 +69,12 @@ const WORDS: Readonly<Record<number, Words>> = {
     digits: whole,
     say: (s, l) => `no signed list of the surgeon's commands on record for ${s} ms, limit ${l}`,
   },
+  23: { name: "LoopLate", digits: whole, say: (s, l) => `the kit's loop missed ${s} ticks in a row, limit ${l}` },
+  24: {
+    name: "ConsentWithdrawn",
+    digits: whole,
+    say: () => "consent was withdrawn: hold the dead-man to draw the tool out, nothing else moves it",
+  },
 };
 
 export function isRejectionCode(code: number): boolean {

@@ -39,14 +39,23 @@ export interface KitNotice {
   readonly reason: string;
   /** The operation is over: nothing arms the kit again in this session. */
   readonly closed: boolean;
+  /** Version of the forbidden regions in force; undefined before the first. */
+  readonly regions?: bigint;
 }
+
+/** A convex body that the tool keeps out of, in the arm's base frame: whole µm, directions and turns in millionths. */
+export type Region =
+  | { readonly is: "capsule"; readonly fromUm: readonly number[]; readonly toUm: readonly number[]; readonly radiusUm: number }
+  | { readonly is: "half-space"; readonly pointUm: readonly number[]; readonly outward: readonly number[] }
+  | { readonly is: "block"; readonly centreUm: readonly number[]; readonly wxyz: readonly number[]; readonly halfUm: readonly number[] };
 
 export type Said =
   | { readonly is: "endorse"; readonly sessionKey: Bytes }
   | { readonly is: "fingerprint"; readonly dtlsSha256: Bytes; readonly nonce: Bytes }
   | { readonly is: "e-stop"; readonly press: Bytes }
   | { readonly is: "clear-e-stop" | "arm" | "home" | "withdraw"; readonly challenge: Bytes }
-  | { readonly is: "disarm" | "close" }
+  | { readonly is: "disarm" | "close" | "withdraw-consent" }
+  | { readonly is: "forbid"; readonly challenge: Bytes; readonly version: bigint; readonly regions: readonly Region[] }
   | { readonly is: "lease-request"; readonly challenge: Bytes; readonly x25519: Bytes }
   | { readonly is: "lease-grant" | "lease-confirm"; readonly transcript: LeaseTranscript }
   | { readonly is: "hand-over"; readonly token: bigint; readonly to: Bytes }
@@ -128,6 +137,10 @@ function encodeSaid(said: Said): Cbor {
       return [14, [said.to, said.why]];
     case "close":
       return [15, []];
+    case "withdraw-consent":
+      return [16, []];
+    case "forbid":
+      return [17, [said.challenge, uint(said.version), said.regions.map(encodeRegion)]];
   }
 }
 
@@ -146,10 +159,22 @@ function encodeNotice(n: KitNotice): Cbor {
     n.presses,
     n.reason,
     n.closed,
+    ...(n.regions === undefined ? [] : [uint(n.regions)]),
   ];
 }
 
-const COUNTS = [1, 2, 1, 1, 1, 0, 1, 1, 2, 1, 1, 2, 2, 1, 2, 0];
+function encodeRegion(region: Region): Cbor {
+  switch (region.is) {
+    case "capsule":
+      return [0, [region.fromUm, region.toUm, region.radiusUm]];
+    case "half-space":
+      return [1, [region.pointUm, region.outward]];
+    case "block":
+      return [2, [region.centreUm, region.wxyz, region.halfUm]];
+  }
+}
+
+const COUNTS = [1, 2, 1, 1, 1, 0, 1, 1, 2, 1, 1, 2, 2, 1, 2, 0, 0, 3];
 
 function decodeSaid(number: number, f: Fields): Said {
   if (f.length !== COUNTS[number]) throw new Malformed("the statement is not deterministic CBOR of a known shape");
@@ -186,6 +211,10 @@ function decodeSaid(number: number, f: Fields): Said {
       return { is: "refused", to: f.bytes(32), why: f.text(TEXT_MAX) };
     case 15:
       return { is: "close" };
+    case 16:
+      return { is: "withdraw-consent" };
+    case 17:
+      return { is: "forbid", challenge: f.bytes(32), version: f.u64(), regions: f.list("regions", LIST_MAX, decodeRegion) };
     default:
       throw new Malformed(`unknown statement ${number}`);
   }
@@ -205,8 +234,8 @@ function decodeTranscript(fields: Fields): LeaseTranscript {
 }
 
 function decodeNotice(fields: Fields): KitNotice {
-  const f = fields.record("the notice", 13);
-  return {
+  const f = fields.record("the notice");
+  const notice = {
     boot: f.bytes(16),
     tickUs: f.u64(),
     challenge: f.bytes(32),
@@ -221,4 +250,29 @@ function decodeNotice(fields: Fields): KitNotice {
     reason: f.text(TEXT_MAX),
     closed: f.boolean(),
   };
+  if (f.length === 13) return notice;
+  if (f.length === 14) return { ...notice, regions: f.u64() };
+  throw new Malformed("the notice is not deterministic CBOR of a known shape");
+}
+
+function decodeRegion(item: Fields): Region {
+  const choice = item.record("a region", 2);
+  const number = choice.number(255);
+  const f = choice.record("a region");
+  const triple = (): number[] => whole(f, 3);
+  if (number === 0 && f.length === 3) return { is: "capsule", fromUm: triple(), toUm: triple(), radiusUm: i32(f) };
+  if (number === 1 && f.length === 2) return { is: "half-space", pointUm: triple(), outward: triple() };
+  if (number === 2 && f.length === 3) return { is: "block", centreUm: triple(), wxyz: whole(f, 4), halfUm: triple() };
+  throw new Malformed("a region is not deterministic CBOR of a known shape");
+}
+
+function whole(fields: Fields, count: number): number[] {
+  const f = fields.record("a region's place", count);
+  return Array.from({ length: count }, () => i32(f));
+}
+
+function i32(f: Fields): number {
+  const value = Number(f.i64());
+  if (Math.trunc(value) !== value || value < -0x8000_0000 || value > 0x7fff_ffff) throw new Malformed(`a region has ${value} in a field of 32 bits`);
+  return value;
 }

@@ -1,7 +1,7 @@
 /** What the bedside page says of the arm. Pure. */
 import { type LinkState } from "../link/connector";
 import { type KitNotice } from "../wire/statement";
-import { StateFlag } from "../wire/state";
+import { Mode, StateFlag } from "../wire/state";
 import { Control } from "../control/machine";
 import { type Status, common } from "./status";
 
@@ -19,11 +19,16 @@ export interface BedsideFacts {
 export function bedsideStatusOf({ link, notice, unacknowledgedStopMs, sealed }: BedsideFacts): Status {
   const control = { ...NOBODY, unacknowledgedStopMs };
   const first = common({ link, notice, state: undefined, control, asking: false, holder: undefined, sealed });
-  return first ?? quietly(notice?.said.flags ?? 0, notice?.said.reason ?? "");
+  return first ?? quietly(notice?.said.mode ?? Mode.Holding, notice?.said.flags ?? 0, notice?.said.reason ?? "");
 }
 
-function quietly(flags: number, reason: string): Status {
+function quietly(mode: number, flags: number, reason: string): Status {
   const has = (flag: number) => (flags & flag) !== 0;
+  if (mode === Mode.SafeStop) {
+    const drawing = has(StateFlag.Engaged) || !has(StateFlag.AtRest);
+    const why = "Consent was withdrawn. The surgeon, or Withdraw below, draws the tool out; nothing else moves it.";
+    return { look: "holding", word: drawing ? "Safe stop: the tool is drawn out" : "Safe stop", why };
+  }
   if (has(StateFlag.Engaged)) return { look: "engaged", word: "The surgeon moves the arm", why: "Keep hands clear of it." };
   if (!has(StateFlag.AtRest)) return { look: "holding", word: "The arm moves by itself", why: "Keep hands clear of it. Stop stops it." };
   if (!has(StateFlag.Homed)) return { look: "viewing", word: "Not homed", why: "The arm does not know yet where it is. Home it." };

@@ -117,6 +117,7 @@ function inControl({ state, control }: Facts): Status {
   const reason = said.reason ? inWords(said.reason) : "";
   if (control.letGo !== undefined) return holding(`${LET_GO[control.letGo]} Release the dead-man and press it again.`);
   if ((said.flags & StateFlag.Leased) === 0) return holding(because("", reason, "Take control again."));
+  if (said.mode === Mode.SafeStop) return safeStop(control.phase === "engaged", reason);
   if (control.phase === "engaged" && said.mode <= Mode.Limited) return engaged(said);
   if (control.phase === "up" && isReady(said)) {
     return { look: "armed", word: "Armed", why: "Hold Space and drag to move the tool." };
@@ -127,6 +128,12 @@ function inControl({ state, control }: Facts): Status {
   if (control.clutch) return holding("Clutch pressed: the hand is free, the tool stays.");
   if (control.deadMan) return holding(because("", reason, "The tool comes to rest."));
   return { look: "armed", word: "Armed", why: because("", reason, "Hold Space and drag to move the tool.") };
+}
+
+/** The one motion that is left. */
+function safeStop(drawing: boolean, reason: string): Status {
+  if (drawing) return { look: "holding", word: "Safe stop: the tool is drawn out", why: "Release Space to stop. The jaw keys still work." };
+  return { look: "holding", word: "Safe stop", why: because("", reason, "") };
 }
 
 function engaged(state: KitState): Status {

@@ -10,11 +10,13 @@ import { type KitState, Mode, OperatingState, StateFlag, type Verdict } from "..
 
 export const HOME: Pose = { positionM: [0, 0, -0.13], orientationWxyz: [0, 1, 0, 0] };
 const SPEED_MM_S = 200;
+const WITHDRAWAL_MM_S = 30;
 
 export class Kit {
   armed = false;
   homed = true;
   stopped = false;
+  consentWithdrawn = false;
   token = 0n;
   pictureAgeMs = 45;
   pictureAgeMsMax = 400;
@@ -89,7 +91,7 @@ export class Kit {
     const why = this.admit(command);
     if (why !== undefined) return why;
     const lagMm = distanceMm(command.target, this.setpoint);
-    if (lagMm > 10) {
+    if (lagMm > 10 && !this.consentWithdrawn) {
       this.running = undefined;
       return { code: 15, seen: lagMm, limit: 10 };
     }
@@ -122,7 +124,9 @@ export class Kit {
     if (this.running !== undefined && silentMs > 500) this.interrupt(nowMs);
     if (this.running !== undefined && this.target !== undefined && silentMs <= 50 && !this.stopped) {
       this.moved = true;
-      this.setpoint = towards(this.setpoint, this.target.pose, (SPEED_MM_S * ms) / 1000);
+      const [x, y, z] = this.setpoint.positionM;
+      const out: Pose = { ...this.setpoint, positionM: [x, y, z + (WITHDRAWAL_MM_S * ms) / 1e6] };
+      this.setpoint = this.consentWithdrawn ? out : towards(this.setpoint, this.target.pose, (SPEED_MM_S * ms) / 1000);
       this.jawRad = this.target.jawRad;
     } else if (this.moved && this.running === undefined) {
       this.moved = false;
@@ -132,6 +136,7 @@ export class Kit {
 
   mode(nowMs: number): Mode {
     if (this.stopped) return Mode.Stopped;
+    if (this.consentWithdrawn) return Mode.SafeStop;
     if (!this.armed || this.token === 0n || this.releaseDue) return Mode.Paused;
     if (this.running === undefined || nowMs - this.lastAppliedMs > 50) return Mode.Holding;
     return Mode.Free;

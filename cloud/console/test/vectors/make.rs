@@ -11,7 +11,7 @@ use farhand_ledger::{
 use farhand_wire::{
     Challenge, ClockPing, ClockPong, Command, EdgeTick, EngagementId, FrameId, FrameRecord, HoldNumber, Kind,
     KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey, Mode,
-    OperatingState, Pose, PressId, PublicKey, Rejection, Role, Said, Sequence, SessionId, Statement, Verdict,
+    OperatingState, Pose, PressId, PublicKey, Region, Rejection, Role, Said, Sequence, SessionId, Statement, Verdict,
     Watermark, state_flags,
 };
 use serde_json::{Map, Value, json};
@@ -206,9 +206,23 @@ fn statements(surgeon: &SigningKey, transcript: LeaseTranscript) -> Value {
         ("notice, nobody holds control", Said::Notice { notice: lonely(challenge) }),
         ("refused", Said::Refused { to: public(surgeon), why }),
         ("close", Said::Close {}),
+        ("withdraw-consent", Said::WithdrawConsent {}),
+        ("forbid", Said::Forbid { challenge, version: 3, regions: regions() }),
     ];
     let signed = |said| hex(Statement { session: SESSION, said }.sign(surgeon));
     said.into_iter().map(|(name, said)| (name.to_owned(), signed(said))).collect::<Map<_, _>>().into()
+}
+
+fn regions() -> Vec<Region> {
+    vec![
+        Region::Capsule { from_um: [1_000, -2_000, -120_000], to_um: [0; 3], radius_um: 5_000 },
+        Region::HalfSpace { point_um: [0, 0, -150_000], outward_millionths: [0, 0, 1_000_000] },
+        Region::Block {
+            centre_um: [0, 7_000, -100_000],
+            orientation_wxyz_millionths: [800_000, 600_000, 0, 0],
+            half_um: [10_000, 20_000, 5_000],
+        },
+    ]
 }
 
 fn notice(surgeon: &SigningKey, challenge: Challenge, press: PressId) -> KitNotice {
@@ -226,6 +240,7 @@ fn notice(surgeon: &SigningKey, challenge: Challenge, press: PressId) -> KitNoti
         presses: vec![press],
         reason: "e-stop is latched by 1 presses, 0 allowed".to_owned(),
         closed: false,
+        regions: Some(3),
     }
 }
 
@@ -244,6 +259,7 @@ fn lonely(challenge: Challenge) -> KitNotice {
         presses: Vec::new(),
         reason: String::new(),
         closed: true,
+        regions: None,
     }
 }
 

@@ -124,6 +124,7 @@ fn notice(armed: bool, closed: bool) -> Bytes {
         presses: Vec::new(),
         reason: String::new(),
         closed,
+        regions: None,
     };
     say(&key(11), Said::Notice { notice })
 }

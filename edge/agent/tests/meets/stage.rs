@@ -217,6 +217,7 @@ impl Kit {
             presses: Vec::new(),
             reason: String::new(),
             closed,
+            regions: None,
         };
         self.says(Said::Notice { notice })
     }

@@ -243,6 +243,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let tasks = vec![
         tokio::spawn(cloud.serve(cloud_link, custody)).abort_handle(),
         tokio::spawn(kit::serve(kit_paths, desk.clone())).abort_handle(),
+        tokio::spawn(kit::tell_paths(gauge.clone(), desk.clone())).abort_handle(),
         tokio::spawn(tell_durable(desk.clone())).abort_handle(),
         tokio::spawn(seal_left_over(archive.clone(), desk.signs.open.subscribe())).abort_handle(),
         tokio::spawn(seal(desk.clone(), archive, records, ending_to, over_to)).abort_handle(),

@@ -4,6 +4,7 @@ mod ledger;
 mod lines;
 mod log;
 mod made_up;
+mod paths;
 mod verify;
 
 use std::{
@@ -56,6 +57,8 @@ enum What {
     Lines,
     /// From an entry's being handed over to its being durable.
     Log,
+    /// Between two commands' arriving while one of two paths to the kit dies.
+    Paths,
     /// An hour's bundle, verified by `farhand-audit`.
     Verify,
 }
@@ -94,6 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         What::Lines => return lines::lines(arguments, &runtime),
         What::Ledger => runtime.block_on(ledger::ledger())?,
         What::Log => runtime.block_on(log::log())?,
+        What::Paths => runtime.block_on(paths::paths(arguments.seed))?,
         What::Verify => verify::verify(arguments.seconds, &beside("farhand-audit")?)?,
     };
     if let Some(path) = &arguments.samples {

@@ -126,6 +126,8 @@ pub struct Guard {
     pub(crate) arm_heard: KitTick,
     pub(crate) arm_flags: u8,
     pub(crate) newest: Sequence,
+    /// Since when the dead-man has been held with the clutch up, as far as is known.
+    pub(crate) held: Option<KitTick>,
     pub(crate) record: RecordLead,
     pub(crate) line: Line,
     pub(crate) applied: Option<Applied>,
@@ -174,6 +176,7 @@ impl Guard {
             arm_heard: KitTick(0),
             arm_flags: 0,
             newest: Sequence(0),
+            held: None,
             record: RecordLead::new(),
             line: Line::default(),
             applied: None,
@@ -311,6 +314,7 @@ impl Guard {
         }
         // Taken in, applied or not: nothing older will be looked at.
         self.newest = command.sequence;
+        self.held = (command.dead_man && !command.clutch).then(|| self.held.unwrap_or(now));
         if !command.dead_man {
             self.engagements.release(command.kit_tick_echo);
         } else if command.clutch {
@@ -437,10 +441,12 @@ impl Guard {
         self.engagements.end();
     }
 
+    /// A dead-man that was held for so long without anything that could be applied must be seen released.
     fn watch_silence(&mut self, now: KitTick) {
-        let lapsed = self.leases.in_force(now).is_err();
-        if self.engagements.is_running() && (lapsed || self.silent_ms(now) > self.limits.silence_pause_ms_max)
-        {
+        let Some(held) = self.held else { return };
+        let silent_ms = self.silent_ms(now).min(now.ms_since(held));
+        let long = silent_ms > self.limits.silence_pause_ms_max || self.leases.in_force(now).is_err();
+        if long && self.engagements.release_due().is_none() {
             self.engagements.interrupt(now, Cause::Silence);
         }
     }

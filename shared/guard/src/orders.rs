@@ -211,7 +211,7 @@ impl Guard {
 
     fn lease_confirm(&mut self, now: KitTick, token: LeaseToken, by: PublicKey) -> Result<Response, Refusal> {
         self.leases.confirm(now, token, by)?;
-        self.newest = Sequence(0);
+        (self.newest, self.held) = (Sequence(0), None);
         self.record.restart();
         self.line.restart();
         self.applied = None;

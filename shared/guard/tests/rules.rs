@@ -130,6 +130,29 @@ fn silence_holds_and_then_pauses() {
     assert!(matches!(stage.tick(), Intent::Follow { .. }));
 }
 
+/// Goal: P3. A dead-man that is held while everything is refused must be released after half a second, also where no engagement
+/// was running any more; a pressed clutch may be held for as long as one likes.
+#[test]
+fn a_held_dead_man_that_moves_nothing_pauses() {
+    let mut stage = Stage::engaged();
+    stage.send_with_lag(Lag { mm: 20.0, deg: 0.0 }, |_| ());
+    stage.wait(2);
+    for _ in 0..510 {
+        stage.send(|command| command.frame_seen = FrameId(0));
+        stage.tick();
+    }
+    assert_eq!(stage.mode(), Mode::Paused);
+    stage.engagement += 1;
+    assert!(matches!(stage.send(|_| ()), Some(Rejection::Paused { .. })));
+    let mut stage = Stage::engaged();
+    for _ in 0..2_000 {
+        stage.send(|command| command.clutch = true);
+        stage.tick();
+    }
+    stage.engagement += 1;
+    assert_eq!(stage.send(|_| ()), None);
+}
+
 /// Goal: P3. A new engagement starts from rest alone.
 #[test]
 fn a_new_engagement_waits_until_the_arm_stands() {

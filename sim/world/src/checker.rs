@@ -13,7 +13,12 @@ const TICK_S: f64 = 1e-3;
 const COMMAND_AGE_US_MAX: u64 = 300_000;
 const PICTURE_AGE_US_MAX: u64 = 400_000;
 const SILENCE_US_MAX: u64 = 50_000;
+const SILENCE_PAUSE_US_MAX: u64 = 500_000;
+const LEASE_US: u64 = 10_000_000;
 const LAG_MM_MAX: f64 = 10.0;
+const LAG_DEG_MAX: f64 = 15.0;
+/// Ticks that the loop may miss in a row.
+const MISSED_MAX: u64 = 5;
 /// Loop delay and jitter up to which the tool may be as fast as the arm; from there to the greatest age of a command, less.
 const SPEED_FULL_MS: f64 = 100.0;
 const SPEED_RECOVERY_TICKS: f64 = 2_000.0;
@@ -48,10 +53,11 @@ enum Precondition {
     Lease,
     Behind,
     Withdrawal,
+    Late,
 }
 
 /// Their words, in the same order.
-const PRECONDITIONS: [&str; 11] = [
+const PRECONDITIONS: [&str; 12] = [
     "P1: moves",
     "P2: a command lost while moving",
     "P3: let go while moving",
@@ -63,6 +69,7 @@ const PRECONDITIONS: [&str; 11] = [
     "P8: control begins anew",
     "P11: the record falls behind",
     "P13: a withdrawal",
+    "P10: deadlines missed under a command",
 ];
 
 /// A promise broken.
@@ -80,6 +87,7 @@ struct Basis {
     token: LeaseToken,
     sequence: u64,
     target_mm: [f64; 3],
+    target_wxyz: [f64; 4],
 }
 
 /// Watches one kit, across its restarts.
@@ -127,6 +135,14 @@ pub struct Checker {
     /// The tool is being drawn out, and nothing else of it moves any more.
     drawing: bool,
     velocity: [f64; 6],
+    /// When the newest command under which the tool moved came, until the dead-man is up.
+    moved_us: Option<u64>,
+    /// When the newest authentic command of the lease came.
+    renewed_us: u64,
+    /// Whether the arm knows where it is.
+    homed: bool,
+    /// When the kit last had a tick.
+    ticked_us: Option<u64>,
     /// The dead-man is up, or an e-stop came: the tool is stopping, or stands.
     stopping: bool,
     /// Delay of the newest command and its smoothed jitter, ms.
@@ -174,6 +190,10 @@ impl Checker {
             consent_withdrawn: false,
             drawing: false,
             velocity: [0.0; 6],
+            moved_us: None,
+            renewed_us: 0,
+            homed: false,
+            ticked_us: None,
             stopping: false,
             line: None,
             speeds: VecDeque::new(),
@@ -196,6 +216,7 @@ impl Checker {
         self.newest.clear();
         (self.basis, self.armed, self.last) = (None, false, None);
         (self.velocity, self.stopping) = ([0.0; 6], false);
+        (self.moved_us, self.renewed_us, self.ticked_us) = (None, 0, None);
         self.durable = 0;
         (self.lists, self.listed_us, self.unlisted_since_us) = (None, 0, None);
         self.holders.clear();
@@ -300,6 +321,12 @@ impl Checker {
         if lost {
             self.happened(Precondition::Lost);
         }
+        self.renewed_us = now_us;
+        self.moved_us = self.moved_us.filter(|_| command.dead_man && !command.clutch);
+        if command.clutch {
+            self.basis = None;
+            return;
+        }
         if !command.dead_man {
             if moves {
                 self.happened(Precondition::LetGo);
@@ -320,7 +347,13 @@ impl Checker {
         if command_fresh && picture_fresh {
             let target_mm = command.target.position_m.map(|m| m * 1e3);
             let sequence = command.sequence.0;
-            self.basis = Some(Basis { at_us: now_us, token: command.token, sequence, target_mm });
+            self.basis = Some(Basis {
+                at_us: now_us,
+                token: command.token,
+                sequence,
+                target_mm,
+                target_wxyz: command.target.orientation_wxyz,
+            });
         }
     }
 
@@ -329,6 +362,7 @@ impl Checker {
         self.happened(Precondition::Lease);
         self.highest = token;
         (self.durable, self.lists) = (0, None);
+        self.moved_us = None;
         self.line = None;
         self.speeds.clear();
         let oldest = self.unrecorded.values().min().copied();
@@ -404,8 +438,34 @@ impl Checker {
         signed.len() >= 2 && signed.iter().any(|member| role(member) == Some(Role::Bedside))
     }
 
+    /// What the arm last told the kit.
+    pub fn arm_is_homed(&mut self, homed: bool) {
+        self.homed = homed;
+    }
+
+    /// Half a second without a fresh command asks for a release.
+    fn take_silence(&mut self, now_us: u64) {
+        let Some(at_us) = self.moved_us else { return };
+        if now_us > at_us + SILENCE_PAUSE_US_MAX + 1_000 {
+            (self.basis, self.moved_us) = (None, None);
+            self.release_after_us.get_or_insert(at_us + SILENCE_PAUSE_US_MAX);
+        }
+    }
+
+    /// A loop that missed its deadlines needs a fresh command.
+    fn take_deadlines(&mut self, now_us: u64) {
+        let missed = self.ticked_us.map_or(0, |last_us| ((now_us - last_us) / 1_000).saturating_sub(1));
+        self.ticked_us = Some(now_us);
+        if missed >= MISSED_MAX && self.basis.is_some() {
+            self.happened(Precondition::Late);
+            self.basis = None;
+        }
+    }
+
     /// The kit permitted this in the tick.
     pub fn permitted(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
+        self.take_silence(now_us);
+        self.take_deadlines(now_us);
         self.speed_allowed();
         let tool_mm = self.tool_mm(&setpoint.joints);
         if setpoint.action == Action::Move {
@@ -457,6 +517,14 @@ impl Checker {
         if !self.armed {
             self.broken("P1", now_us, "moves though two people have not armed it".into());
         }
+        if !self.homed {
+            self.broken("P1", now_us, "moves though the arm does not know where it is".into());
+        }
+        let idle_us = now_us - self.renewed_us;
+        if idle_us > LEASE_US {
+            self.broken("P8", now_us, format!("moves under a lease idle for {} ms", idle_us / 1000));
+        }
+        self.moved_us = Some(basis.at_us);
         if self.closed {
             self.broken("P1", now_us, "moves though the operation was closed".into());
         }
@@ -490,6 +558,10 @@ impl Checker {
         let lag_mm = distance(tip_mm, basis.target_mm);
         // A tool at a region is beside its target, and is not said to chase what it may not reach.
         let held_off = self.depth_mm(&[basis.target_mm, basis.target_mm]) > -JAWS_MM - NEAR_MM;
+        let lag_deg = self.turn_deg(basis.target_wxyz);
+        if !held_off && lag_deg > LAG_DEG_MAX + 0.5 {
+            self.broken("P2", now_us, format!("chases a target turned by {lag_deg:.1}°"));
+        }
         if !held_off && lag_mm > LAG_MM_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target {lag_mm:.1} mm away"));
         }
@@ -600,6 +672,14 @@ impl Checker {
             let words = format!("joint {joint} still at {velocity} after the stop, {allowed} allowed");
             self.broken("P3", now_us, words);
         }
+    }
+
+    /// From the last setpoint's direction to this one, by the smallest turn.
+    fn turn_deg(&self, wxyz: [f64; 4]) -> f64 {
+        let Some(last) = self.last else { return 0.0 };
+        let now = self.model.forward(&Joints(last.joints)).rotation;
+        let cosine: f64 = [now.w, now.i, now.j, now.k].iter().zip(wxyz).map(|(a, b)| a * b).sum();
+        2.0 * cosine.abs().min(1.0).acos().to_degrees()
     }
 
     /// Tip, and where the closed jaws end.

@@ -14,7 +14,7 @@ use farhand_ledger::{
 use farhand_motion::ArmModel;
 use farhand_wire::{
     ArmState, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitBootId, KitState, KitTick, LeaseToken,
-    Mode, Role, Said, SessionId, Signed, Statement, state_flags,
+    Mode, Role, Said, SessionId, Signed, Statement, arm_flags, state_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
@@ -397,7 +397,9 @@ impl Session {
             return;
         }
         let kit_now = KitTick(self.now_us - self.kit_began_us + self.kit_extra_us);
-        let mut inbox = vec![KitInput::Arm(self.arm.state())];
+        let arm = self.arm.state();
+        self.checker.arm_is_homed(arm.flags & arm_flags::HOMED != 0);
+        let mut inbox = vec![KitInput::Arm(arm)];
         if std::mem::take(&mut self.edge_came) {
             inbox.push(KitInput::EdgeConnected);
         }

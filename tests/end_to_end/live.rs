@@ -74,8 +74,10 @@ impl Stage {
         let (arm_address, kit_cable) = (address(free_port()), address(free_port()));
         configure(folder.path(), [listen, also], arm_address, kit_cable, &edge_key);
         // The second path is the slower one.
-        let lines =
-            [Line::to(over(listen), Duration::ZERO).await.unwrap(), Line::to(over(also), SECOND_PATH).await.unwrap()];
+        let lines = [
+            Line::to(over(listen), Duration::ZERO).await.unwrap(),
+            Line::to(over(also), SECOND_PATH).await.unwrap(),
+        ];
         let routes = lines
             .iter()
             .map(|line| Route { endpoint: connecting(&edge_key, kit_device.id()), addr: line.addr() });
@@ -129,7 +131,11 @@ impl Stage {
     }
 
     /// Steers until so many more commands are applied, and shows each state meanwhile; the first and the last.
-    pub(super) async fn steer(&mut self, commands: u64, mut seen: impl FnMut(&KitState)) -> (KitState, KitState) {
+    pub(super) async fn steer(
+        &mut self,
+        commands: u64,
+        mut seen: impl FnMut(&KitState),
+    ) -> (KitState, KitState) {
         let mut first: Option<KitState> = None;
         let bond = self.bond().await.expect("the kit is there");
         let last = self

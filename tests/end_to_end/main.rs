@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, reason = "a stage that cannot be set is a failed test")]
 
 mod layering;
+mod line;
 mod live;

@@ -103,7 +103,7 @@ impl Stage {
     fn tick(&mut self, ms: u64, closed: bool) {
         let mut snapshot = self.snapshot.clone();
         snapshot.tick = KitTick(0).plus_ms(ms);
-        snapshot.report.closed = closed;
+        (snapshot.report.closed, snapshot.report.ended) = (closed, closed);
         self.hear(FromCore::Snapshot(snapshot));
     }
 
@@ -179,24 +179,28 @@ fn what_is_kept_comes_again_once_a_connection() {
     assert!(matches!(stage.gate.take(&other, |_| ()), Err(GateError::AlreadyOpen { .. })));
 }
 
-/// Goal: a kit that restarts in a session that was closed is told so before anything else: nothing arms it again.
+/// Goal: a kit that restarts in a session that was closed, or that consent was withdrawn for, is told so before anything else: nothing
+/// arms it again.
 #[test]
 fn a_session_that_is_over_stays_over_after_a_restart() {
     let mut stage = Stage::with_past(Past { closed: vec![SESSION], segments: vec![] });
     let (opening, mut closed) = (stage.opening.clone(), false);
     stage.gate.take(&opening, |out| closed |= matches!(out, FromGate::Core(ToCore::Closed))).unwrap();
     assert!(closed);
-    let mut stage = Stage::open();
-    stage.tick(10, false);
-    let mut stored = 0;
-    for ms in [20, 30] {
-        let mut snapshot = stage.snapshot.clone();
-        (snapshot.tick, snapshot.report.closed) = (KitTick(0).plus_ms(ms), true);
-        let count = |out| stored += usize::from(matches!(out, FromGate::StoreClosed(SESSION)));
-        stage.gate.from_core(FromCore::Snapshot(snapshot), count);
-        stage.gate.edge_connected();
+    for closed in [true, false] {
+        let mut stage = Stage::open();
+        stage.tick(10, false);
+        let mut stored = 0;
+        for ms in [20, 30] {
+            let mut snapshot = stage.snapshot.clone();
+            (snapshot.tick, snapshot.report.closed) = (KitTick(0).plus_ms(ms), closed);
+            snapshot.report.ended = true;
+            let count = |out| stored += usize::from(matches!(out, FromGate::StoreClosed(SESSION)));
+            stage.gate.from_core(FromCore::Snapshot(snapshot), count);
+            stage.gate.edge_connected();
+        }
+        assert_eq!(stored, 1, "closed: {closed}");
     }
-    assert_eq!(stored, 1);
 }
 
 /// Goal: what an earlier run signed for this session goes to the edge box before what this run signs.

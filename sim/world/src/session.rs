@@ -546,7 +546,11 @@ impl Options {
     /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
     #[must_use]
     pub fn of_soak(seed: u64, number: u64, seconds: u64) -> Self {
-        Self { seed: seed.wrapping_mul(1_000_003).wrapping_add(number), seconds, faults: !number.is_multiple_of(4) }
+        Self {
+            seed: seed.wrapping_mul(1_000_003).wrapping_add(number),
+            seconds,
+            faults: !number.is_multiple_of(4),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -74,14 +75,22 @@ pub struct Epochs {
     pub trust: TrustRoot,
     pub data_dir: PathBuf,
     pub fault: FaultSignal,
+    /// Held by whoever keeps the proof of the end: several peers may tell of it at once, and this validator may see it itself.
+    keeping: Mutex<()>,
 }
 
 impl Epochs {
+    #[must_use]
+    pub fn new(trust: TrustRoot, data_dir: PathBuf, fault: FaultSignal) -> Self {
+        Self { trust, data_dir, fault, keeping: Mutex::new(()) }
+    }
+
     /// Ends this validator if its epoch has ended, and keeps the proof; started again, it goes on in the next one.
     ///
     /// # Errors
     /// [`BadEpochEnd`] if that is not proven.
     pub fn conclude(&self, proof: &[u8]) -> Result<(), BadEpochEnd> {
+        let _alone = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
         if self.fault.raised().is_some() {
             return Ok(());
         }
@@ -243,4 +252,31 @@ fn signer(signed: &[u8]) -> Option<PublicKey> {
 
 fn public(id: &DeviceId) -> PublicKey {
     PublicKey(*id.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use farhand_ledger::five_keys::FiveKeys;
+
+    use super::*;
+
+    /// Goal: an end that several tell of at once is kept once, and is no fault of the disk's.
+    #[test]
+    fn an_end_told_by_many_at_once_is_kept() {
+        let mut keys = FiveKeys::new([3; 32]);
+        let genesis = keys.trust().clone();
+        let at = Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 };
+        let proof = keys.next_epoch(at, 1, |old, _| old.to_vec()).unwrap().to_bytes();
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let epochs = Epochs::new(genesis.clone(), dir.path().to_owned(), FaultSignal::default());
+            thread::scope(|scope| {
+                (0..8).for_each(|_| drop(scope.spawn(|| epochs.conclude(&proof).unwrap())));
+            });
+            assert_eq!(epochs.fault.raised(), Some(Fault::EpochEnded { epoch: 0 }));
+            assert_eq!(known(dir.path(), genesis.clone()).unwrap().newest().number(), 1);
+        }
+    }
 }

@@ -273,7 +273,7 @@ impl Parts {
         let intake = Arc::new(Intake { ledger, store: store.clone(), mempool: Arc::clone(&mempool) });
         let rules = Rules::of(&config.trust, config.trust.newest());
         let (trust, data_dir) = (config.trust.clone(), config.data_dir.clone());
-        let epochs = Arc::new(Epochs { trust, data_dir, fault: fault.clone() });
+        let epochs = Arc::new(Epochs::new(trust, data_dir, fault.clone()));
         let (answers, clock) = (Arc::default(), app::now_us as fn() -> u64);
         Self {
             config,

@@ -1,6 +1,9 @@
 //! An independent witness of the kit: it sees what was delivered and what was permitted, and knows which messages were
 //! forged or damaged, because the world did it. It shares no code with the guard and is written from the promises alone.
 
+mod geometry;
+mod happened;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use farhand_motion::{ArmLimits, ArmModel, Joints};
@@ -8,6 +11,9 @@ use farhand_wire::{
     Action, ArmSetpoint, Challenge, Command, FrameMark, Kind, LeaseToken, PressId, PublicKey, Region, Role,
     Said, Statement, Watermark,
 };
+
+use geometry::{depth_mm, distance};
+use happened::{Happened, Precondition};
 
 const TICK_S: f64 = 1e-3;
 const COMMAND_AGE_US_MAX: u64 = 300_000;
@@ -38,39 +44,6 @@ const NEAR_MM: f64 = 1.0;
 const NOTICE_US_MAX: u64 = 20_000;
 /// Rounding, relative.
 const ROUNDING: f64 = 1e-6;
-
-/// What a promise is kept against.
-#[derive(Clone, Copy)]
-enum Precondition {
-    Moves,
-    Lost,
-    LetGo,
-    Press,
-    Fast,
-    Regions,
-    AtRegion,
-    LimitedLine,
-    Lease,
-    Behind,
-    Withdrawal,
-    Late,
-}
-
-/// Their words, in the same order.
-const PRECONDITIONS: [&str; 12] = [
-    "P1: moves",
-    "P2: a command lost while moving",
-    "P3: let go while moving",
-    "P4: a new press",
-    "P5: a joint at speed",
-    "P6: regions in force",
-    "P6: at a region",
-    "P7: moves on a line that limits it",
-    "P8: control begins anew",
-    "P11: the record falls behind",
-    "P13: a withdrawal",
-    "P10: deadlines missed under a command",
-];
 
 /// A promise broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +123,7 @@ pub struct Checker {
     /// Shares of the arm's own tip speed that were allowed in the newest ticks, newest last.
     speeds: VecDeque<f64>,
     violations: Vec<Violation>,
-    happened: [u64; PRECONDITIONS.len()],
+    happened: Happened,
     pub moves: u64,
 }
 
@@ -198,7 +171,7 @@ impl Checker {
             line: None,
             speeds: VecDeque::new(),
             violations: Vec::new(),
-            happened: [0; PRECONDITIONS.len()],
+            happened: Happened::default(),
             moves: 0,
         }
     }
@@ -690,53 +663,19 @@ impl Checker {
     }
 
     fn happened(&mut self, precondition: Precondition) {
-        self.happened[precondition as usize] += 1;
+        self.happened.note(precondition);
     }
 
     /// How often there was something to keep a promise against, by words.
     #[must_use]
     pub fn preconditions(&self) -> BTreeMap<&'static str, u64> {
-        PRECONDITIONS.into_iter().zip(self.happened).collect()
+        self.happened.by_words()
     }
 
     fn broken(&mut self, promise: &'static str, tick_us: u64, words: String) {
         // The first few tell the story; a kit gone wrong breaks a promise in every tick.
         if self.violations.len() < 16 {
             self.violations.push(Violation { promise, tick_us, words });
-        }
-    }
-}
-
-fn distance(from: [f64; 3], to: [f64; 3]) -> f64 {
-    from.iter().zip(to).map(|(from, to)| (to - from).powi(2)).sum::<f64>().sqrt()
-}
-
-/// How deep a point is in a region, mm; negative outside. Written apart from what the kit keeps out by.
-fn depth_mm(region: &Region, point_mm: [f64; 3]) -> f64 {
-    let sub = |a: [f64; 3], b: [f64; 3]| [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
-    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-    let mm = |um: [i32; 3]| um.map(|part| f64::from(part) / 1e3);
-    match *region {
-        Region::Capsule { from_um, to_um, radius_um } => {
-            let (from, along) = (mm(from_um), sub(mm(to_um), mm(from_um)));
-            let share = (dot(sub(point_mm, from), along) / dot(along, along).max(1e-12)).clamp(0.0, 1.0);
-            let foot = [0, 1, 2].map(|axis| from[axis] + share * along[axis]);
-            f64::from(radius_um) / 1e3 - distance(foot, point_mm)
-        }
-        Region::HalfSpace { point_um, outward_millionths } => {
-            let outward = outward_millionths.map(f64::from);
-            dot(sub(mm(point_um), point_mm), outward) / dot(outward, outward).sqrt()
-        }
-        Region::Block { centre_um, orientation_wxyz_millionths, half_um } => {
-            let away = sub(point_mm, mm(centre_um));
-            let [w, x, y, z] = orientation_wxyz_millionths.map(|part| f64::from(part) / 1e6);
-            let axes = [
-                [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y + w * z), 2.0 * (x * z - w * y)],
-                [2.0 * (x * y - w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z + w * x)],
-                [2.0 * (x * z + w * y), 2.0 * (y * z - w * x), 1.0 - 2.0 * (x * x + y * y)],
-            ];
-            let inside = [0, 1, 2].map(|axis| f64::from(half_um[axis]) / 1e3 - dot(away, axes[axis]).abs());
-            inside.into_iter().fold(f64::INFINITY, f64::min)
         }
     }
 }

@@ -77,8 +77,12 @@ pub struct Checker {
     armed: bool,
     /// Nothing arms it again, whoever restarts.
     closed: bool,
-    /// Who has confirmed a lease.
-    holders: BTreeSet<PublicKey>,
+    /// Who has confirmed a lease, by its token; and tokens that are over, because they lapsed or were handed on.
+    holders: BTreeMap<LeaseToken, PublicKey>,
+    over: BTreeSet<LeaseToken>,
+    /// To whom else than its last holder control may go.
+    given: BTreeSet<PublicKey>,
+    giving: BTreeMap<(Challenge, PublicKey), BTreeSet<PublicKey>>,
     /// Commands under which the tool moved, and when they came, that are not known to be durable; and what is.
     unrecorded: BTreeMap<u64, u64>,
     durable: u64,
@@ -86,7 +90,7 @@ pub struct Checker {
     /// under which the tool moved.
     lists: Option<u64>,
     listed_us: u64,
-    unlisted_since_us: Option<u64>,
+    unlisted_since: Option<(u64, u64)>,
     latched: BTreeSet<PressId>,
     cleared: BTreeSet<PressId>,
     /// The tool may not move until the dead-man was seen up by someone who knew of this tick.
@@ -142,12 +146,15 @@ impl Checker {
             clearing: BTreeMap::new(),
             armed: false,
             closed: false,
-            holders: BTreeSet::new(),
+            holders: BTreeMap::new(),
+            over: BTreeSet::new(),
+            given: BTreeSet::new(),
+            giving: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
             durable: 0,
             lists: None,
             listed_us: 0,
-            unlisted_since_us: None,
+            unlisted_since: None,
             latched: BTreeSet::new(),
             cleared: BTreeSet::new(),
             release_after_us: Some(0),
@@ -191,8 +198,10 @@ impl Checker {
         (self.velocity, self.stopping) = ([0.0; 6], false);
         (self.moved_us, self.renewed_us, self.ticked_us) = (None, 0, None);
         self.durable = 0;
-        (self.lists, self.listed_us, self.unlisted_since_us) = (None, 0, None);
+        (self.lists, self.listed_us, self.unlisted_since) = (None, 0, None);
         self.holders.clear();
+        self.given.clear();
+        self.giving.clear();
         self.unrecorded.clear();
         self.latched.clear();
         self.cleared.clear();
@@ -277,6 +286,8 @@ impl Checker {
         }
         if command.token > self.highest {
             self.new_lease(command.token);
+        } else if now_us > self.renewed_us + LEASE_US {
+            self.over.insert(command.token);
         }
         let moves = self.last.is_some_and(|last| last.action == Action::Move);
         let newest = self.newest.entry(command.token).or_default();
@@ -345,7 +356,7 @@ impl Checker {
     fn watermark(&mut self, now_us: u64, mark: Watermark) {
         if mark.token == self.highest {
             if self.lists.is_some_and(|lists| lists < mark.segments) {
-                (self.listed_us, self.unlisted_since_us) = (now_us, None);
+                (self.listed_us, self.unlisted_since) = (now_us, None);
             }
             self.lists = self.lists.max(Some(mark.segments));
             // Nobody can vouch for a command that has not come.
@@ -381,7 +392,21 @@ impl Checker {
                 self.arming.entry(challenge).or_default().insert(member);
                 self.armed |= self.enough(&self.arming[&challenge]);
             }
-            Said::LeaseConfirm { .. } => drop(self.holders.insert(author)),
+            Said::LeaseConfirm { transcript } if transcript.holder == author && role == Role::Surgeon => {
+                self.holders.insert(transcript.token, author);
+            }
+            Said::HandOver { token, to } if self.holders.get(&token) == Some(&author) => {
+                self.over.insert(token);
+                self.given.insert(to);
+                self.happened(Precondition::HandedOver);
+            }
+            Said::TakeOver { challenge, to } if !self.is_held(now_us) => {
+                self.giving.entry((challenge, to)).or_default().insert(member);
+                if self.enough(&self.giving[&(challenge, to)]) {
+                    self.given.insert(to);
+                    self.happened(Precondition::TakenOver);
+                }
+            }
             Said::WithdrawConsent {} if matches!(role, Role::Bedside | Role::Hospital) => {
                 self.consent_withdrawn = true;
             }
@@ -389,7 +414,7 @@ impl Checker {
                 self.told.entry(version).or_insert(regions);
                 self.changing_until_us = now_us + NOTICE_US_MAX;
             }
-            Said::Close {} if role == Role::Bedside || self.holders.contains(&author) => {
+            Said::Close {} if role == Role::Bedside || self.holder() == Some(author) => {
                 self.closed = true;
                 self.stop();
             }
@@ -399,6 +424,17 @@ impl Checker {
             }
             _ => {}
         }
+    }
+
+    /// By the newest token that somebody confirmed.
+    fn holder(&self) -> Option<PublicKey> {
+        self.holders.last_key_value().map(|(_, holder)| *holder)
+    }
+
+    /// Somebody has control, and has been heard within a lease.
+    fn is_held(&self, now_us: u64) -> bool {
+        let newest = self.holders.last_key_value().map(|(token, _)| *token);
+        newest.is_some_and(|token| !self.over.contains(&token)) && now_us <= self.renewed_us + LEASE_US
     }
 
     fn stop(&mut self) {
@@ -510,10 +546,7 @@ impl Checker {
         if self.release_after_us.is_some() {
             self.broken("P3", now_us, "moves though the dead-man was not released since the stop".into());
         }
-        if basis.token < self.token {
-            self.broken("P8", now_us, format!("follows token {} after {}", basis.token, self.token));
-        }
-        self.token = self.token.max(basis.token);
+        self.check_control(now_us, basis.token);
         if basis.sequence > self.durable {
             self.unrecorded.entry(basis.sequence).or_insert(basis.at_us);
         }
@@ -522,7 +555,7 @@ impl Checker {
             self.broken("P11", now_us, format!("moves {} ms ahead of its record", lead_us / 1000));
         }
         if basis.at_us > self.listed_us {
-            self.unlisted_since_us.get_or_insert(basis.at_us);
+            self.unlisted_since.get_or_insert((basis.sequence, basis.at_us));
         }
         let unlisted_us = self.unlisted_us(now_us);
         if unlisted_us > UNLISTED_US_MAX {
@@ -540,13 +573,58 @@ impl Checker {
         }
     }
 
+    /// Of one surgeon at a time, who let go of it in favour of the next, unless that one was gone for a lease and two people
+    /// gave it away.
+    fn check_control(&mut self, now_us: u64, token: LeaseToken) {
+        if token < self.token {
+            return self.broken("P8", now_us, format!("follows token {token} after {}", self.token));
+        }
+        if self.over.contains(&token) {
+            return self.broken(
+                "P8",
+                now_us,
+                format!("follows token {token}, which lapsed or was handed on"),
+            );
+        }
+        if token == self.token {
+            return;
+        }
+        let Some(holder) = self.holders.get(&token).copied() else {
+            return self.broken(
+                "P8",
+                now_us,
+                format!("follows token {token}, which no surgeon has confirmed"),
+            );
+        };
+        let before = self.holders.get(&self.token).copied();
+        if before.is_some_and(|before| before != holder) && !self.given.contains(&holder) {
+            self.broken(
+                "P8",
+                now_us,
+                format!("token {token} is another surgeon's, to whom nobody gave control"),
+            );
+        }
+        self.token = token;
+        self.given.clear();
+        self.giving.clear();
+    }
+
+    /// The kit says that it refused this one: then the tool has moved under the one before it.
+    pub fn refused(&mut self, token: LeaseToken, sequence: u64) {
+        // The first entry of a lease stands for what moved before it.
+        if token == self.highest && sequence > 1 {
+            self.unrecorded.remove(&sequence);
+            self.unlisted_since = self.unlisted_since.filter(|(since, _)| *since != sequence);
+        }
+    }
+
     /// From the oldest command that moved the tool and is not durable.
     fn lead_us(&self, now_us: u64) -> u64 {
         self.unrecorded.values().min().map_or(0, |at_us| now_us - at_us)
     }
 
     fn unlisted_us(&self, now_us: u64) -> u64 {
-        self.unlisted_since_us.map_or(0, |since_us| now_us - since_us)
+        self.unlisted_since.map_or(0, |(_, since_us)| now_us - since_us)
     }
 
     /// A record that lags needs a fresh command, and one that lagged for long a release too, before the tool moves again.

@@ -8,9 +8,11 @@ mod arm;
 mod checker;
 pub mod live;
 mod network;
+mod outcome;
 mod people;
 mod recorder;
 mod session;
+mod story;
 mod surgeon;
 mod task;
 
@@ -20,8 +22,10 @@ pub use network::{
     BadSeries, Burst, Delivery, Fate, HeldBack, Impairment, Line, Outages, Profile, Rate, Series, UnderWay,
     UnknownProfile, Way,
 };
+pub use outcome::Outcome;
 pub use people::{Keys, Person};
 pub use recorder::{Logbook, RecordFault, Recorder};
-pub use session::{CannotBegin, Options, Outcome, Session};
+pub use session::{CannotBegin, Session};
+pub use story::{Fault, Story, Trouble};
 pub use surgeon::{Console, Sent};
 pub use task::{GRASP_MM, Task};

@@ -1,10 +1,12 @@
 //! The edge box's recorder as the kit sees it: what was relayed becomes durable after a while, and the kit is told how far;
 //! and what the edge box keeps of the kit's own log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use farhand_ledger::{Chain, KitSegment, Segment};
-use farhand_wire::{Command, Kind, KitBootId, LeaseToken, Sequence, SessionId, Watermark};
+use farhand_ledger::{Chain, KitSegment, Segment, SurgeonSegment};
+use farhand_wire::{
+    Command, Kind, KitBootId, LeaseToken, PublicKey, Said, Sequence, SessionId, Statement, Watermark,
+};
 use fastrand::Rng;
 
 /// From being relayed to being on disk, in good days.
@@ -31,7 +33,10 @@ pub struct Recorder {
     pub fault: Option<RecordFault>,
     rng: Rng,
     waiting: VecDeque<(u64, LeaseToken, Sequence)>,
-    lists: VecDeque<u64>,
+    lists: VecDeque<(u64, PublicKey)>,
+    /// Whose each lease is, and how many lists of each surgeon's are durable.
+    holders: BTreeMap<LeaseToken, PublicKey>,
+    listed: BTreeMap<PublicKey, u64>,
     durable: Watermark,
 }
 
@@ -44,6 +49,8 @@ impl Recorder {
             rng: Rng::with_seed(seed),
             waiting: VecDeque::new(),
             lists: VecDeque::new(),
+            holders: BTreeMap::new(),
+            listed: BTreeMap::new(),
             durable,
         }
     }
@@ -55,9 +62,21 @@ impl Recorder {
         }
     }
 
-    /// The surgeon's signed list came, and is written.
-    pub fn listed(&mut self, now_us: u64) {
-        self.lists.push_back(now_us);
+    /// A surgeon's signed list came, and is written.
+    pub fn listed(&mut self, now_us: u64, message: &[u8]) {
+        let signed = Kind::SurgeonSegment.content(message).ok();
+        if let Some((author, _)) = signed.and_then(|signed| SurgeonSegment::open(signed).ok()) {
+            self.lists.push_back((now_us, author));
+        }
+    }
+
+    /// Somebody signed something: whose lease it is, if it says so.
+    pub fn signed(&mut self, message: &[u8]) {
+        if let Ok((author, Statement { said: Said::LeaseConfirm { transcript }, .. })) =
+            Statement::open(message)
+        {
+            self.holders.insert(transcript.token, author);
+        }
     }
 
     /// What the kit is told now, if anything.
@@ -68,8 +87,8 @@ impl Recorder {
             _ => COMMIT_US,
         };
         let due = |at_us: u64| now_us.saturating_sub(at_us) >= commit_us;
-        while self.lists.pop_front_if(|at_us| due(*at_us)).is_some() {
-            self.durable.segments += 1;
+        while let Some((_, author)) = self.lists.pop_front_if(|(at_us, _)| due(*at_us)) {
+            *self.listed.entry(author).or_default() += 1;
         }
         while let Some((_, token, sequence)) = self.waiting.pop_front_if(|(at_us, ..)| due(*at_us)) {
             if token > self.durable.token {
@@ -78,6 +97,8 @@ impl Recorder {
                 self.durable.newest = self.durable.newest.max(sequence);
             }
         }
+        let holder = self.holders.get(&self.durable.token);
+        self.durable.segments = holder.and_then(|holder| self.listed.get(holder)).copied().unwrap_or(0);
         now_us.is_multiple_of(TELL_US).then(|| self.told()).flatten()
     }
 

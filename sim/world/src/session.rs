@@ -1,72 +1,38 @@
 //! One session in virtual time: the real kit between simulated people, lines and arm, a millisecond a step.
 
-mod faults;
-
-use std::collections::BTreeMap;
+mod beginning;
+mod edge;
+mod people;
+mod troubles;
 
 use ed25519_dalek::SigningKey;
-use farhand_guard::{Actuator, Limits, Permit};
-use farhand_kit::{Identity, Kit, KitInput, KitOutput, Past};
-use farhand_ledger::{
-    Cbor, Hash, KitSegment, Member, Segment, TrustRoot, Utc,
-    five_keys::{FiveKeys, Plan},
-};
+use farhand_guard::{Actuator, Permit};
+use farhand_kit::{Kit, KitInput, KitOutput, Past};
+use farhand_ledger::{KitSegment, Outcome as Verdict, Segment, TrustRoot};
 use farhand_motion::ArmModel;
 use farhand_wire::{
-    ArmState, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitBootId, KitState, KitTick, LeaseToken,
-    Mode, Role, Said, SessionId, Signed, Statement, arm_flags, state_flags,
+    Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement, arm_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
 
 use crate::{
-    Arm, Checker, Console, Impairment, Keys, Line, Logbook, Person, Recorder, Task, Violation,
-    people::public, surgeon::Sent,
+    Arm, Checker, Console, Delivery, Fault, Impairment, Keys, Line, Logbook, Outcome, Person, Recorder,
+    Story, Task, people::public,
 };
-use faults::{Ending, Fault};
+use people::Seat;
+use troubles::Ongoing;
 
 const TICK_US: u64 = 1_000;
-const FRAME_US: u64 = 33_000;
 const CABLE_KEY: [u8; 32] = [7; 32];
 const SESSION: SessionId = SessionId([5; 16]);
 /// While nothing is wrong, tasks are done in this time; after it a new object appears.
 const TASK_US_MAX: u64 = 20_000_000;
-
-/// How a session goes.
-#[derive(Clone, Debug)]
-pub struct Options {
-    pub seed: u64,
-    pub seconds: u64,
-    /// Faults at random, or a good line all the way.
-    pub faults: bool,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    pub seed: u64,
-    pub ticks: u64,
-    pub commands: u64,
-    pub applied: u64,
-    pub refused: BTreeMap<&'static str, u64>,
-    /// States of the kit that gave this for the tool's standing still, or being slower.
-    pub reasons: BTreeMap<&'static str, u64>,
-    pub unauthentic: u64,
-    pub tasks_done: u64,
-    pub stops: u64,
-    pub restarts: u64,
-    pub moves: u64,
-    /// Segments of the kit's log that the edge box has, and verdicts in them.
-    pub segments: u64,
-    pub verdicts: u64,
-    /// Segments that came again, after a reconnect.
-    pub resent: u64,
-    /// Faults that happened, by kind.
-    pub faults: BTreeMap<&'static str, u64>,
-    /// How often there was something to keep a promise against.
-    pub preconditions: BTreeMap<&'static str, u64>,
-    pub violations: Vec<Violation>,
-}
+/// A session whose promise was broken goes on for so long, so that it can be seen.
+const AFTERWARDS_US: u64 = 500_000;
+/// The wide area between consoles and edge box in good days, and the bedside's own cable.
+const WIDE: Impairment = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::NONE };
+const NEAR: Impairment = Impairment { delay_ms: 0.3, ..Impairment::NONE };
 
 /// A session could not begin: the software under test refused its own beginning.
 #[derive(Debug, Error)]
@@ -99,17 +65,9 @@ impl Actuator for VirtualCable<'_> {
     }
 }
 
-/// The lines between console, edge box and kit; the wide area is console to edge.
-struct Lines {
-    console_to_edge: Line,
-    edge_to_console: Line,
-    edge_to_kit: Line,
-    kit_to_edge: Line,
-}
-
 /// Everything in one session.
 pub struct Session {
-    options: Options,
+    story: Story,
     rng: Rng,
     now_us: u64,
     kit_began_us: u64,
@@ -117,8 +75,6 @@ pub struct Session {
     kit_extra_us: u64,
     /// The kit's loop does nothing until then.
     stalled_until_us: u64,
-    regions: u64,
-    next_regions_us: u64,
     boot: u8,
     kit: Kit,
     evidence: Vec<u8>,
@@ -131,15 +87,23 @@ pub struct Session {
     arm: Arm,
     task: Task,
     task_since_us: u64,
-    console: Console,
+    /// Two surgeons at their consoles, and which of them is to operate.
+    seats: [Seat; 2],
+    operating: usize,
     bedside: Person,
-    lines: Lines,
+    /// What the bedside's page shows: it stands beside the edge box.
+    notice: Option<KitNotice>,
+    /// Since when the one who is to operate cannot have control.
+    out_of_reach_us: Option<u64>,
+    edge_to_kit: Line,
+    kit_to_edge: Line,
     newest_kit_tick: KitTick,
     frame: u64,
-    ending: Ending,
-    fault: Option<(Fault, u64)>,
-    next_fault_us: u64,
-    overheard: Vec<Vec<u8>>,
+    /// How much of the story has begun, and what of it goes on.
+    told: usize,
+    ongoing: Vec<Ongoing>,
+    regions: u64,
+    overheard: Vec<Delivery>,
     recorder: Recorder,
     logbook: Logbook,
     /// The edge box has connected anew, and the kit does not know yet.
@@ -155,7 +119,7 @@ pub struct Session {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
-            .field("options", &self.options)
+            .field("story", &self.story)
             .field("now_us", &self.now_us)
             .finish_non_exhaustive()
     }
@@ -163,47 +127,39 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// Everything in its place, before the first millisecond.
-    pub fn new(options: Options) -> Result<Self, CannotBegin> {
-        let mut rng = Rng::with_seed(options.seed);
+    pub fn new(story: Story) -> Result<Self, CannotBegin> {
+        let mut rng = Rng::with_seed(story.seed);
         let model = ArmModel::psm_large_needle_driver();
         let kit_key = SigningKey::from_bytes(&[21; 32]);
-        let (surgeon, bedside) = (Keys::from_seed(31), Keys::from_seed(32));
-        let people = [(surgeon.member(), Role::Surgeon), (bedside.member(), Role::Bedside)];
-        let (trust, evidence) = opening(&kit_key, &people, &model)?;
+        let surgeons = [31, 33].map(|seed| (seed, Keys::from_seed(seed)));
+        let bedside = Keys::from_seed(32);
+        let [first, second] = surgeons.each_ref().map(|(_, keys)| (keys.member(), Role::Surgeon));
+        let people = [first, second, (bedside.member(), Role::Bedside)];
+        let (trust, evidence) = beginning::opening(&kit_key, &people, &model)?;
 
         let mut joints = model.home().joints.0;
         // Every third arm stands where homing would take it: a single setpoint homes it, and that one may be lost.
-        if !options.seed.is_multiple_of(3) {
+        if !story.seed.is_multiple_of(3) {
             joints[0] += 0.1;
             joints[2] -= 0.02;
         }
         let arm = Arm::new(model.clone(), &CABLE_KEY, joints);
         let home_mm = model.forward(&model.home().joints).translation.vector * 1e3;
         let task = Task::near([home_mm.x, home_mm.y, home_mm.z], &mut rng);
-        let kit = kit(&kit_key, 1, &trust, &model, arm.state(), LeaseToken(0), Past::default())?;
-        let surgeon = Person::new(surgeon, Role::Surgeon, SESSION);
-        let wide = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::default() };
-        let near = Impairment { delay_ms: 0.3, ..Impairment::default() };
-        let mut line = |impairment| Line::new(rng.u64(..), impairment);
-        let lines = Lines {
-            console_to_edge: line(wide),
-            edge_to_console: line(wide),
-            edge_to_kit: line(near),
-            kit_to_edge: line(near),
-        };
+        let kit = beginning::kit(&kit_key, 1, &trust, &model, arm.state(), LeaseToken(0), Past::default())?;
+        let kit_public = public(&kit_key);
+        let seats = surgeons.map(|(seed, keys)| {
+            let person = Person::new(keys, Role::Surgeon, SESSION);
+            Seat::new(Console::new(person, SESSION, kit_public, seed), &mut rng)
+        });
         let checker = Checker::new(model.clone(), people);
-        let outcome = Outcome { seed: options.seed, ..Outcome::default() };
-        Ok(Self {
-            next_fault_us: 15_000_000 + rng.u64(0..5_000_000),
-            console: Console::new(surgeon, SESSION, public(&kit_key), 1),
-            bedside: Person::new(bedside, Role::Bedside, SESSION),
-            options,
+        let outcome = Outcome { seed: story.seed, ..Outcome::default() };
+        let mut session = Self {
+            story,
             now_us: TICK_US,
             kit_began_us: 0,
             kit_extra_us: 0,
             stalled_until_us: 0,
-            regions: 0,
-            next_regions_us: 8_000_000 + rng.u64(0..5_000_000),
             boot: 1,
             kit,
             evidence,
@@ -216,11 +172,18 @@ impl Session {
             arm,
             task,
             task_since_us: 0,
-            lines,
+            seats,
+            operating: 0,
+            bedside: Person::new(bedside, Role::Bedside, SESSION),
+            notice: None,
+            out_of_reach_us: None,
+            edge_to_kit: Line::new(rng.u64(..), NEAR),
+            kit_to_edge: Line::new(rng.u64(..), NEAR),
             newest_kit_tick: KitTick(0),
             frame: 0,
-            ending: Ending::ALL[rng.usize(0..Ending::ALL.len())],
-            fault: None,
+            told: 0,
+            ongoing: Vec::new(),
+            regions: 0,
             overheard: Vec::new(),
             recorder: Recorder::new(rng.u64(..)),
             logbook: Logbook::new(SESSION),
@@ -231,14 +194,22 @@ impl Session {
             checker,
             outcome,
             rng,
-        })
+        };
+        session.arrange();
+        Ok(session)
     }
 
-    /// Runs it to its end.
-    pub fn run(mut self) -> Result<Outcome, CannotBegin> {
+    /// Plays it to its end.
+    pub fn play(self) -> Result<Outcome, CannotBegin> {
+        self.show(|_| ())
+    }
+
+    /// The same, and somebody watches every millisecond.
+    pub fn show(mut self, mut watch: impl FnMut(&Session)) -> Result<Outcome, CannotBegin> {
         self.greet_kit();
-        while self.now_us < self.options.seconds * 1_000_000 {
+        while self.now_us < self.end_us() {
             self.step()?;
+            watch(&self);
         }
         self.finish_kit();
         self.outcome.ticks = self.now_us / TICK_US;
@@ -250,153 +221,33 @@ impl Session {
         Ok(self.outcome)
     }
 
+    /// A broken promise is the end.
+    fn end_us(&self) -> u64 {
+        let whole_us = self.story.seconds * 1_000_000;
+        self.outcome.broken_us.map_or(whole_us, |at_us| whole_us.min(at_us + AFTERWARDS_US))
+    }
+
     fn step(&mut self) -> Result<(), CannotBegin> {
-        self.faults()?;
+        self.go_wrong()?;
         self.people();
         self.edge();
         self.kit_step();
         self.arm.step(self.now_us);
         self.task_step();
+        if self.outcome.broken_us.is_none() && !self.checker.violations().is_empty() {
+            self.outcome.broken_us = Some(self.now_us);
+        }
         self.now_us += TICK_US;
         Ok(())
-    }
-
-    // ---- people
-
-    fn people(&mut self) {
-        let mut sent = Vec::new();
-        // The browser's DTLS lets nothing through that was damaged.
-        for delivery in self.lines.edge_to_console.receive(self.now_us).into_iter().filter(|it| it.intact) {
-            self.console.receive(&delivery.bytes, &mut sent);
-        }
-        self.console.look_at(self.task.target_mm, self.task.is_grasped());
-        self.console.step(self.now_us, &mut sent);
-        if self.rng.u32(0..4_000) == 0 {
-            self.console.let_go(self.now_us);
-        }
-        for message in sent {
-            match message {
-                Sent::Reliable(bytes) => self.lines.console_to_edge.send_reliably(self.now_us, bytes),
-                Sent::Unreliable(bytes) => {
-                    self.outcome.commands += 1;
-                    self.lines.console_to_edge.send(self.now_us, &bytes);
-                }
-            }
-        }
-        self.bedside_step();
-    }
-
-    /// The bedside's page stands beside the edge box: no wide area in between.
-    fn bedside_step(&mut self) {
-        if !self.now_us.is_multiple_of(50_000) {
-            return;
-        }
-        let Some(notice) = self.console.notice().cloned() else { return };
-        let (has, challenge) = (|flag| notice.flags & flag != 0, notice.challenge);
-        let mut said = Vec::from_iter(self.bedside.repeat_press(Some(&notice)));
-        if notice.mode == Mode::Stopped as u8 {
-            said.extend(self.bedside.sign(self.now_us, "clear", challenge, Said::ClearEStop { challenge }));
-        } else if !has(state_flags::HOMED) && notice.operating_state != 1 {
-            said.extend(self.bedside.sign(self.now_us, "home", challenge, Said::Home { challenge }));
-        } else if has(state_flags::HOMED) && !has(state_flags::ARMED) && !self.has(Fault::Disarmed) {
-            said.extend(self.bedside.sign(self.now_us, "arm", challenge, Said::Arm { challenge }));
-        }
-        for bytes in said {
-            self.lines.edge_to_kit.send_reliably(self.now_us, bytes);
-        }
-    }
-
-    // ---- edge box
-
-    fn edge(&mut self) {
-        if self.has(Fault::CloggedEdge) || self.has(Fault::EdgeRestart) {
-            return;
-        }
-        for delivery in self.lines.console_to_edge.receive(self.now_us) {
-            self.overhear(&delivery.bytes);
-            self.relay(delivery.bytes, delivery.intact);
-        }
-        for delivery in self.lines.kit_to_edge.receive(self.now_us) {
-            self.kit_said(delivery.bytes);
-        }
-        if let Some(mark) = self.recorder.step(self.now_us) {
-            self.lines.edge_to_kit.send(self.now_us, &mark.to_bytes());
-        }
-        if self.now_us.is_multiple_of(FRAME_US) && !self.has(Fault::Camera) {
-            self.film();
-        }
-    }
-
-    fn relay(&mut self, bytes: Vec<u8>, intact: bool) {
-        if Kind::of(&bytes) == Ok(Kind::SurgeonSegment) {
-            self.recorder.listed(self.now_us);
-        } else if Kind::of(&bytes) == Ok(Kind::Signed) {
-            self.lines.edge_to_kit.send_reliably(self.now_us, bytes);
-        } else {
-            // A console's DTLS lets nothing through that was damaged: the kit must not mind, the recorder never sees it.
-            if intact {
-                self.recorder.relayed(self.now_us, &bytes);
-            }
-            self.lines.edge_to_kit.pass_on(self.now_us, &bytes, intact);
-        }
-    }
-
-    fn kit_said(&mut self, bytes: Vec<u8>) {
-        match Kind::of(&bytes) {
-            Ok(Kind::KitState) => {
-                if let Ok(state) = KitState::read(&bytes) {
-                    self.newest_kit_tick = self.newest_kit_tick.max(state.tick);
-                    self.count(&state);
-                }
-                self.lines.edge_to_console.send(self.now_us, &bytes);
-            }
-            Ok(Kind::KitSegment) => {
-                if let Err(words) = self.logbook.take(&bytes) {
-                    self.checker.log_broken(self.now_us, words);
-                }
-            }
-            _ => self.lines.edge_to_console.send_reliably(self.now_us, bytes),
-        }
-    }
-
-    fn count(&mut self, state: &KitState) {
-        if let Some(reason) = state.reason {
-            *self.outcome.reasons.entry(reason.name()).or_default() += 1;
-        }
-        for verdict in &state.verdicts {
-            match verdict.rejection {
-                None => self.outcome.applied += 1,
-                Some(rejection) => *self.outcome.refused.entry(rejection.name()).or_default() += 1,
-            }
-        }
-    }
-
-    fn film(&mut self) {
-        self.frame += 1;
-        let frame = FrameId(self.frame);
-        let mark = FrameMark { frame, kit_tick_at_capture: self.newest_kit_tick };
-        self.lines.edge_to_kit.send(self.now_us, &mark.to_bytes());
-        let record = FrameRecord {
-            frame,
-            rtp_timestamp: (self.now_us * 9 / 100) as u32,
-            captured: EdgeTick(self.now_us),
-            key_frame: false,
-            au_hash: [0; 32],
-            picture_hash: [0; 32],
-        };
-        self.lines.edge_to_console.send(self.now_us, &record.to_bytes());
     }
 
     // ---- kit
 
     fn kit_step(&mut self) {
-        if self.has(Fault::LoopStalls) && self.rng.u8(..) < 5 {
-            self.stalled_until_us = self.now_us + self.rng.u64(1..12) * TICK_US;
-        }
-        if self.now_us < self.stalled_until_us {
+        if self.is_stalled() {
             return;
         }
-        let kit_now = KitTick(self.now_us - self.kit_began_us + self.kit_extra_us);
+        let kit_now = self.kit_now();
         let arm = self.arm.state();
         self.checker.arm_is_homed(arm.flags & arm_flags::HOMED != 0);
         let mut inbox = vec![KitInput::Arm(arm)];
@@ -408,7 +259,7 @@ impl Session {
             self.stored_token = token;
             inbox.push(KitInput::TokenStored(token));
         }
-        for delivery in self.lines.edge_to_kit.receive(self.now_us) {
+        for delivery in self.edge_to_kit.receive(self.now_us) {
             self.checker.delivered(kit_now.0, &delivery.bytes, delivery.intact);
             inbox.push(KitInput::Message(delivery.bytes));
         }
@@ -424,20 +275,26 @@ impl Session {
             self.compare_log(&out);
             self.note_regions(kit_now, &out);
             match out {
-                KitOutput::Datagram(bytes) => self.lines.kit_to_edge.send(self.now_us, &bytes),
-                KitOutput::Reliable(bytes) => self.lines.kit_to_edge.send_reliably(self.now_us, bytes),
+                KitOutput::Datagram(bytes) => self.kit_to_edge.send(self.now_us, &bytes),
+                KitOutput::Reliable(bytes) => self.kit_to_edge.send_reliably(self.now_us, bytes),
                 KitOutput::StoreToken(token) => self.token_due = Some((self.now_us + 3_000, token)),
                 KitOutput::StoreClosed(session) => self.closed.push(session),
             }
         }
     }
 
+    fn kit_now(&self) -> KitTick {
+        KitTick(self.now_us - self.kit_began_us + self.kit_extra_us)
+    }
+
     /// As it leaves the kit, its log has every verdict that its states count.
     fn compare_log(&mut self, out: &KitOutput) {
         match out {
             KitOutput::Datagram(bytes) => {
-                if let Ok(state) = KitState::read(bytes) {
-                    self.counted = (state.tick, state.applied + state.rejected);
+                let Ok(state) = KitState::read(bytes) else { return };
+                self.counted = (state.tick, state.applied + state.rejected);
+                for verdict in state.verdicts.iter().filter(|verdict| verdict.rejection.is_some()) {
+                    self.checker.refused(state.token, verdict.sequence.0);
                 }
             }
             KitOutput::Reliable(bytes) => {
@@ -448,6 +305,9 @@ impl Session {
                     return;
                 }
                 self.logged_to = segment.to;
+                for verdict in segment.verdicts.iter().filter(|verdict| verdict.outcome != Verdict::TakenIn) {
+                    self.checker.refused(segment.token, verdict.sequence.0);
+                }
                 self.logged += segment.verdicts.len() as u64;
                 let (tick, counted) = self.counted;
                 if segment.to.0 == tick.0 + 1 && counted != self.logged {
@@ -471,9 +331,26 @@ impl Session {
     /// The edge box shows a kit that has just started the session's opening; people endorse their keys.
     fn greet_kit(&mut self) {
         let message = Kind::Opening.wrap(&self.evidence);
-        self.lines.edge_to_kit.send_reliably(self.now_us, message);
+        self.edge_to_kit.send_reliably(self.now_us, message);
         let endorsement = self.bedside.endorse();
-        self.lines.edge_to_kit.send_reliably(self.now_us, endorsement);
+        self.edge_to_kit.send_reliably(self.now_us, endorsement);
+    }
+
+    fn restart_kit(&mut self) -> Result<(), CannotBegin> {
+        self.finish_kit();
+        self.boot += 1;
+        let past = Past { closed: self.closed.clone(), segments: Vec::new() };
+        let (key, token, arm) = (&self.kit_key, self.stored_token, self.arm.state());
+        self.kit = beginning::kit(key, self.boot, &self.trust, &self.model, arm, token, past)?;
+        (self.kit_began_us, self.kit_extra_us) = (self.now_us - TICK_US, 0);
+        (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
+        self.kit_to_edge.cut();
+        self.edge_to_kit.cut();
+        self.checker.kit_restarted();
+        (self.logged, self.logged_to, self.counted) = (0, KitTick(0), (KitTick(0), 0));
+        self.edge_came = true;
+        self.greet_kit();
+        Ok(())
     }
 
     fn finish_kit(&mut self) {
@@ -486,96 +363,11 @@ impl Session {
         self.task.touch(self.arm.tip_mm(), self.arm.jaw_rad());
         self.arm.grasping = self.task.is_grasped();
         let late = self.now_us > self.task_since_us + TASK_US_MAX;
-        if late || self.task.is_grasped() && !self.console.is_engaged() {
+        if late || self.task.is_grasped() && !self.seats[self.operating].console.is_engaged() {
             self.outcome.tasks_done += u64::from(self.task.is_grasped());
             let home = self.model.forward(&self.model.home().joints).translation.vector * 1e3;
             self.task = Task::near([home.x, home.y, home.z], &mut self.rng);
             self.task_since_us = self.now_us;
         }
-    }
-}
-
-fn kit(
-    key: &SigningKey,
-    boot: u8,
-    trust: &TrustRoot,
-    model: &ArmModel,
-    measured: ArmState,
-    highest: LeaseToken,
-    past: Past,
-) -> Result<Kit, farhand_motion::LimitExceeded> {
-    let limits = Limits::default();
-    let identity = Identity {
-        key: key.clone(),
-        boot: KitBootId([boot; 16]),
-        edge: public(&SigningKey::from_bytes(&[22; 32])),
-        trust: trust.clone(),
-        limits_digest: limits.digest(),
-        arm_digest: model.digest(),
-        seed: [boot ^ 0x55; 32],
-        past,
-    };
-    Kit::new(identity, limits, model, measured, highest)
-}
-
-fn opening(
-    kit: &SigningKey,
-    people: &[(farhand_wire::PublicKey, Role)],
-    model: &ArmModel,
-) -> Result<(TrustRoot, Vec<u8>), farhand_ledger::Malformed> {
-    let mut keys = FiveKeys::new([11; 32]);
-    let member = |(number, (key, role)): (usize, &(farhand_wire::PublicKey, Role))| Member {
-        key: *key,
-        role: *role,
-        pseudonym: format!("person-{number}"),
-    };
-    let evidence = keys.open(Plan {
-        session: SESSION,
-        roster: people.iter().enumerate().map(member).collect(),
-        edge: public(&SigningKey::from_bytes(&[22; 32])),
-        kit,
-        field: &SigningKey::from_bytes(&[23; 32]),
-        limits_digest: Hash(Limits::default().digest()),
-        arm_digest: Hash(model.digest()),
-        at: Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 },
-    })?;
-    Ok((keys.trust().clone(), evidence.to_bytes()))
-}
-
-impl Options {
-    /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
-    #[must_use]
-    pub fn of_soak(seed: u64, number: u64, seconds: u64) -> Self {
-        Self {
-            seed: seed.wrapping_mul(1_000_003).wrapping_add(number),
-            seconds,
-            faults: !number.is_multiple_of(4),
-        }
-    }
-}
-
-impl Outcome {
-    /// Counts both together.
-    pub fn add(&mut self, other: Outcome) {
-        self.ticks += other.ticks;
-        self.commands += other.commands;
-        self.applied += other.applied;
-        self.unauthentic += other.unauthentic;
-        self.tasks_done += other.tasks_done;
-        self.stops += other.stops;
-        self.restarts += other.restarts;
-        self.moves += other.moves;
-        self.segments += other.segments;
-        self.verdicts += other.verdicts;
-        self.resent += other.resent;
-        for (sum, counts) in [
-            (&mut self.refused, other.refused),
-            (&mut self.reasons, other.reasons),
-            (&mut self.faults, other.faults),
-            (&mut self.preconditions, other.preconditions),
-        ] {
-            counts.into_iter().for_each(|(name, count)| *sum.entry(name).or_default() += count);
-        }
-        self.violations.extend(other.violations);
     }
 }

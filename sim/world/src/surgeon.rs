@@ -23,6 +23,9 @@ const TREMOR_HZ: f64 = 10.0;
 const TREMOR_M: f64 = 2e-4;
 const LEAD_MM_MAX: f64 = 5.0;
 const ARRIVED_MM: f64 = 0.3;
+const TWIST_RAD_S: f64 = 20.0;
+/// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
+const AGAIN_US: u64 = 60_000;
 const OPEN_RAD: f64 = 0.6;
 const JAW_RAD_S: f64 = 2.0;
 
@@ -71,6 +74,8 @@ pub struct Console {
     goal_mm: [f64; 3],
     done: bool,
     closing: bool,
+    /// The surgeon is to operate; otherwise watches.
+    pub wanting: bool,
     /// The surgeon keeps the pedal down whatever happens, as a foot asleep would.
     pub stuck: bool,
     /// Reaches faster than any tool may follow.
@@ -79,6 +84,14 @@ pub struct Console {
     pub confused: bool,
     /// The hand trembles.
     pub trembling: bool,
+    /// The wrist turns faster than any tool's.
+    pub twisting: bool,
+    /// The dead-man is held throughout: whatever ended an engagement, another one begins without a release.
+    pub unreleased: bool,
+    /// Commands go on under a lease that is another's by now.
+    pub obstinate: bool,
+    /// Signs whatever would arm or clear, whoever else has signed.
+    pub conspiring: bool,
     /// The console's signed lists do not leave it.
     pub unlisting: bool,
     /// What it sent and has not listed.
@@ -121,10 +134,15 @@ impl Console {
             goal_mm: [0.0; 3],
             done: false,
             closing: false,
+            wanting: true,
             stuck: false,
             hasty: false,
             confused: false,
             trembling: false,
+            twisting: false,
+            unreleased: false,
+            obstinate: false,
+            conspiring: false,
             unlisting: false,
             unlisted: Vec::new(),
             lists: Chain::new(session),
@@ -142,6 +160,12 @@ impl Console {
     #[must_use]
     pub fn close(&self) -> Option<Vec<u8>> {
         self.control.as_ref().map(|_| self.person.say(Said::Close {}))
+    }
+
+    /// Lets go in favour of another surgeon, if this one holds control.
+    #[must_use]
+    pub fn hand_over(&self, to: PublicKey) -> Option<Vec<u8>> {
+        self.control.as_ref().map(|control| self.person.say(Said::HandOver { token: control.token, to }))
     }
 
     #[must_use]
@@ -163,7 +187,7 @@ impl Console {
 
     /// Takes the hand off, as anybody does now and then.
     pub fn let_go(&mut self, now_us: u64) {
-        if self.is_engaged() && !self.stuck {
+        if self.is_engaged() && !self.stuck && !self.unreleased {
             self.hand = Hand::Away { since_us: now_us };
         }
     }
@@ -199,6 +223,11 @@ impl Console {
         if self.notice.as_ref().is_some_and(|last| last.boot != notice.boot) {
             (self.control, self.waiting, self.state, self.began) = (None, None, None, false);
             self.hand = Hand::Away { since_us: 0 };
+        }
+        let anothers = notice.holder.is_some_and(|holder| holder != self.person.keys.speaker());
+        let newer = self.control.as_ref().is_some_and(|control| notice.token > control.token);
+        if anothers && newer && !self.obstinate {
+            (self.control, self.hand) = (None, Hand::Away { since_us: 0 });
         }
         self.notice = Some(notice);
     }
@@ -270,15 +299,17 @@ impl Console {
     fn sign(&mut self, now_us: u64, out: &mut Vec<Sent>) {
         let Some(notice) = self.notice.clone() else { return };
         let (has, challenge) = (|flag| notice.flags & flag != 0, notice.challenge);
-        let signed = if notice.mode == Mode::Stopped as u8 {
+        let signed = if notice.mode == Mode::Stopped as u8 && (self.wanting || self.conspiring) {
             self.person.sign(now_us, "clear", challenge, Said::ClearEStop { challenge })
         } else if !has(state_flags::ARMED) {
             // The surgeon signs second: first whoever sees the patient.
             let first_signed = has(state_flags::HOMED) && !notice.signed_by.is_empty();
-            first_signed
+            (first_signed && self.wanting || self.conspiring)
                 .then(|| self.person.sign(now_us, "arm", challenge, Said::Arm { challenge }))
                 .flatten()
-        } else if !has(state_flags::LEASED) || notice.holder != Some(self.person.keys.speaker()) {
+        } else if self.wanting
+            && (!has(state_flags::LEASED) || notice.holder != Some(self.person.keys.speaker()))
+        {
             self.ask(now_us, &notice)
         } else {
             None
@@ -306,13 +337,15 @@ impl Console {
                     && has(state_flags::AT_REST)
                     && !has(state_flags::ENGAGED);
                 if ready && now_us > since_us + 150_000 {
-                    self.engagement += 1;
-                    (self.target, self.jaw_rad) = (state.setpoint, state.jaw_rad);
-                    self.hand = Hand::Engaged { hold: state.hold, since_us: now_us };
+                    self.engage(now_us, &state);
                 }
             }
             Hand::Engaged { since_us, .. } => {
                 let lost = !has(state_flags::ENGAGED) || state.engagement != EngagementId(self.engagement);
+                if lost && self.unreleased && now_us > since_us + AGAIN_US {
+                    self.engage(now_us, &state);
+                    return;
+                }
                 let patience_us = if self.confused { 200_000 } else { 1_200_000 };
                 if lost && now_us > since_us + patience_us && !self.stuck {
                     self.hand = Hand::Away { since_us: now_us };
@@ -321,6 +354,12 @@ impl Console {
                 }
             }
         }
+    }
+
+    fn engage(&mut self, now_us: u64, state: &KitState) {
+        self.engagement += 1;
+        (self.target, self.jaw_rad) = (state.setpoint, state.jaw_rad);
+        self.hand = Hand::Engaged { hold: state.hold, since_us: now_us };
     }
 
     /// One millisecond of reaching: open jaws towards the goal, then closed.
@@ -350,6 +389,17 @@ impl Console {
         target
     }
 
+    /// About the tool's own axis, from where the engagement began.
+    fn twisted(&self, now_us: u64) -> Pose {
+        let Hand::Engaged { since_us, .. } = self.hand else { return self.target };
+        let half_rad = (now_us - since_us) as f64 * 1e-6 * TWIST_RAD_S / 2.0;
+        let (sine, cosine) = half_rad.sin_cos();
+        let [w, x, y, z] = self.target.orientation_wxyz;
+        let orientation_wxyz =
+            [w * cosine - z * sine, x * cosine + y * sine, y * cosine - x * sine, z * cosine + w * sine];
+        Pose { orientation_wxyz, ..self.target }
+    }
+
     fn send_command(&mut self, now_us: u64, out: &mut Vec<Sent>) {
         let every_us = match self.hand {
             Hand::Engaged { .. } => COMMAND_MS * 1_000,
@@ -376,7 +426,11 @@ impl Console {
             clutch: false,
             engagement: EngagementId(self.engagement),
             hold,
-            target: if self.trembling { self.with_tremor(now_us) } else { self.target },
+            target: match (self.trembling, self.twisting) {
+                (true, _) => self.with_tremor(now_us),
+                (false, true) => self.twisted(now_us),
+                (false, false) => self.target,
+            },
             jaw_rad: self.jaw_rad,
             frame_seen: self.frame,
             frame_age_us: None,

@@ -14,13 +14,15 @@ pub(super) enum Precondition {
     AtRegion,
     LimitedLine,
     Lease,
+    HandedOver,
+    TakenOver,
     Behind,
     Withdrawal,
     Late,
 }
 
 /// Their words, in the same order.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 14] = [
     "P1: moves",
     "P2: a command lost while moving",
     "P3: let go while moving",
@@ -30,6 +32,8 @@ const WORDS: [&str; 12] = [
     "P6: at a region",
     "P7: moves on a line that limits it",
     "P8: control begins anew",
+    "P8: control handed over",
+    "P8: control given away after a lease",
     "P11: the record falls behind",
     "P13: a withdrawal",
     "P10: deadlines missed under a command",

@@ -33,6 +33,23 @@ pub struct Impairment {
     pub held_back: Option<HeldBack>,
 }
 
+impl Impairment {
+    /// A line that does nothing to anything.
+    pub const NONE: Self = Self {
+        delay_ms: 0.0,
+        jitter_ms: 0.0,
+        loss: 0.0,
+        duplication: 0.0,
+        corruption: 0.0,
+        partition: false,
+        burst: None,
+        outages: None,
+        rate: None,
+        in_order: false,
+        held_back: None,
+    };
+}
+
 /// Gilbert's and Elliott's two states, a step a packet: in the good one nothing is lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Burst {

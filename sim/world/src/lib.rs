@@ -25,7 +25,7 @@ pub use network::{
 pub use outcome::Outcome;
 pub use people::{Keys, Person};
 pub use recorder::{Logbook, RecordFault, Recorder};
-pub use session::{CannotBegin, Session};
+pub use session::{CannotBegin, Moment, Session};
 pub use story::{Fault, Story, Trouble};
 pub use surgeon::{Console, Sent};
 pub use task::{GRASP_MM, Task};

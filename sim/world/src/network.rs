@@ -38,6 +38,13 @@ impl Line {
         }
     }
 
+    /// Delayed besides as `series` says, from its `begin_us` on.
+    #[must_use]
+    pub fn with_series(mut self, series: Series, begin_us: u64) -> Self {
+        self.way = self.way.with_series(series, begin_us);
+        self
+    }
+
     /// Sends something that may get lost.
     pub fn send(&mut self, now_us: u64, bytes: &[u8]) {
         self.pass_on(now_us, bytes, true);

@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::{
     Arm, Checker, Console, Delivery, Fault, Impairment, Keys, Line, Logbook, Outcome, Person, Recorder,
-    Story, Task, people::public,
+    Story, Task, Trouble, Violation, people::public,
 };
 use people::Seat;
 use troubles::Ongoing;
@@ -65,6 +65,23 @@ impl Actuator for VirtualCable<'_> {
     }
 }
 
+/// What there is to see of a session in one millisecond.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    pub now_us: u64,
+    /// In the arm's base frame.
+    pub tip_mm: [f64; 3],
+    pub jaw_rad: f64,
+    /// What the surgeon reaches for, in the same frame.
+    pub object_mm: [f64; 3],
+    /// What the kit last said of itself: to the holder of control, and to everybody.
+    pub state: Option<&'a KitState>,
+    pub notice: Option<&'a KitNotice>,
+    /// All of the story that has begun.
+    pub begun: &'a [Trouble],
+    pub violations: &'a [Violation],
+}
+
 /// Everything in one session.
 pub struct Session {
     story: Story,
@@ -99,6 +116,8 @@ pub struct Session {
     kit_to_edge: Line,
     newest_kit_tick: KitTick,
     frame: u64,
+    /// The kit's newest word to the holder of control, as it left.
+    state: Option<KitState>,
     /// How much of the story has begun, and what of it goes on.
     told: usize,
     ongoing: Vec<Ongoing>,
@@ -150,7 +169,7 @@ impl Session {
         let kit_public = public(&kit_key);
         let seats = surgeons.map(|(seed, keys)| {
             let person = Person::new(keys, Role::Surgeon, SESSION);
-            Seat::new(Console::new(person, SESSION, kit_public, seed), &mut rng)
+            Seat::new(Console::new(person, SESSION, kit_public, seed), &mut rng, story.series.as_ref())
         });
         let checker = Checker::new(model.clone(), people);
         let outcome = Outcome { seed: story.seed, ..Outcome::default() };
@@ -181,6 +200,7 @@ impl Session {
             kit_to_edge: Line::new(rng.u64(..), NEAR),
             newest_kit_tick: KitTick(0),
             frame: 0,
+            state: None,
             told: 0,
             ongoing: Vec::new(),
             regions: 0,
@@ -225,6 +245,21 @@ impl Session {
     fn end_us(&self) -> u64 {
         let whole_us = self.story.seconds * 1_000_000;
         self.outcome.broken_us.map_or(whole_us, |at_us| whole_us.min(at_us + AFTERWARDS_US))
+    }
+
+    /// What there is to see now.
+    #[must_use]
+    pub fn moment(&self) -> Moment<'_> {
+        Moment {
+            now_us: self.now_us,
+            tip_mm: self.arm.tip_mm(),
+            jaw_rad: self.arm.jaw_rad(),
+            object_mm: self.task.target_mm,
+            state: self.state.as_ref(),
+            notice: self.notice.as_ref(),
+            begun: &self.story.troubles[..self.told],
+            violations: self.checker.violations(),
+        }
     }
 
     fn step(&mut self) -> Result<(), CannotBegin> {
@@ -296,6 +331,7 @@ impl Session {
                 for verdict in state.verdicts.iter().filter(|verdict| verdict.rejection.is_some()) {
                     self.checker.refused(state.token, verdict.sequence.0);
                 }
+                self.state = Some(state);
             }
             KitOutput::Reliable(bytes) => {
                 let Ok(signed) = Kind::KitSegment.content(bytes) else { return };

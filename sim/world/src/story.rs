@@ -7,6 +7,8 @@ use std::fmt;
 
 use fastrand::Rng;
 
+use crate::Series;
+
 /// Nothing goes wrong before: the kit is armed and the work has begun.
 const CALM_US: u64 = 15_000_000;
 /// The operation is closed, or consent withdrawn, this long before the end.
@@ -123,19 +125,21 @@ impl fmt::Display for Trouble {
 }
 
 /// How a session goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Story {
     pub seed: u64,
     pub seconds: u64,
     /// By their beginnings.
     pub troubles: Vec<Trouble>,
+    /// Measured delays that the wide area takes, instead of steady ones.
+    pub series: Option<Series>,
 }
 
 impl Story {
     /// A good line all the way.
     #[must_use]
     pub fn calm(seed: u64, seconds: u64) -> Self {
-        Self { seed, seconds, troubles: Vec::new() }
+        Self { seed, seconds, troubles: Vec::new(), series: None }
     }
 
     /// Faults at random. Two strands of them, so that they meet each other.
@@ -147,7 +151,7 @@ impl Story {
         teller.strand(CALM_US / 2, Fault::is_region);
         teller.end();
         teller.told.sort_by_key(|trouble| trouble.from_us);
-        Self { seed, seconds, troubles: teller.told }
+        Self { seed, seconds, troubles: teller.told, series: None }
     }
 
     /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
@@ -155,6 +159,13 @@ impl Story {
     pub fn of_soak(seed: u64, number: u64, seconds: u64) -> Self {
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
         if number.is_multiple_of(4) { Self::calm(seed, seconds) } else { Self::troubled(seed, seconds) }
+    }
+
+    /// Over a line as `series` says.
+    #[must_use]
+    pub fn over(mut self, series: Series) -> Self {
+        self.series = Some(series);
+        self
     }
 
     /// The shortest story found that still goes wrong. `goes_wrong` plays one and says when it did, in µs from the beginning.
@@ -241,7 +252,7 @@ mod tests {
     /// Goal: a seed tells one story, another one another, and each fault is told by some.
     #[test]
     fn every_fault_is_told_by_some_seed() {
-        assert_eq!(Story::troubled(1, 60), Story::troubled(1, 60));
+        assert_eq!(Story::troubled(1, 60).troubles, Story::troubled(1, 60).troubles);
         assert_ne!(Story::troubled(1, 60).troubles, Story::troubled(2, 60).troubles);
         let told = Vec::from_iter((0..200).flat_map(|seed| Story::troubled(seed, 60).troubles));
         for fault in Fault::EACH {

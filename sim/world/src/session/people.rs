@@ -4,7 +4,7 @@ use farhand_wire::{Mode, Said, state_flags};
 use fastrand::Rng;
 
 use super::{Session, WIDE};
-use crate::{Console, Fault, Line, surgeon::Sent};
+use crate::{Console, Fault, Line, Series, surgeon::Sent};
 
 /// Without control for so long, the one who is to operate is given it by two people.
 const PATIENCE_US: u64 = 4_000_000;
@@ -21,8 +21,13 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(console: Console, rng: &mut Rng) -> Self {
-        Self { console, to_edge: Line::new(rng.u64(..), WIDE), from_edge: Line::new(rng.u64(..), WIDE) }
+    pub(super) fn new(console: Console, rng: &mut Rng, series: Option<&Series>) -> Self {
+        let begin_us = rng.u64(0..series.map_or(1, Series::length_us));
+        let mut line = || {
+            let line = Line::new(rng.u64(..), WIDE);
+            series.map_or(line, |series| Line::new(rng.u64(..), WIDE).with_series(series.clone(), begin_us))
+        };
+        Self { console, to_edge: line(), from_edge: line() }
     }
 }
 

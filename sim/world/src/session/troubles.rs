@@ -110,7 +110,7 @@ impl Session {
             console.conspiring = conspiracy;
             console.obstinate = has(Fault::Obstinate);
             console.stuck = has(Fault::PedalStuck);
-            console.hasty = has(Fault::Hasty);
+            console.hasty = has(Fault::Hasty) || has(Fault::Confused);
             console.unlisting = has(Fault::Unlisting);
             console.unreleased = has(Fault::Unreleased);
             (console.trembling, console.twisting) = (has(Fault::Tremor), has(Fault::Twisting));

@@ -8,7 +8,7 @@ mod troubles;
 use ed25519_dalek::SigningKey;
 use farhand_guard::{Actuator, Permit};
 use farhand_kit::{Kit, KitInput, KitOutput, Past};
-use farhand_ledger::{KitSegment, Outcome as Verdict, Segment, TrustRoot};
+use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, Segment, TrustRoot};
 use farhand_motion::ArmModel;
 use farhand_wire::{
     Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement, arm_flags,
@@ -334,8 +334,9 @@ impl Session {
                 self.state = Some(state);
             }
             KitOutput::Reliable(bytes) => {
-                let Ok(signed) = Kind::KitSegment.content(bytes) else { return };
-                let Ok((_, segment)) = KitSegment::open(signed) else { return };
+                // It was signed a moment ago.
+                let Ok(signed) = Kind::KitSegment.content(bytes).and_then(Signed::read) else { return };
+                let Ok(segment) = KitSegment::read(&signed.body) else { return };
                 let again = segment.to <= self.logged_to;
                 if again {
                     return;

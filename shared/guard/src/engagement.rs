@@ -73,10 +73,10 @@ impl Engagements {
     }
 
     /// The dead-man is up. It counts only if the console had seen a kit tick from after the interruption, so that a
-    /// release that was on its way before cannot free a pedal that is still held.
-    pub(crate) fn release(&mut self, kit_tick_echo: KitTick) {
+    /// release that was on its way before cannot free a pedal that is still held; nobody has seen one from the future.
+    pub(crate) fn release(&mut self, now: KitTick, kit_tick_echo: KitTick) {
         self.end();
-        if self.release_due.is_some_and(|(since, _)| kit_tick_echo >= since) {
+        if self.release_due.is_some_and(|(since, _)| kit_tick_echo >= since && kit_tick_echo <= now) {
             self.release_due = None;
         }
     }

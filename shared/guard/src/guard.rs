@@ -228,6 +228,7 @@ impl Guard {
         self.watch_silence(now);
         self.watch_record(now);
         let way_out = self.watch_way_out(now);
+        self.watch_errand(now);
         let hindrance = self.most_severe(now);
         let follows = hindrance.0 <= Mode::Limited;
         let withdrawn = self.safe_stopped().err().map(|why| (Mode::SafeStop, Some(why)));
@@ -257,7 +258,7 @@ impl Guard {
         match self.last.check(proposal, &self.arm, self.arm.tip_speed_mm_s_max) {
             Ok(()) => self.permit_proposed(now, proposal),
             Err(_) => {
-                self.faulted = true;
+                self.fault();
                 self.last.brake(&self.arm);
                 self.engagements.tick(true, false);
                 Permit::new(now, self.last.setpoint(self.setpoints, Action::Brake))
@@ -303,7 +304,7 @@ impl Guard {
         if command.arm >= ARMS {
             return Err(Rejection::NoSuchArm { arm: command.arm.into(), arms: ARMS.into() });
         }
-        if command.token != self.leases.token() {
+        if command.token != self.leases.token() || command.token == LeaseToken(0) {
             self.leases.honours(now, command.token)?;
         }
         if command.sequence <= self.newest {
@@ -316,7 +317,7 @@ impl Guard {
         self.newest = command.sequence;
         self.held = (command.dead_man && !command.clutch).then(|| self.held.unwrap_or(now));
         if !command.dead_man {
-            self.engagements.release(command.kit_tick_echo);
+            self.engagements.release(now, command.kit_tick_echo);
         } else if command.clutch {
             self.engagements.end();
         }
@@ -405,8 +406,12 @@ impl Guard {
     // ---- the arm, and time passing
 
     fn arm_state(&mut self, now: KitTick, state: &ArmState) {
+        let was_homed = self.is_homed();
         self.arm_heard = now;
         self.arm_flags = state.flags;
+        if was_homed && !self.is_homed() {
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
         if state.flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 {
             self.fault();
         }
@@ -425,14 +430,21 @@ impl Guard {
         let (switch, hindered) = (arm_flags::WAY_OUT, arm_flags::FAULT | arm_flags::BUTTON);
         let held = self.arm_flags & (switch | hindered) == switch && !self.arm_is_silent(now);
         if held {
+            (self.armed, self.errand) = (false, None);
             self.engagements.interrupt(now, Cause::Interruption);
         }
-        if held && !self.way_out {
-            (self.armed, self.errand) = (false, None);
+        if held != self.way_out {
             self.rituals.renew();
         }
         self.way_out = held;
         held
+    }
+
+    /// While the bedside moves the arm no engagement begins: it would go on from where the arm no longer is.
+    fn watch_errand(&mut self, now: KitTick) {
+        if self.errand.is_some() {
+            self.engagements.interrupt(now, Cause::Interruption);
+        }
     }
 
     fn fault(&mut self) {

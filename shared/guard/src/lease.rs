@@ -133,7 +133,9 @@ impl Leases {
         Ok(())
     }
 
+    /// Whoever held control has no say any more, and whoever asked for it before has asked in vain.
     pub(crate) fn take_over(&mut self, to: PublicKey) {
-        self.successor = Some(to);
+        (self.successor, self.pending) = (Some(to), None);
+        self.current.iter_mut().for_each(|lease| lease.token = LeaseToken(0));
     }
 }

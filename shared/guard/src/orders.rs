@@ -153,6 +153,7 @@ impl Guard {
         }
         if !self.consent_withdrawn {
             self.consent_withdrawn = true;
+            self.errand = self.errand.filter(|errand| *errand == Errand::Withdraw);
             self.engagements.interrupt(now, Cause::Interruption);
         }
         Ok(Response::Nothing)
@@ -180,6 +181,9 @@ impl Guard {
         self.signs(challenge, person)?;
         if self.is_stopped() {
             return Err(Refusal::Latched);
+        }
+        if errand == Errand::Home && self.consent_withdrawn {
+            return Err(Refusal::ConsentWithdrawn);
         }
         if errand == Errand::Home && self.engagements.is_running() {
             return Err(Refusal::Engaged);

@@ -12,6 +12,7 @@ use crate::joints::{Axis, JOINTS, Joints};
 use crate::limits::ArmLimits;
 use crate::model::{ArmModel, Home, Link, Withdraw, digest_of, smoothing_ticks_for};
 use crate::smooth::SMOOTHING_TICKS_MAX;
+use crate::tremor::Band;
 use crate::workspace::Workspace;
 
 /// Why an arm's file was refused.
@@ -38,6 +39,7 @@ pub(crate) fn parse(text: &str) -> Result<ArmModel, ArmFileError> {
         coupling: file.coupling()?,
         limits,
         smoothing_ticks: smoothing_ticks(&limits)?,
+        tremor: file.tremor.band()?,
         home: file.home(&limits)?,
         withdraw: file.withdraw(&limits)?,
         name: file.name,
@@ -58,6 +60,7 @@ struct ArmFile {
     coupling: CouplingRows,
     joint: JointTables,
     tip_speed: TipSpeed,
+    tremor: TremorTable,
     workspace: WorkspaceTable,
     home: HomeTable,
     withdraw: WithdrawTable,
@@ -122,6 +125,22 @@ struct Sliding {
 #[serde(deny_unknown_fields)]
 struct TipSpeed {
     tip_speed_mm_s_max: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TremorTable {
+    centre_hz: f64,
+    quality: f64,
+}
+
+impl TremorTable {
+    fn band(&self) -> Result<Band, ArmFileError> {
+        Ok(Band {
+            centre_hz: within("tremor.centre_hz", self.centre_hz, 4.0..=20.0)?,
+            quality: within("tremor.quality", self.quality, 0.5..=5.0)?,
+        })
+    }
 }
 
 #[derive(Deserialize)]

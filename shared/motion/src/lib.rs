@@ -24,6 +24,7 @@ mod smooth;
 mod speed;
 mod target;
 mod track;
+mod tremor;
 mod workspace;
 
 pub use coupling::Coupling;

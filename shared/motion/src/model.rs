@@ -10,6 +10,7 @@ use crate::coupling::Coupling;
 use crate::file::{self, ArmFileError};
 use crate::joints::{AXES, Axes, Axis, JOINTS, Joints};
 use crate::limits::ArmLimits;
+use crate::tremor::Band;
 
 /// An arm with its tool, as its file describes it.
 #[derive(Clone, Debug)]
@@ -24,6 +25,7 @@ pub struct ArmModel {
     pub(crate) coupling: Coupling,
     pub(crate) limits: ArmLimits,
     pub(crate) smoothing_ticks: usize,
+    pub(crate) tremor: Band,
     pub(crate) home: Home,
     pub(crate) withdraw: Withdraw,
 }

@@ -9,7 +9,7 @@
 //! - while stopping, every axis's speed falls by its stop deceleration each tick until it is zero, and a stop once begun
 //!   is finished before anything else begins.
 //!
-//! How: each axis runs to its goal by the fastest law that can still stop there (`track`), the tip-speed cap slows what
+//! How: the hand's tremor is taken out of what it asks for (`tremor`), each axis runs to its goal by the fastest law that can still stop there (`track`), the tip-speed cap slows what
 //! would speed up (`speed`), fences take away what would cross them (`fence`), and a moving average bounds the jerk (`smooth`). A stop leaves all four aside and brakes
 //! from the setpoint itself; it ends short of where the tracker would have, for it brakes at least as hard.
 
@@ -25,6 +25,7 @@ use crate::smooth::Smoother;
 use crate::speed::Levers;
 use crate::target::{Clamped, Clamps, Lag, Target};
 use crate::track::{advance, approach_velocity, braked};
+use crate::tremor::Tremor;
 
 /// What the arm is told for one tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +54,7 @@ pub struct Motion {
     /// The tracker's own position and velocity, ahead of the setpoint by the smoothing.
     position: Axes,
     velocity: Axes,
+    tremor: Tremor,
     smoother: Smoother,
     fence: Fence,
     still_ticks: usize,
@@ -97,6 +99,7 @@ impl Motion {
             activity: Activity::Stop,
             position: output,
             velocity: [0.0; AXES],
+            tremor: Tremor::new(model.tremor, &output),
             smoother: Smoother::new(model.smoothing_ticks, &output),
             fence: Fence::new(model),
             still_ticks: model.smoothing_ticks,
@@ -162,7 +165,9 @@ impl Motion {
         let mut velocity = self.limits.velocity;
         // The jaw has no tip speed of its own: it slows by the same share as the hand.
         velocity[Axis::Jaw.index()] *= tip_speed_mm_s / arm_mm_s_max;
-        let goal = target.joints().with_jaw(target.jaw_rad());
+        let goal =
+            self.tremor.without(&target.joints().with_jaw(target.jaw_rad()), self.setpoint.tip_speed_mm_s);
+        let goal = self.limits.clamp(|i| goal[i]);
         self.track(&goal, &Pace { velocity, tip_speed_mm_s }, *target.clamps())
     }
 
@@ -225,6 +230,7 @@ impl Motion {
             return false;
         }
         self.activity = activity;
+        self.tremor.settle(&self.output);
         let state = State { position: &self.position, velocity: &self.velocity };
         self.fence.settle(&self.model, state, &self.limits.acceleration_step);
         self.withdraw_goal = self.output;
@@ -237,6 +243,7 @@ impl Motion {
     fn settle(&mut self) {
         self.position = self.output;
         self.velocity = [0.0; AXES];
+        self.tremor.settle(&self.output);
         self.smoother.settle(&self.output);
         self.still_ticks = self.model.smoothing_ticks;
     }

@@ -32,6 +32,8 @@ const SPEED_RECOVERY_TICKS: f64 = 2_000.0;
 const SLOWING_TICKS: usize = 100;
 /// The kit looks at a message up to a tick after it came.
 const SHARE_SLACK: f64 = 0.01;
+/// Between two commands, whichever path dies.
+const GAP_US_MAX: u64 = 20_000;
 const LEAD_HOLD_US_MAX: u64 = 100_000;
 const LEAD_PAUSE_US_MAX: u64 = 500_000;
 const UNLISTED_US_MAX: u64 = 2_000_000;
@@ -112,8 +114,9 @@ pub struct Checker {
     /// The tool is being drawn out, and nothing else of it moves any more.
     drawing: bool,
     velocity: [f64; 6],
-    /// When the newest command under which the tool moved came, until the dead-man is up.
+    /// When the newest command that was applied came, until the dead-man is up; and those that may be, by their sequences.
     moved_us: Option<u64>,
+    applicable: BTreeMap<u64, u64>,
     /// When the newest authentic command of the lease came.
     renewed_us: u64,
     /// Whether the arm knows where it is.
@@ -124,6 +127,9 @@ pub struct Checker {
     stopping: bool,
     /// Delay of the newest command and its smoothed jitter, ms.
     line: Option<(f64, f64)>,
+    /// The tool's direction when its targets began to be turned too far from it.
+    turned_from: Option<[f64; 4]>,
+    one_path: bool,
     /// Shares of the arm's own tip speed that were allowed in the newest ticks, newest last.
     speeds: VecDeque<f64>,
     violations: Vec<Violation>,
@@ -171,11 +177,14 @@ impl Checker {
             drawing: false,
             velocity: [0.0; 6],
             moved_us: None,
+            applicable: BTreeMap::new(),
             renewed_us: 0,
             homed: false,
             ticked_us: None,
             stopping: false,
             line: None,
+            turned_from: None,
+            one_path: false,
             speeds: VecDeque::new(),
             violations: Vec::new(),
             happened: Happened::default(),
@@ -203,6 +212,7 @@ impl Checker {
         self.given.clear();
         self.giving.clear();
         self.unrecorded.clear();
+        self.applicable.clear();
         self.latched.clear();
         self.cleared.clear();
         self.arming.clear();
@@ -250,10 +260,31 @@ impl Checker {
         depths.fold(f64::NEG_INFINITY, f64::max)
     }
 
+    /// Of two paths one is dead, and nothing else is wrong.
+    pub fn one_path_is_dead(&mut self, dead: bool) {
+        self.one_path = dead;
+    }
+
+    /// Between two commands under a held dead-man.
+    fn check_gap(&mut self, now_us: u64) {
+        let gap_us = self.basis.map_or(0, |basis| now_us - basis.at_us);
+        if !self.one_path || gap_us == 0 {
+            return;
+        }
+        self.happened(Precondition::OnePath);
+        if gap_us > GAP_US_MAX {
+            self.broken(
+                "P9",
+                now_us,
+                format!("{} ms without a command while one path is dead", gap_us / 1000),
+            );
+        }
+    }
+
     /// A message reached the kit. `genuine`: by whom it claims, and untouched on the way.
     pub fn delivered(&mut self, now_us: u64, bytes: &[u8], genuine: bool) {
         if !genuine {
-            return;
+            return self.happened(Precondition::Forged);
         }
         match Kind::of(bytes) {
             Ok(Kind::Command) => {
@@ -317,6 +348,7 @@ impl Checker {
             }
             self.stopping = true;
             self.basis = None;
+            self.applicable.clear();
             if self.release_after_us.is_some_and(|after_us| command.kit_tick_echo.0 >= after_us) {
                 self.release_after_us = None;
             }
@@ -329,8 +361,10 @@ impl Checker {
             .get(&command.frame_seen.0)
             .is_some_and(|captured_us| now_us.saturating_sub(*captured_us) <= PICTURE_AGE_US_MAX);
         if command_fresh && picture_fresh {
+            self.check_gap(now_us);
             let target_mm = command.target.position_m.map(|m| m * 1e3);
             let sequence = command.sequence.0;
+            self.applicable.insert(sequence, now_us);
             self.basis = Some(Basis {
                 at_us: now_us,
                 token: command.token,
@@ -347,6 +381,7 @@ impl Checker {
         self.highest = token;
         (self.durable, self.lists) = (0, None);
         self.moved_us = None;
+        self.applicable.clear();
         self.line = None;
         self.speeds.clear();
         let oldest = self.unrecorded.values().min().copied();
@@ -477,6 +512,7 @@ impl Checker {
         self.take_deadlines(now_us);
         self.speed_allowed();
         let tool_mm = self.tool_mm(&setpoint.joints);
+        self.turned_from = self.turned_from.filter(|_| setpoint.action == Action::Move);
         if setpoint.action == Action::Move {
             self.happened(Precondition::Moves);
             self.moves += 1;
@@ -565,7 +601,9 @@ impl Checker {
         // A tool at a region is beside its target, and is not said to chase what it may not reach.
         let held_off = self.depth_mm(&[basis.target_mm, basis.target_mm]) > -JAWS_MM - NEAR_MM;
         let lag_deg = self.turn_deg(basis.target_wxyz);
-        if !held_off && lag_deg > LAG_DEG_MAX + 0.5 {
+        if held_off || lag_deg <= LAG_DEG_MAX + 0.5 {
+            self.turned_from = None;
+        } else if self.turned_deg() > LAG_DEG_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target turned by {lag_deg:.1}°"));
         }
         if !held_off && lag_mm > LAG_MM_MAX + 0.5 {
@@ -609,10 +647,15 @@ impl Checker {
         self.giving.clear();
     }
 
-    /// The kit says that it refused this one: then the tool has moved under the one before it.
-    pub fn refused(&mut self, token: LeaseToken, sequence: u64) {
+    /// What the kit says it made of a command: if it refused this one, the tool has moved under the one before it.
+    pub fn verdict(&mut self, token: LeaseToken, sequence: u64, refused: bool) {
+        if token != self.highest {
+            return;
+        }
+        let came_us = self.applicable.remove(&sequence).filter(|_| !refused);
+        self.moved_us = self.moved_us.map(|moved_us| came_us.map_or(moved_us, |at_us| at_us.max(moved_us)));
         // The first entry of a lease stands for what moved before it.
-        if token == self.highest && sequence > 1 {
+        if refused && sequence > 1 {
             self.unrecorded.remove(&sequence);
             self.unlisted_since = self.unlisted_since.filter(|(since, _)| *since != sequence);
         }
@@ -723,6 +766,14 @@ impl Checker {
             let words = format!("joint {joint} still at {velocity} after the stop, {allowed} allowed");
             self.broken("P3", now_us, words);
         }
+    }
+
+    /// Since its targets are turned too far: a wrist that cannot turn there may still go to where its range ends, if that is near.
+    fn turned_deg(&mut self) -> f64 {
+        let Some(last) = self.last else { return 0.0 };
+        let now = self.model.forward(&Joints(last.joints)).rotation;
+        let from = *self.turned_from.get_or_insert([now.w, now.i, now.j, now.k]);
+        self.turn_deg(from)
     }
 
     /// From the last setpoint's direction to this one, by the smallest turn.

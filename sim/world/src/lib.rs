@@ -15,6 +15,7 @@ mod session;
 mod story;
 mod surgeon;
 mod task;
+mod trunk;
 
 pub use arm::{Arm, WATCHDOG_US};
 pub use checker::{Checker, Violation};
@@ -29,3 +30,4 @@ pub use session::{CannotBegin, Moment, Session};
 pub use story::{Fault, Story, Trouble};
 pub use surgeon::{Console, Sent};
 pub use task::{GRASP_MM, Task};
+pub use trunk::Trunk;

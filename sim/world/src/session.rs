@@ -8,7 +8,7 @@ mod troubles;
 use ed25519_dalek::SigningKey;
 use farhand_guard::{Actuator, Permit};
 use farhand_kit::{Kit, KitInput, KitOutput, Past};
-use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, Segment, TrustRoot};
+use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, TrustRoot};
 use farhand_motion::ArmModel;
 use farhand_wire::{
     Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement, arm_flags,
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 use crate::{
     Arm, Checker, Console, Delivery, Fault, Impairment, Keys, Line, Logbook, Outcome, Person, Recorder,
-    Story, Task, Trouble, Violation, people::public,
+    Story, Task, Trouble, Trunk, Violation, people::public,
 };
 use people::Seat;
 use troubles::Ongoing;
@@ -30,7 +30,7 @@ const SESSION: SessionId = SessionId([5; 16]);
 const TASK_US_MAX: u64 = 20_000_000;
 /// A session whose promise was broken goes on for so long, so that it can be seen.
 const AFTERWARDS_US: u64 = 500_000;
-/// The wide area between consoles and edge box in good days, and the bedside's own cable.
+/// The wide area between consoles and edge box in good days, and the bedside's own cables.
 const WIDE: Impairment = Impairment { delay_ms: 20.0, jitter_ms: 4.0, ..Impairment::NONE };
 const NEAR: Impairment = Impairment { delay_ms: 0.3, ..Impairment::NONE };
 
@@ -112,8 +112,8 @@ pub struct Session {
     notice: Option<KitNotice>,
     /// Since when the one who is to operate cannot have control.
     out_of_reach_us: Option<u64>,
-    edge_to_kit: Line,
-    kit_to_edge: Line,
+    edge_to_kit: Trunk,
+    kit_to_edge: Trunk,
     newest_kit_tick: KitTick,
     frame: u64,
     /// The kit's newest word to the holder of control, as it left.
@@ -121,6 +121,7 @@ pub struct Session {
     /// How much of the story has begun, and what of it goes on.
     told: usize,
     ongoing: Vec<Ongoing>,
+    calm_from_us: u64,
     regions: u64,
     overheard: Vec<Delivery>,
     recorder: Recorder,
@@ -171,6 +172,8 @@ impl Session {
             let person = Person::new(keys, Role::Surgeon, SESSION);
             Seat::new(Console::new(person, SESSION, kit_public, seed), &mut rng, story.series.as_ref())
         });
+        let [edge_to_kit, kit_to_edge] =
+            [(); 2].map(|()| Trunk::new(rng.u64(..), [(); 2].map(|()| Line::new(rng.u64(..), NEAR))));
         let checker = Checker::new(model.clone(), people);
         let outcome = Outcome { seed: story.seed, ..Outcome::default() };
         let mut session = Self {
@@ -196,13 +199,14 @@ impl Session {
             bedside: Person::new(bedside, Role::Bedside, SESSION),
             notice: None,
             out_of_reach_us: None,
-            edge_to_kit: Line::new(rng.u64(..), NEAR),
-            kit_to_edge: Line::new(rng.u64(..), NEAR),
+            edge_to_kit,
+            kit_to_edge,
             newest_kit_tick: KitTick(0),
             frame: 0,
             state: None,
             told: 0,
             ongoing: Vec::new(),
+            calm_from_us: 0,
             regions: 0,
             overheard: Vec::new(),
             recorder: Recorder::new(rng.u64(..)),
@@ -311,7 +315,7 @@ impl Session {
             self.note_regions(kit_now, &out);
             match out {
                 KitOutput::Datagram(bytes) => self.kit_to_edge.send(self.now_us, &bytes),
-                KitOutput::Reliable(bytes) => self.kit_to_edge.send_reliably(self.now_us, bytes),
+                KitOutput::Reliable(bytes) => self.kit_to_edge.send_reliably(self.now_us, &bytes),
                 KitOutput::StoreToken(token) => self.token_due = Some((self.now_us + 3_000, token)),
                 KitOutput::StoreClosed(session) => self.closed.push(session),
             }
@@ -328,8 +332,8 @@ impl Session {
             KitOutput::Datagram(bytes) => {
                 let Ok(state) = KitState::read(bytes) else { return };
                 self.counted = (state.tick, state.applied + state.rejected);
-                for verdict in state.verdicts.iter().filter(|verdict| verdict.rejection.is_some()) {
-                    self.checker.refused(state.token, verdict.sequence.0);
+                for verdict in &state.verdicts {
+                    self.checker.verdict(state.token, verdict.sequence.0, verdict.rejection.is_some());
                 }
                 self.state = Some(state);
             }
@@ -342,8 +346,9 @@ impl Session {
                     return;
                 }
                 self.logged_to = segment.to;
-                for verdict in segment.verdicts.iter().filter(|verdict| verdict.outcome != Verdict::TakenIn) {
-                    self.checker.refused(segment.token, verdict.sequence.0);
+                for verdict in &segment.verdicts {
+                    let refused = verdict.outcome != Verdict::TakenIn;
+                    self.checker.verdict(segment.token, verdict.sequence.0, refused);
                 }
                 self.logged += segment.verdicts.len() as u64;
                 let (tick, counted) = self.counted;
@@ -368,9 +373,9 @@ impl Session {
     /// The edge box shows a kit that has just started the session's opening; people endorse their keys.
     fn greet_kit(&mut self) {
         let message = Kind::Opening.wrap(&self.evidence);
-        self.edge_to_kit.send_reliably(self.now_us, message);
+        self.edge_to_kit.send_reliably(self.now_us, &message);
         let endorsement = self.bedside.endorse();
-        self.edge_to_kit.send_reliably(self.now_us, endorsement);
+        self.edge_to_kit.send_reliably(self.now_us, &endorsement);
     }
 
     fn restart_kit(&mut self) -> Result<(), CannotBegin> {

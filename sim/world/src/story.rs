@@ -42,6 +42,7 @@ faults! {
     Slow "slow line"
     Partition "wide area parted"
     PartitionAll "both hops parted"
+    PathDies "one of two paths dies"
     Camera "camera stalls"
     PedalStuck "dead-man stuck"
     Unlisting "surgeon's lists stay away"

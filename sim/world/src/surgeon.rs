@@ -26,6 +26,7 @@ const ARRIVED_MM: f64 = 0.3;
 const TWIST_RAD_S: f64 = 20.0;
 /// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
 const AGAIN_US: u64 = 60_000;
+const CONFUSED_COMMANDS: u64 = 10;
 const OPEN_RAD: f64 = 0.6;
 const JAW_RAD_S: f64 = 2.0;
 
@@ -445,10 +446,10 @@ impl Console {
     }
 }
 
-/// One thing wrong with most commands, another one with each.
+/// One thing wrong for as long as silence would hold the tool, then another.
 fn confuse(command: &mut Command) {
     command.dead_man = true;
-    match command.sequence.0 % 12 {
+    match command.sequence.0 / CONFUSED_COMMANDS % 12 {
         0 => command.arm = 1,
         1 => command.kit_tick_echo.0 += 60_000_000,
         2 => command.frame_seen.0 += 1_000_000,
@@ -456,7 +457,7 @@ fn confuse(command: &mut Command) {
         4 => command.hold.0 += 1,
         5 => command.target.orientation_wxyz = [0.0, 1.0, 0.0, 0.0],
         6 => command.target.position_m[0] += 0.05,
-        // The second comes while the tool still brakes for the first.
+        // The first ends the engagement; the next come while the tool still brakes.
         7 | 8 => command.engagement.0 += 1,
         9 => command.kit_tick_echo.0 = command.kit_tick_echo.0.saturating_sub(400_000),
         _ => {}

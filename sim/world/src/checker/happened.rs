@@ -19,10 +19,12 @@ pub(super) enum Precondition {
     Behind,
     Withdrawal,
     Late,
+    OnePath,
+    Forged,
 }
 
 /// Their words, in the same order.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 16] = [
     "P1: moves",
     "P2: a command lost while moving",
     "P3: let go while moving",
@@ -37,6 +39,8 @@ const WORDS: [&str; 14] = [
     "P11: the record falls behind",
     "P13: a withdrawal",
     "P10: deadlines missed under a command",
+    "P9: a command while one path is dead",
+    "P12: a message that was forged or damaged",
 ];
 
 /// A count of each.

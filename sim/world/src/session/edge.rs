@@ -34,7 +34,7 @@ impl Session {
             self.recorder.listed(self.now_us, &bytes);
         } else if Kind::of(&bytes) == Ok(Kind::Signed) {
             self.recorder.signed(&bytes);
-            self.edge_to_kit.send_reliably(self.now_us, bytes);
+            self.edge_to_kit.send_reliably(self.now_us, &bytes);
         } else {
             // A console's DTLS lets nothing through that was damaged: the kit must not mind, the recorder never sees it.
             if intact {
@@ -61,7 +61,7 @@ impl Session {
             _ => {
                 self.hear(&bytes);
                 for seat in &mut self.seats {
-                    seat.from_edge.send_reliably(self.now_us, bytes.clone());
+                    seat.from_edge.send_reliably(self.now_us, &bytes);
                 }
             }
         }

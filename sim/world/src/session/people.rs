@@ -4,7 +4,7 @@ use farhand_wire::{Mode, Said, state_flags};
 use fastrand::Rng;
 
 use super::{Session, WIDE};
-use crate::{Console, Fault, Line, Series, surgeon::Sent};
+use crate::{Console, Fault, Line, Series, Trunk, surgeon::Sent};
 
 /// Without control for so long, the one who is to operate is given it by two people.
 const PATIENCE_US: u64 = 4_000_000;
@@ -13,21 +13,26 @@ const LOOK_US: u64 = 50_000;
 /// A hand that was taken off comes back; so seldom it is.
 const LETS_GO_ONE_IN: u32 = 4_000;
 
-/// A surgeon at a console, and the wide area between it and the edge box.
+/// A surgeon at a console, and the wide area between it and the edge box: two paths each way.
 pub(super) struct Seat {
     pub(super) console: Console,
-    pub(super) to_edge: Line,
-    pub(super) from_edge: Line,
+    pub(super) to_edge: Trunk,
+    pub(super) from_edge: Trunk,
 }
 
 impl Seat {
     pub(super) fn new(console: Console, rng: &mut Rng, series: Option<&Series>) -> Self {
-        let begin_us = rng.u64(0..series.map_or(1, Series::length_us));
-        let mut line = || {
-            let line = Line::new(rng.u64(..), WIDE);
-            series.map_or(line, |series| Line::new(rng.u64(..), WIDE).with_series(series.clone(), begin_us))
-        };
-        Self { console, to_edge: line(), from_edge: line() }
+        let [to_edge, from_edge] = [(); 2].map(|()| {
+            let paths = [(); 2].map(|()| match series {
+                None => Line::new(rng.u64(..), WIDE),
+                Some(series) => {
+                    let begin_us = rng.u64(0..series.length_us());
+                    Line::new(rng.u64(..), WIDE).with_series(series.clone(), begin_us)
+                }
+            });
+            Trunk::new(rng.u64(..), paths)
+        });
+        Self { console, to_edge, from_edge }
     }
 }
 
@@ -55,7 +60,7 @@ impl Session {
         }
         for message in sent {
             match message {
-                Sent::Reliable(bytes) => seat.to_edge.send_reliably(self.now_us, bytes),
+                Sent::Reliable(bytes) => seat.to_edge.send_reliably(self.now_us, &bytes),
                 Sent::Unreliable(bytes) => {
                     self.outcome.commands += 1;
                     seat.to_edge.send(self.now_us, &bytes);
@@ -79,7 +84,7 @@ impl Session {
         } else if has(state_flags::HOMED) && !has(state_flags::ARMED) && !self.has(Fault::Disarmed) {
             said.extend(self.bedside.sign(self.now_us, "arm", challenge, Said::Arm { challenge }));
         }
-        said.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, bytes));
+        said.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, &bytes));
     }
 
     /// Somebody who may not have control operates, or wants to: two people see to it, once its holder has been gone for a lease.
@@ -96,10 +101,10 @@ impl Session {
         if self.has(Fault::TakenOver) || self.now_us > since_us + PATIENCE_US {
             let said = Said::TakeOver { challenge, to };
             let signed = self.bedside.sign(self.now_us, "take over", challenge, said.clone());
-            signed.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, bytes));
+            signed.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, &bytes));
             let seat = &mut self.seats[self.operating];
             let signed = seat.console.person.sign(self.now_us, "take over", challenge, said);
-            signed.into_iter().for_each(|bytes| seat.to_edge.send_reliably(self.now_us, bytes));
+            signed.into_iter().for_each(|bytes| seat.to_edge.send_reliably(self.now_us, &bytes));
         }
     }
 }

@@ -15,6 +15,8 @@ const AGAIN_US: u64 = 500_000;
 const FORGE_US: u64 = 20_000;
 const USURP_US: u64 = 70_000;
 const OVERHEARD_MAX: usize = 64;
+/// What a fault leaves behind is over by then.
+const SETTLED_US: u64 = 3_000_000;
 
 /// A fault that is going on.
 #[derive(Debug)]
@@ -26,11 +28,24 @@ pub(super) struct Ongoing {
     /// Who was to operate when it began.
     seat: usize,
     record: Option<RecordFault>,
+    /// A path that is dead, and on which hop.
+    dead: Option<(Hop, usize)>,
+}
+
+/// Between console and edge box, or between edge box and kit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hop {
+    Wide,
+    Near,
 }
 
 impl Session {
     pub(super) fn has(&self, fault: Fault) -> bool {
         self.ongoing.iter().any(|ongoing| ongoing.trouble.fault == fault)
+    }
+
+    fn has_only(&self, fault: Fault) -> bool {
+        !self.ongoing.is_empty() && self.ongoing.iter().all(|ongoing| ongoing.trouble.fault == fault)
     }
 
     pub(super) fn go_wrong(&mut self) -> Result<(), CannotBegin> {
@@ -48,6 +63,7 @@ impl Session {
         }
         self.kit_extra_us += u64::from(self.has(Fault::KitClock)) * DRIFT_US;
         self.go_on();
+        self.checker.one_path_is_dead(self.has_only(Fault::PathDies) && self.now_us > self.calm_from_us);
         Ok(())
     }
 
@@ -71,6 +87,7 @@ impl Session {
             line: line_of(trouble.fault, &mut rng),
             record: record_of(trouble.fault, &mut rng),
             seat: self.operating,
+            dead: dead_of(trouble.fault, &mut rng),
             trouble,
             rng,
         };
@@ -86,6 +103,7 @@ impl Session {
 
     fn is_over(&mut self, fault: Fault) {
         self.arrange();
+        self.calm_from_us = self.now_us + SETTLED_US;
         if fault == Fault::EdgeRestart {
             self.kit_to_edge.cut();
             self.edge_to_kit.cut();
@@ -97,6 +115,10 @@ impl Session {
     /// Everything as it is while these faults go on, and no others.
     pub(super) fn arrange(&mut self) {
         let has = |fault| self.ongoing.iter().any(|ongoing| ongoing.trouble.fault == fault);
+        let dead = |hop| {
+            let dead = self.ongoing.iter().filter_map(|ongoing| ongoing.dead);
+            dead.filter(|(on, _)| *on == hop).map(|(_, path)| path).next()
+        };
         let (operating, conspiracy) = (self.operating, has(Fault::Conspiracy));
         for (number, seat) in self.seats.iter_mut().enumerate() {
             let cut = |it: &Ongoing| {
@@ -104,7 +126,9 @@ impl Session {
             };
             let mut line = self.ongoing.iter().fold(WIDE, |line, ongoing| worse(line, ongoing.line));
             line.partition |= self.ongoing.iter().any(cut);
-            (seat.to_edge.impairment, seat.from_edge.impairment) = (line, line);
+            let dead = (number == operating).then(|| dead(Hop::Wide)).flatten();
+            seat.to_edge.impair(line, dead);
+            seat.from_edge.impair(line, dead);
             let console = &mut seat.console;
             console.wanting = number == operating;
             console.conspiring = conspiracy;
@@ -120,8 +144,9 @@ impl Session {
         (self.arm.fault, self.arm.sluggish, self.arm.noisy) =
             (has(Fault::Drive), has(Fault::Sluggish), has(Fault::Noise));
         let cut = has(Fault::EdgeRestart) || has(Fault::PartitionAll);
-        self.edge_to_kit.impairment = Impairment { partition: cut, ..NEAR };
-        self.kit_to_edge.impairment = Impairment { partition: has(Fault::EdgeRestart), ..NEAR };
+        self.edge_to_kit.impair(Impairment { partition: cut, ..NEAR }, dead(Hop::Near));
+        let cut = has(Fault::EdgeRestart);
+        self.kit_to_edge.impair(Impairment { partition: cut, ..NEAR }, dead(Hop::Near));
         self.recorder.fault = self.ongoing.iter().find_map(|ongoing| ongoing.record);
     }
 
@@ -156,26 +181,26 @@ impl Session {
 
     fn say_at_the_bedside(&mut self, said: Said) {
         let said = self.bedside.say(said);
-        self.edge_to_kit.send_reliably(self.now_us, said);
+        self.edge_to_kit.send_reliably(self.now_us, &said);
     }
 
     fn press_at_the_bedside(&mut self) {
         self.bedside.press();
         let press = self.bedside.repeat_press(None);
-        press.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, bytes));
+        press.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, &bytes));
     }
 
     /// Somebody who may closes the operation, and everybody else goes on as if nothing had been said.
     fn close(&mut self) {
         let close = self.seats[self.operating].console.close();
-        close.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, bytes));
+        close.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, &bytes));
     }
 
     fn hand_over(&mut self) {
         let (from, to) = (self.operating, self.operating ^ 1);
         let to_whom = self.seats[to].console.person.keys.speaker();
         let Some(said) = self.seats[from].console.hand_over(to_whom) else { return };
-        self.seats[from].to_edge.send_reliably(self.now_us, said);
+        self.seats[from].to_edge.send_reliably(self.now_us, &said);
         self.operating = to;
     }
 
@@ -198,7 +223,7 @@ impl Session {
             _ => Said::LeaseRequest { challenge, x25519: to },
         };
         let said = person.say(said);
-        seat.to_edge.send_reliably(self.now_us, said);
+        seat.to_edge.send_reliably(self.now_us, &said);
     }
 
     fn reload_console(&mut self, seed: u8) {
@@ -269,6 +294,11 @@ fn record_of(fault: Fault, rng: &mut Rng) -> Option<RecordFault> {
         Fault::RecordLies => Some(RecordFault::Lies),
         _ => None,
     }
+}
+
+fn dead_of(fault: Fault, rng: &mut Rng) -> Option<(Hop, usize)> {
+    let hop = if rng.bool() { Hop::Wide } else { Hop::Near };
+    (fault == Fault::PathDies).then(|| (hop, rng.usize(0..2)))
 }
 
 /// Both at once.

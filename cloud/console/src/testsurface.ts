@@ -51,6 +51,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     framesUnmatched: surgeon.frames.unmatched,
     glassToGlassMs: surgeon.newestSample?.glassToGlassMs ?? null,
     stampMs: surgeon.newestSample?.stampMs ?? null,
+    paths: station.connector.paths(nowMs).map(({ path, stands, pictures, rttMs, lossPercent, silentMs }) => ({ path, stands, pictures, rttMs: rttMs ?? null, lossPercent: lossPercent ?? null, silentMs })),
     closed: notice?.said.closed ?? null,
     recordNewest: durable ? Number(durable.newest) : null,
     recordSegments: durable ? Number(durable.segments) : null,

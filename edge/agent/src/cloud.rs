@@ -30,8 +30,8 @@ use crate::{
 /// Signalling between the edge box, which connects, and the cloud.
 pub(crate) const SIGNAL_PROTOCOL: Protocol =
     Protocol { alpn: "farhand-signal/1", accepting: &[DeviceRole::Cloud], connecting: &[DeviceRole::Edge] };
-/// Answers under way: one for each peer.
-const ANSWERS_QUEUED_MAX: usize = meeting::PEERS_MAX;
+/// Answers under way: one for each path.
+const ANSWERS_QUEUED_MAX: usize = meeting::MEETINGS_MAX;
 /// A connection that has just ended may be offered once more before that is noticed.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -75,7 +75,8 @@ enum NotOpened {
 /// This end of the link.
 pub(crate) struct Cloud {
     pub(crate) desk: Arc<Desk>,
-    pub(crate) reach: Reach,
+    /// One for each path.
+    pub(crate) reach: Vec<Reach>,
     pub(crate) trust: TrustRoot,
     pub(crate) archive: Arc<dyn Archive>,
     pub(crate) meetings: Meetings,
@@ -87,8 +88,8 @@ pub(crate) struct Cloud {
     pub(crate) ending: watch::Receiver<Ending>,
 }
 
-/// A peer's answer, or none.
-type Answered = (String, Option<String>);
+/// A peer's answer for one of its paths, or none.
+type Answered = (String, u8, Option<String>);
 
 impl Cloud {
     /// **Serves one connection to the cloud after the other, without end.**
@@ -129,8 +130,11 @@ impl Cloud {
                     Ok(Some(message)) => self.take(&message, answers_to, &mut outbox).await,
                     _ => return,
                 },
-                Some((peer, sdp)) = answers.recv() => {
-                    let input = sdp.as_deref().map_or(meeting::Input::NotAnswered, |sdp| meeting::Input::Answered { sdp });
+                Some((peer, path, sdp)) = answers.recv() => {
+                    let input = match &sdp {
+                        Some(sdp) => meeting::Input::Answered { path, sdp },
+                        None => meeting::Input::NotAnswered { path },
+                    };
                     self.meet(&peer, input, answers_to, &mut outbox);
                 }
                 Some(answer) = custody.recv() => {
@@ -192,14 +196,15 @@ impl Cloud {
                 meeting::Output::Vouched { statement } => {
                     self.desk.handle(Input::OwnStatement { signed: statement });
                 }
-                meeting::Output::MakeAnswer { peer, guest, sdp, vouched } => {
-                    let (desk, reach) = (self.desk.clone(), self.reach);
+                meeting::Output::MakeAnswer { peer, path, guest, sdp, vouched } => {
+                    let Some(reach) = self.reach.get(usize::from(path)).copied() else { continue };
+                    let desk = self.desk.clone();
                     let answers = answers.clone();
                     tokio::spawn(async move {
-                        let answer = console::answer(desk, reach, guest, sdp, vouched).await;
+                        let answer = console::answer(desk, reach, path, guest, sdp, vouched).await;
                         let answer =
                             answer.inspect_err(|error| tracing::warn!(%error, "no answer to a console"));
-                        let _ = answers.send((peer, answer.ok())).await; // fails only when the edge box ends
+                        let _ = answers.send((peer, path, answer.ok())).await; // fails only when the edge box ends
                     });
                 }
             }

@@ -10,6 +10,8 @@ use farhand_video::{Settings, Source, SourceParseError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::meeting::CONSOLE_PATHS_MAX;
+
 /// The file's content. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,6 +28,10 @@ pub struct Config {
     /// For a site behind a router that forwards ports to this box. Without it consoles are told `ice_address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarded: Option<Forwarded>,
+    /// Further ways on which consoles reach this box, beside `ice_address`: a console that can uses all of them at once. At
+    /// most one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub console_paths: Vec<ConsolePath>,
     /// Local address (UDP) from which cloud and kit are reached; port 0 takes a free one.
     #[serde(default = "any_port")]
     pub bind: SocketAddr,
@@ -52,6 +58,17 @@ pub struct Forwarded {
     pub address: IpAddr,
     /// First and last; each console takes one.
     pub ports: (u16, u16),
+}
+
+/// One more way to this box for consoles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsolePath {
+    /// Local address that WebRTC uses on that network.
+    pub address: IpAddr,
+    /// For a router in front of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded: Option<Forwarded>,
 }
 
 /// A program or its files, by their digest.
@@ -143,14 +160,16 @@ pub enum ConfigError {
     #[error("video.source: {0}")]
     Source(#[from] SourceParseError),
     #[error(
-        "ice_address is {seen}, which is no address of one network card; name one, such as 127.0.0.1: with a \
-         wildcard the consoles would be told of every card but the loopback"
+        "ice_address, or a console path's, is {seen}, which is no address of one network card; name one, such as \
+         127.0.0.1: with a wildcard the consoles would be told of every card but the loopback"
     )]
     Wildcard { seen: IpAddr },
     #[error("forwarded.address is {seen}, which no console can send to; name the router's outer address")]
     Nowhere { seen: IpAddr },
     #[error("forwarded.ports is {first} to {last}; write the first and the last, such as [50000, 50015]")]
     NoPorts { first: u16, last: u16 },
+    #[error("console_paths names {seen} more paths for consoles, at most {max} are served")]
+    ConsolePaths { seen: usize, max: usize },
 }
 
 impl Config {
@@ -174,18 +193,38 @@ impl Config {
     }
 
     pub(crate) fn check(&self) -> Result<Source, ConfigError> {
-        if self.ice_address.is_unspecified() {
-            return Err(ConfigError::Wildcard { seen: self.ice_address });
+        let (seen, max) = (self.console_paths.len(), CONSOLE_PATHS_MAX - 1);
+        if seen > max {
+            return Err(ConfigError::ConsolePaths { seen, max });
         }
-        if let Some(Forwarded { address, ports: (first, last) }) = self.forwarded {
-            if address.is_unspecified() {
-                return Err(ConfigError::Nowhere { seen: address });
-            }
-            if first == 0 || first > last {
-                return Err(ConfigError::NoPorts { first, last });
-            }
+        for path in self.all_console_paths() {
+            path.check()?;
         }
         Ok(self.video.source.parse()?)
+    }
+}
+
+impl Config {
+    /// Every way on which consoles reach this box, the first of them first.
+    pub(crate) fn all_console_paths(&self) -> impl Iterator<Item = ConsolePath> {
+        let first = ConsolePath { address: self.ice_address, forwarded: self.forwarded };
+        std::iter::once(first).chain(self.console_paths.iter().copied())
+    }
+}
+
+impl ConsolePath {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.address.is_unspecified() {
+            return Err(ConfigError::Wildcard { seen: self.address });
+        }
+        let Some(Forwarded { address, ports: (first, last) }) = self.forwarded else { return Ok(()) };
+        if address.is_unspecified() {
+            return Err(ConfigError::Nowhere { seen: address });
+        }
+        if first == 0 || first > last {
+            return Err(ConfigError::NoPorts { first, last });
+        }
+        Ok(())
     }
 }
 
@@ -257,6 +296,7 @@ mod tests {
             record: "record".into(),
             ice_address: loopback(),
             forwarded: Some(Forwarded { address: [203, 0, 113, 7].into(), ports: (50_000, 50_015) }),
+            console_paths: vec![ConsolePath { address: [127, 0, 0, 2].into(), forwarded: None }],
             bind: any_port(),
             cloud: far(1),
             kit: far(2),
@@ -288,6 +328,11 @@ mod tests {
         assert!(config.check().is_ok());
         let everywhere = Config { ice_address: IpAddr::from([0, 0, 0, 0]), ..config.clone() };
         assert!(everywhere.check().unwrap_err().to_string().contains("127.0.0.1"));
+        let second = ConsolePath { address: IpAddr::from([0, 0, 0, 0]), forwarded: None };
+        let too_wide = Config { console_paths: vec![second], ..config.clone() };
+        assert!(matches!(too_wide.check(), Err(ConfigError::Wildcard { .. })));
+        let too_many = Config { console_paths: vec![second; 2], ..config.clone() };
+        assert!(matches!(too_many.check(), Err(ConfigError::ConsolePaths { seen: 2, max: 1 })));
         let forwarded = |address: [u8; 4], ports| {
             let forwarded = Some(Forwarded { address: address.into(), ports });
             Config { forwarded, ..config.clone() }.check().map(|_| ()).map_err(|error| error.to_string())

@@ -1,19 +1,21 @@
-//! One console's WebRTC connection, from its offer to its end.
+//! One WebRTC connection of a console, from its offer to its end. A console may have one on each path.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use farhand_link::Word;
 use farhand_wire::Role;
 use rtc::{
     media_stream::MediaStreamTrack,
     rtp::{Packet, header::Header},
     rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind},
+    statistics::StatsSelector,
 };
 use thiserror::Error;
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, mpsc, watch},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 use webrtc::{
     data_channel::{DataChannel, DataChannelEvent},
@@ -23,17 +25,22 @@ use webrtc::{
 };
 
 use crate::{
-    desk::{CONTROL_QUEUED_MAX, Desk, PICTURES_QUEUED_MAX, Picture, STATEMENTS_QUEUED_MAX},
+    desk::{self, CONTROL_QUEUED_MAX, Desk, PICTURES_QUEUED_MAX, Picture, Seat},
     meeting::Guest,
     reach::{NoPort, Reach},
-    relay::{Channel, ConsoleId, Input},
+    relay::{Channel, Input},
     rtc_setup::{self, ChannelBox, Events, PLAYOUT_DELAY},
+    together::{Hello, Written},
 };
 
 /// Candidates of one address are there at once.
 const GATHERED: Duration = Duration::from_secs(5);
-/// From the answer to a connection that stands.
+/// From the answer to a connection that said whose it is.
 const CONNECTED: Duration = Duration::from_secs(15);
+/// A connection that is over may not answer any more.
+const STATS: Duration = Duration::from_millis(100);
+/// For the word that a connection is not known here, before it ends.
+const APART: Duration = Duration::from_millis(200);
 /// No minimum and no maximum (12 bits each, in 10 ms): show each picture when it is there.
 const NO_PLAYOUT_DELAY: [u8; 3] = [0; 3];
 
@@ -46,6 +53,8 @@ pub(crate) enum NoAnswer {
     Gathering,
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
+    #[error("there are as many connections as there may be")]
+    TooMany,
     #[error(transparent)]
     Port(#[from] NoPort),
 }
@@ -55,10 +64,12 @@ pub(crate) enum NoAnswer {
 pub(crate) async fn answer(
     desk: Arc<Desk>,
     reach: Reach,
+    path: u8,
     guest: Guest,
     sdp: String,
     vouched: Bytes,
 ) -> Result<String, NoAnswer> {
+    let room = desk.room().ok_or(NoAnswer::TooMany)?;
     let reach = reach.of(guest.role);
     let (connection, mut events) = rtc_setup::connection(reach.listen()?).await?;
     let wants_pictures = guest.role == Role::Surgeon && sdp.contains("m=video");
@@ -71,97 +82,207 @@ pub(crate) async fn answer(
     let answer = connection.local_description().await.ok_or(NoAnswer::Gathering)?.sdp;
     let answer = reach.answered(answer);
 
-    let (console, dismissed) = desk.new_console();
-    desk.handle(Input::ConsoleCame { console, guest, vouched });
-    tokio::spawn(Line { desk, console, connection, screen, tasks: JoinSet::new() }.serve(events, dismissed));
+    let line = Line {
+        desk,
+        guest,
+        vouched,
+        path,
+        connection,
+        screen,
+        tasks: JoinSet::new(),
+        beside: JoinSet::new(),
+        _room: room,
+    };
+    tokio::spawn(line.serve(events));
     Ok(answer)
 }
 
-/// A console that is connected, or about to be.
+/// A connection that stands, or is about to.
 struct Line {
     desk: Arc<Desk>,
-    console: ConsoleId,
+    guest: Guest,
+    /// The guest's word for this connection's certificate.
+    vouched: Bytes,
+    /// As it was answered.
+    path: u8,
     connection: Arc<dyn PeerConnection>,
     screen: Option<Screen>,
-    tasks: JoinSet<()>,
+    /// Each says why it ended, and the connection ends with it.
+    tasks: JoinSet<&'static str>,
+    /// Pictures: without them the connection goes on.
+    beside: JoinSet<()>,
+    _room: OwnedSemaphorePermit,
+}
+
+/// The channels that a console makes.
+struct Channels {
+    control: Arc<dyn DataChannel>,
+    statements: Arc<dyn DataChannel>,
+    /// Where there is a screen.
+    frames: Option<Arc<dyn DataChannel>>,
 }
 
 impl Line {
-    /// **Serves one console until its connection ends, whoever ends it.**
-    async fn serve(mut self, mut events: Events, dismissed: Arc<Notify>) {
-        let why = self.converse(&mut events, &dismissed).await;
-        tracing::info!(console = self.console.0, why, "a console is gone");
-        self.desk.console_left(self.console);
+    /// **Serves one connection until it ends, whoever ends it.**
+    async fn serve(mut self, mut events: Events) {
+        let (seat, why) = self.converse(&mut events).await;
+        let rtt_ms = self.rtt_ms().await;
+        tracing::info!(
+            path = self.path,
+            console = seat.map(|seat| seat.console.0),
+            why,
+            rtt_ms,
+            "a console's path is gone"
+        );
+        if let Some(seat) = seat {
+            self.desk.leave(seat, rtt_ms);
+        }
         self.tasks.abort_all();
+        self.beside.abort_all();
         let _ = self.connection.close().await; // closed is what is wanted
     }
 
-    async fn converse(&mut self, events: &mut Events, dismissed: &Notify) -> &'static str {
-        let deadline = Instant::now() + CONNECTED;
-        let (mut connected, mut frames) = (false, None);
-        loop {
+    async fn converse(&mut self, events: &mut Events) -> (Option<Seat>, &'static str) {
+        let Events { state, channels: coming, .. } = events;
+        let wants_frames = self.screen.is_some();
+        let met = tokio::select! {
+            met = timeout(CONNECTED, meet(coming, wants_frames)) => met,
+            why = ended(state) => return (None, why),
+        };
+        let (channels, hello) = match met {
+            Ok(Some(met)) => met,
+            Ok(None) => return (None, "it did not say hello"),
+            Err(_) => return (None, "it did not connect in time"),
+        };
+        let Some((seat, dismissed)) = self.sit(channels, hello).await else {
+            return (None, "its bond is not known here");
+        };
+        let why = loop {
             tokio::select! {
-                () = dismissed.notified() => return "it was asked to leave",
-                Some(ChannelBox(channel)) = events.channels.recv() => {
-                    if let Ok(label) = channel.label().await {
-                        match label.as_str() {
-                            "control" => self.control(channel),
-                            "statements" => self.statements(channel),
-                            "frames" => frames = Some(channel),
-                            _ => drop(channel.close().await),
-                        }
-                    }
-                }
-                changed = events.state.changed() => {
-                    let state = *events.state.borrow_and_update();
-                    match state {
-                        RTCPeerConnectionState::Connected => connected = true,
-                        RTCPeerConnectionState::Failed => return "unheard for too long",
-                        RTCPeerConnectionState::Closed => return "closed",
-                        _ if changed.is_err() => return "closed",
-                        _ => {}
-                    }
-                }
-                () = sleep_until(deadline), if !connected => return "it did not connect in time",
+                () = dismissed.notified() => break "it was asked to leave",
+                why = ended(state) => break why,
+                Some(ended) = self.tasks.join_next() => break ended.unwrap_or("a task of it broke"),
+                Some(ChannelBox(channel)) = coming.recv() => drop(channel.close().await), // none of ours
             }
-            if connected && let Some(screen) = self.screen.take_if(|_| frames.is_some()) {
-                self.show(screen, frames.take());
-            }
+        };
+        (Some(seat), why)
+    }
+
+    /// Takes its place, and begins to serve the channels.
+    async fn sit(&mut self, channels: Channels, hello: Hello) -> Option<(Seat, Arc<Notify>)> {
+        let (control, queue) = mpsc::channel(CONTROL_QUEUED_MAX);
+        let (pictures, screen_queue) = mpsc::channel(PICTURES_QUEUED_MAX);
+        let line = desk::Line {
+            control,
+            pictures: self.screen.is_some().then_some(pictures),
+            to_write: Arc::new(watch::Sender::new(())),
+            dismissed: Arc::default(),
+        };
+        let (to_write, dismissed) = (line.to_write.subscribe(), line.dismissed.clone());
+        let (guest, vouched) = (self.guest.clone(), self.vouched.clone());
+        let seat = (hello.path == self.path).then(|| self.desk.sit(guest, vouched, hello, line)).flatten();
+        let Some(seat) = seat else {
+            let _ = channels.statements.send(BytesMut::from(&Word::Apart.to_bytes()[..])).await; // it ends anyway
+            sleep(APART).await;
+            return None;
+        };
+        let (desk, statements) = (&self.desk, channels.statements);
+        self.tasks.spawn(send_unreliably(channels.control.clone(), queue));
+        self.tasks.spawn(listen(desk.clone(), seat, channels.control));
+        self.tasks.spawn(take_words(desk.clone(), seat, statements.clone()));
+        self.tasks.spawn(write_words(desk.clone(), seat, statements, to_write));
+        if let Some((screen, frames)) = self.screen.take().zip(channels.frames) {
+            self.beside.spawn(hear_requests(desk.clone(), screen.track.clone()));
+            self.beside.spawn(drain(frames.clone()));
+            self.beside.spawn(screen.show(desk.clone(), frames, screen_queue));
+            self.desk.signs.watched.send_replace(true);
+            self.desk.signs.key_frame_wanted.notify_one();
         }
+        Some((seat, dismissed))
     }
 
-    fn control(&mut self, channel: Arc<dyn DataChannel>) {
-        let (to, queue) = mpsc::channel(CONTROL_QUEUED_MAX);
-        self.desk.connect(self.console, |port| port.control = Some(to));
-        self.tasks.spawn(send_unreliably(channel.clone(), queue));
-        self.tasks.spawn(listen(self.desk.clone(), self.console, Channel::Control, channel));
-    }
-
-    fn statements(&mut self, channel: Arc<dyn DataChannel>) {
-        let (to, queue) = mpsc::channel(STATEMENTS_QUEUED_MAX);
-        self.desk.connect(self.console, |port| port.statements = Some(to));
-        self.tasks.spawn(send_reliably(channel.clone(), queue));
-        self.tasks.spawn(listen(self.desk.clone(), self.console, Channel::Statements, channel));
-        self.desk.handle(Input::ConsoleListens { console: self.console });
-    }
-
-    fn show(&mut self, screen: Screen, frames: Option<Arc<dyn DataChannel>>) {
-        let Some(frames) = frames else { return };
-        let (to, queue) = mpsc::channel(PICTURES_QUEUED_MAX);
-        self.desk.connect(self.console, |port| port.pictures = Some(to));
-        self.tasks.spawn(hear_requests(self.desk.clone(), screen.track.clone()));
-        self.tasks.spawn(drain(frames.clone()));
-        self.tasks.spawn(screen.show(self.desk.clone(), frames, queue));
-        self.desk.signs.watched.send_replace(true);
-        self.desk.signs.key_frame_wanted.notify_one();
+    /// As ICE measured it last (RFC 7675's checks).
+    async fn rtt_ms(&self) -> Option<f64> {
+        let report = self.connection.get_stats(std::time::Instant::now(), StatsSelector::None);
+        let report = timeout(STATS, report).await.ok()?;
+        let rtt_s = report.candidate_pairs().find(|pair| pair.nominated)?.current_round_trip_time;
+        (rtt_s > 0.0).then_some(rtt_s * 1e3)
     }
 }
 
-/// **Hands over what comes, in the task that received it, until the channel closes.**
-async fn listen(desk: Arc<Desk>, console: ConsoleId, channel: Channel, from: Arc<dyn DataChannel>) {
-    while let Some(event) = from.poll().await {
+/// Waits until the connection is no more.
+async fn ended(state: &mut watch::Receiver<RTCPeerConnectionState>) -> &'static str {
+    let over = |state: &RTCPeerConnectionState| {
+        matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed)
+    };
+    match state.wait_for(over).await.as_deref() {
+        Ok(RTCPeerConnectionState::Failed) => "unheard for too long",
+        _ => "closed",
+    }
+}
+
+/// All channels that the console makes, and its first word. `None`: it said something else.
+async fn meet(coming: &mut mpsc::Receiver<ChannelBox>, wants_frames: bool) -> Option<(Channels, Hello)> {
+    let (mut control, mut statements, mut frames) = (None, None, None);
+    while control.is_none() || statements.is_none() || (wants_frames && frames.is_none()) {
+        let ChannelBox(channel) = coming.recv().await?;
+        match channel.label().await.as_deref() {
+            Ok("control") => control = Some(channel),
+            Ok("statements") => statements = Some(channel),
+            Ok("frames") => frames = Some(channel),
+            _ => drop(channel.close().await),
+        }
+    }
+    let channels = Channels { control: control?, statements: statements?, frames };
+    let first = next_message(&channels.statements).await?;
+    Some((channels, Hello::read(&first)?))
+}
+
+async fn next_message(channel: &Arc<dyn DataChannel>) -> Option<Bytes> {
+    while let Some(event) = channel.poll().await {
         if let DataChannelEvent::OnMessage(message) = event {
-            desk.handle(Input::FromConsole { console, channel, message: message.data.freeze() });
+            return Some(message.data.freeze());
+        }
+    }
+    None
+}
+
+/// **Hands over what comes on `control`, in the task that received it, until the channel closes.**
+async fn listen(desk: Arc<Desk>, seat: Seat, from: Arc<dyn DataChannel>) -> &'static str {
+    let Seat { console, path, .. } = seat;
+    while let Some(message) = next_message(&from).await {
+        desk.handle(Input::FromConsole { console, path, channel: Channel::Control, message });
+    }
+    "its channel closed"
+}
+
+/// **The same on `statements`.**
+async fn take_words(desk: Arc<Desk>, seat: Seat, from: Arc<dyn DataChannel>) -> &'static str {
+    while let Some(word) = next_message(&from).await {
+        if !desk.take_word(seat, &word) {
+            return "it broke the rule of numbers";
+        }
+    }
+    "its channel closed"
+}
+
+/// **Says what was taken, and sends what the console does not have, until the channel closes.**
+async fn write_words(
+    desk: Arc<Desk>,
+    seat: Seat,
+    to: Arc<dyn DataChannel>,
+    mut to_write: watch::Receiver<()>,
+) -> &'static str {
+    let mut written = Written::default();
+    loop {
+        to_write.mark_unchanged();
+        while let Some(word) = desk.next_word(seat.console, &mut written) {
+            if to.send(BytesMut::from(&word[..])).await.is_err() {
+                return "its channel closed";
+            }
+        }
+        if to_write.changed().await.is_err() {
+            return "it left";
         }
     }
 }
@@ -172,19 +293,12 @@ async fn drain(channel: Arc<dyn DataChannel>) {
     while channel.poll().await.is_some() {}
 }
 
-async fn send_unreliably(channel: Arc<dyn DataChannel>, mut queue: mpsc::Receiver<Bytes>) {
+async fn send_unreliably(channel: Arc<dyn DataChannel>, mut queue: mpsc::Receiver<Bytes>) -> &'static str {
     while let Some(message) = queue.recv().await {
         // What does not fit now would be late.
         let _ = channel.try_send(BytesMut::from(message)).await;
     }
-}
-
-async fn send_reliably(channel: Arc<dyn DataChannel>, mut queue: mpsc::Receiver<Bytes>) {
-    while let Some(message) = queue.recv().await {
-        if channel.send(BytesMut::from(message)).await.is_err() {
-            return;
-        }
-    }
+    "it left"
 }
 
 /// PLI and FIR (RFC 4585, 5104).

@@ -5,30 +5,31 @@
 //! the task that received it to the kit's socket without another task in between; what is recorded is recorded in the order
 //! in which it passed. Every queue is bounded, and whoever does not keep up with one that may lose nothing is disconnected.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use bytes::Bytes;
 use farhand_link::{Bond, CloseReason};
 use farhand_record::RecordHealth;
 use farhand_wire::{FRAME_RECORD_BYTES, FrameRecord, Watermark};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
     clock::Clock,
+    meeting::{CONSOLE_PATHS_MAX, Guest},
     record::Record,
-    relay::{Channel, ConsoleId, Counters, Input, Output, Relay, Route},
+    relay::{CONSOLES_MAX, Channel, ConsoleId, Counters, Input, Output, Relay, Route},
+    together::{Console, Consoles, Hello, Joined, Left, Taken, Written},
 };
 
 /// Unreliable messages waiting for one console: what is older than that is worthless.
 pub(crate) const CONTROL_QUEUED_MAX: usize = 64;
-/// Statements waiting for one console, or for the kit's word that it has them: half a minute of notices.
+/// Statements waiting for the kit's word that it has them: half a minute of notices.
 pub(crate) const STATEMENTS_QUEUED_MAX: usize = 256;
+/// Connections at once, those included that have not said whose they are: every console's paths, twice.
+const LINES_MAX: usize = 2 * CONSOLES_MAX * CONSOLE_PATHS_MAX;
 /// Pictures waiting for one console. What waits is latency.
 pub(crate) const PICTURES_QUEUED_MAX: usize = 8;
 /// Messages waiting for the cloud.
@@ -47,14 +48,25 @@ pub(crate) struct Picture {
     pub(crate) payloads: Vec<Bytes>,
 }
 
-/// How a console is reached. The channels are there once they are open.
-#[derive(Debug, Default)]
-pub(crate) struct Port {
-    pub(crate) control: Option<mpsc::Sender<Bytes>>,
-    pub(crate) statements: Option<mpsc::Sender<Bytes>>,
+/// How a console is reached over one path.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) control: mpsc::Sender<Bytes>,
+    /// A surgeon's.
     pub(crate) pictures: Option<mpsc::Sender<Arc<Picture>>>,
-    /// Asks the console's task to end it.
+    /// Changes when there is a statement to write.
+    pub(crate) to_write: Arc<watch::Sender<()>>,
+    /// Asks the connection's task to end it.
     pub(crate) dismissed: Arc<Notify>,
+}
+
+/// A connection's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) console: ConsoleId,
+    pub(crate) path: u8,
+    /// The connection's number.
+    line: u64,
 }
 
 /// What others wait for.
@@ -82,7 +94,8 @@ pub(crate) struct Desk {
     pub(crate) to_cloud: mpsc::Sender<Bytes>,
     /// The number of the first picture, once the session is open.
     pub(crate) first_frame: AtomicU64,
-    next_console: AtomicU64,
+    next_line: AtomicU64,
+    lines: Arc<Semaphore>,
     inner: Mutex<Inner>,
 }
 
@@ -92,7 +105,7 @@ struct Inner {
     record: Option<Arc<dyn Record>>,
     durable: Option<watch::Receiver<Watermark>>,
     kit: Option<Bond>,
-    consoles: BTreeMap<ConsoleId, Port>,
+    consoles: Consoles<Line>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -120,7 +133,8 @@ impl Desk {
             signs,
             to_cloud,
             first_frame: AtomicU64::new(1),
-            next_console: AtomicU64::new(1),
+            next_line: AtomicU64::new(1),
+            lines: Arc::new(Semaphore::new(LINES_MAX)),
             inner: Mutex::default(),
         };
         (Arc::new(desk), queue)
@@ -169,26 +183,66 @@ impl Desk {
         self.signs.kit_online.send_replace(false);
     }
 
-    /// A number for a console, and what tells it to go. It says nothing that counts before [`Input::ConsoleCame`].
-    pub(crate) fn new_console(&self) -> (ConsoleId, Arc<Notify>) {
-        let console = ConsoleId(self.next_console.fetch_add(1, Relaxed));
-        let port = Port::default();
-        let dismissed = port.dismissed.clone();
-        self.lock().consoles.insert(console, port);
-        (console, dismissed)
+    /// Room for one more connection, as long as this is held.
+    pub(crate) fn room(&self) -> Option<OwnedSemaphorePermit> {
+        self.lines.clone().try_acquire_owned().ok()
     }
 
-    /// Sets one of a console's channels.
-    pub(crate) fn connect(&self, console: ConsoleId, set: impl FnOnce(&mut Port)) {
-        if let Some(port) = self.lock().consoles.get_mut(&console) {
-            set(port);
+    /// Gives a connection that said hello its place: a console's first, or one more of a console's. `None`: its bond is not
+    /// known here.
+    pub(crate) fn sit(&self, guest: Guest, vouched: Bytes, hello: Hello, how: Line) -> Option<Seat> {
+        let line = self.next_line.fetch_add(1, Relaxed);
+        let mut inner = self.lock();
+        let (console, input) = match inner.consoles.join(guest.session_key, hello, line, how) {
+            Joined::Began(console) => (console, Input::ConsoleCame { console, guest, vouched }),
+            Joined::Came(console, before) => {
+                before.iter().for_each(|before| before.dismissed.notify_one());
+                (console, Input::PathCame { console, path: hello.path, vouched })
+            }
+            Joined::Apart => return None,
+        };
+        inner.handle(self, input);
+        if hello.begins {
+            inner.handle(self, Input::ConsoleListens { console });
+        }
+        Some(Seat { console, path: hello.path, line })
+    }
+
+    /// The connection has ended.
+    pub(crate) fn leave(&self, Seat { console, path, line }: Seat, rtt_ms: Option<f64>) {
+        let mut inner = self.lock();
+        match inner.consoles.leave(console, path, line) {
+            Left::Nothing => {}
+            Left::Path => {
+                inner.handle(self, Input::PathLeft { console, path, rtt_ms });
+                // Where the pictures went over it, they go on over another.
+                self.signs.key_frame_wanted.notify_one();
+            }
+            Left::Console => inner.handle(self, Input::ConsoleLeft { console }),
         }
     }
 
-    pub(crate) fn console_left(&self, console: ConsoleId) {
+    /// Takes a word of a console's reliable channel; whether it kept to the rule.
+    pub(crate) fn take_word(&self, seat: Seat, word: &Bytes) -> bool {
         let mut inner = self.lock();
-        inner.consoles.remove(&console);
-        inner.handle(self, Input::ConsoleLeft { console });
+        let Some(console) = inner.consoles.get_mut(seat.console) else { return true };
+        let taken = console.statements.take(word);
+        console.lines().for_each(|line| line.to_write.send_replace(()));
+        match taken {
+            Taken::Broken => false,
+            Taken::Nothing => true,
+            Taken::Message(message) => {
+                let Seat { console, path, .. } = seat;
+                let channel = Channel::Statements;
+                inner.handle(self, Input::FromConsole { console, path, channel, message });
+                true
+            }
+        }
+    }
+
+    /// What goes out next on a console's reliable channel over a path that has come so far.
+    pub(crate) fn next_word(&self, console: ConsoleId, written: &mut Written) -> Option<Bytes> {
+        self.lock().consoles.get_mut(console)?.statements.next_to_write(written)
     }
 
     /// Takes a picture. It is recorded; then it goes to these consoles, with this beside it.
@@ -200,7 +254,7 @@ impl Desk {
         while let Some(output) = inner.relay.poll() {
             match output {
                 Output::Picture { console, record } => {
-                    consoles.extend(inner.consoles.get(&console).and_then(|port| port.pictures.clone()));
+                    consoles.extend(inner.screen(console));
                     beside = Some(record);
                 }
                 other => inner.obey(self, other),
@@ -236,6 +290,12 @@ impl Inner {
             }
             Output::ToKit { route, message } => self.send_kit(route, message),
             Output::ToConsole { console, channel, message } => self.send_console(console, channel, message),
+            Output::ToPath { console, path, message } => self.send_path(console, path, message),
+            Output::PicturesVia { console, path } => {
+                if self.consoles.get_mut(console).is_some_and(|console| console.pictures_via(path)) {
+                    desk.signs.key_frame_wanted.notify_one();
+                }
+            }
             Output::Picture { .. } => {} // only a picture brings one, and that is given out elsewhere
             Output::Dismiss { console } => self.dismiss(console),
             // Full: the cloud asks again.
@@ -262,22 +322,35 @@ impl Inner {
         }
     }
 
-    fn send_console(&mut self, console: ConsoleId, channel: Channel, message: Bytes) {
-        let Some(port) = self.consoles.get(&console) else { return };
+    fn send_console(&mut self, id: ConsoleId, channel: Channel, message: Bytes) {
+        let Some(console) = self.consoles.get_mut(id) else { return };
         match channel {
-            // Full or not open yet: newer ones follow.
-            Channel::Control => drop(port.control.as_ref().map(|to| to.try_send(message))),
+            // Full: newer ones follow.
+            Channel::Control => {
+                console.lines().for_each(|line| drop(line.control.try_send(message.clone())));
+            }
             Channel::Statements => {
-                if port.statements.as_ref().is_some_and(|to| to.try_send(message).is_err()) {
-                    self.dismiss(console);
+                if console.statements.say(message) {
+                    console.lines().for_each(|line| line.to_write.send_replace(()));
+                } else {
+                    self.dismiss(id);
                 }
             }
         }
     }
 
-    fn dismiss(&mut self, console: ConsoleId) {
-        if let Some(port) = self.consoles.get(&console) {
-            port.dismissed.notify_one();
-        }
+    fn send_path(&self, console: ConsoleId, path: u8, message: Bytes) {
+        let line = self.consoles.get(console).and_then(|console| console.line(path));
+        drop(line.map(|line| line.control.try_send(message))); // full: it would be late
+    }
+
+    /// Where a console's pictures go.
+    fn screen(&self, console: ConsoleId) -> Option<mpsc::Sender<Arc<Picture>>> {
+        self.consoles.get(console)?.pictures()?.pictures.clone()
+    }
+
+    fn dismiss(&self, console: ConsoleId) {
+        let lines = self.consoles.get(console).into_iter().flat_map(Console::lines);
+        lines.for_each(|line| line.dismissed.notify_one());
     }
 }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, ConfigError, Far, LedgerConfig, PathConfig,
+    Config, ConfigError, ConsolePath, Far, LedgerConfig, PathConfig,
     clock::Clock,
     cloud::{self, Cloud, SIGNAL_PROTOCOL},
     desk::{Desk, STATEMENTS_QUEUED_MAX},
@@ -227,12 +227,14 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let (over_to, over) = watch::channel(false);
     let (ended_to, video_ended) = watch::channel(false);
 
+    let reach = |path: ConsolePath| Reach { local: path.address, forwarded: path.forwarded };
+    let reach: Vec<Reach> = config.all_console_paths().map(reach).collect();
     let cloud = Cloud {
         desk: desk.clone(),
-        reach: Reach { local: config.ice_address, forwarded: config.forwarded },
+        meetings: Meetings::new(key.signing_key().clone(), reach.len() as u8), // at most CONSOLE_PATHS_MAX
+        reach,
         trust,
         archive: archive.clone(),
-        meetings: Meetings::new(key.signing_key().clone()),
         edge: PublicKey(*key.id().as_bytes()),
         kit: PublicKey(config.kit.device),
         open: None,

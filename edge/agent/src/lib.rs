@@ -2,7 +2,7 @@
 //!
 //! Two pure machines decide, and drivers obey. [`meeting`] is the edge's side of `docs/signalling.md`: who may connect, and
 //! that nobody stands between. [`relay`] is all that passes between consoles, kit and record. Around them: the links to
-//! cloud and kit, a WebRTC connection to each console, and the capture of pictures. [`run`] starts it all; [`peer`] is a
+//! cloud and kit, one or two WebRTC connections to each console, and the capture of pictures. [`run`] starts it all; [`peer`] is a
 //! console without a browser.
 //!
 //! **A command waits for nothing here**: from the data channel's reader to the kit's datagram there is one short lock, no
@@ -24,9 +24,11 @@ mod record;
 pub mod relay;
 mod rtc_setup;
 mod signal;
+mod together;
 
 pub use config::{
-    Config, ConfigError, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig, TestDelay, VideoConfig,
+    Config, ConfigError, ConsolePath, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig, TestDelay,
+    VideoConfig,
 };
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use film::{PLAYED, VIDEO};

@@ -5,7 +5,10 @@
 //! roster that the ledger proves. Our answer is signed by our device key, which the same opening names, over the
 //! console's nonce. So whoever swaps an SDP, a nonce or an endorsement, or replays one, is refused by one side or the other.
 //!
-//! **Bounded (local):** at most [`PEERS_MAX`] peers are remembered; a peer that leaves, or whose link to us ends, is
+//! **Each path is met for itself (local):** a console that speaks over two has both certificates vouched for, each over a nonce
+//! of its own. What they make together is said over the channels themselves, where the cloud does not hear it.
+//!
+//! **Bounded (local):** at most [`MEETINGS_MAX`] paths are remembered; a peer that leaves, or whose link to us ends, is
 //! forgotten, and the newest of too many pushes out the oldest that has not met us.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,8 +21,10 @@ use thiserror::Error;
 
 use crate::signal::{self, BadSdp, BadSignal, Signal};
 
-/// Peers that are meeting us, as many as the server has.
-pub const PEERS_MAX: usize = 64;
+/// Paths between a console and this edge box.
+pub const CONSOLE_PATHS_MAX: usize = 2;
+/// Paths that are being met: those of as many peers as the server has.
+pub const MEETINGS_MAX: usize = 64 * CONSOLE_PATHS_MAX;
 /// No peer's name is longer, in bytes: the server's are 32 digits.
 pub const PEER_NAME_BYTES_MAX: usize = 64;
 
@@ -40,9 +45,9 @@ pub enum Input<'a> {
     /// A peer's signal. `nonce`: 32 fresh random bytes, in case it is greeted.
     Said { signal: &'a str, nonce: Challenge },
     /// The answer that [`Output::MakeAnswer`] asked for, candidates included.
-    Answered { sdp: &'a str },
+    Answered { path: u8, sdp: &'a str },
     /// There is none.
-    NotAnswered,
+    NotAnswered { path: u8 },
     /// The peer left its signalling channel.
     Gone,
 }
@@ -54,7 +59,7 @@ pub enum Output {
     Tell { peer: String, signal: String },
     /// Make a WebRTC answer to this offer, for this guest; then say [`Input::Answered`]. `vouched`: the guest's signed word
     /// for the certificate that the offer names.
-    MakeAnswer { peer: String, guest: Guest, sdp: String, vouched: Bytes },
+    MakeAnswer { peer: String, path: u8, guest: Guest, sdp: String, vouched: Bytes },
     /// Our own signed word for our certificate went out.
     Vouched { statement: Bytes },
 }
@@ -68,6 +73,8 @@ pub enum Refusal {
     Signal(#[from] BadSignal),
     #[error("that signal was not expected now")]
     OutOfTurn,
+    #[error("there is no path {seen}; the paths here are {paths}, counted from 0")]
+    Path { seen: u8, paths: u8 },
     #[error("the endorsement: {0}")]
     Endorsement(BadStatement),
     #[error("{role:?} has no console at the bedside")]
@@ -107,6 +114,7 @@ impl Refusal {
             Self::NotOpen => "not-open",
             Self::Signal(_) => "malformed",
             Self::OutOfTurn => "out-of-turn",
+            Self::Path { .. } => "path",
             Self::Endorsement(_) => "endorsement",
             Self::Role { .. } => "role",
             Self::Fingerprint(_) | Self::OtherCertificate | Self::OtherNonce => "fingerprint",
@@ -120,12 +128,16 @@ impl Refusal {
 #[derive(Debug)]
 pub struct Meetings {
     device: SigningKey,
+    paths: u8,
     opening: Option<VerifiedOpening>,
-    peers: BTreeMap<String, Stage>,
-    /// Names in order of their first hello, oldest first.
-    order: VecDeque<String>,
+    met: BTreeMap<Way, Stage>,
+    /// In order of their first hello, oldest first.
+    order: VecDeque<Way>,
     outputs: VecDeque<Output>,
 }
+
+/// A peer, and which of its paths.
+type Way = (String, u8);
 
 #[derive(Clone, Debug)]
 enum Stage {
@@ -145,13 +157,15 @@ struct Greeting {
 }
 
 impl Meetings {
-    /// Nobody is let in before [`Meetings::open`].
+    /// Nobody is let in before [`Meetings::open`]. `paths`: how many each console may have, at most
+    /// [`CONSOLE_PATHS_MAX`].
     #[must_use]
-    pub fn new(device: SigningKey) -> Self {
+    pub fn new(device: SigningKey, paths: u8) -> Self {
         Self {
             device,
+            paths,
             opening: None,
-            peers: BTreeMap::new(),
+            met: BTreeMap::new(),
             order: VecDeque::new(),
             outputs: VecDeque::new(),
         }
@@ -164,7 +178,7 @@ impl Meetings {
 
     /// The cloud is not there: whoever was on the way in is not any more. Connections that stand are not touched.
     pub fn forget_all(&mut self) {
-        self.peers.clear();
+        self.met.clear();
         self.order.clear();
     }
 
@@ -173,18 +187,20 @@ impl Meetings {
         if peer.len() > PEER_NAME_BYTES_MAX {
             return;
         }
-        let outcome = match input {
-            Input::Said { signal, nonce } => self.said(peer, signal, nonce),
-            Input::Answered { sdp } => self.answered(peer, sdp),
-            Input::NotAnswered => Err(Refusal::NoAnswer),
-            Input::Gone => {
-                self.forget(peer);
-                Ok(())
-            }
+        let (path, outcome) = match input {
+            Input::Said { signal, nonce } => match Signal::read(signal) {
+                Ok(signal) => (signal.path(), self.said(peer, signal, nonce)),
+                Err(error) => (0, Err(error.into())),
+            },
+            Input::Answered { path, sdp } => (path, self.answered((peer.to_owned(), path), sdp)),
+            Input::NotAnswered { path } => (path, Err(Refusal::NoAnswer)),
+            Input::Gone => return self.forget_peer(peer),
         };
         if let Err(refusal) = outcome {
-            self.forget(peer);
-            self.tell(peer, &Signal::error(refusal.code(), refusal.to_string()));
+            self.forget(&(peer.to_owned(), path));
+            let signal =
+                Signal::Error { path, code: refusal.code().to_owned(), message: refusal.to_string() };
+            self.tell(peer, &signal);
         }
     }
 
@@ -193,14 +209,23 @@ impl Meetings {
         self.outputs.pop_front()
     }
 
-    fn said(&mut self, peer: &str, signal: &str, nonce: Challenge) -> Result<(), Refusal> {
-        match Signal::read(signal)? {
-            Signal::Hello { nonce: theirs, endorsement } => self.hello(peer, &theirs, endorsement, nonce),
-            Signal::Offer { sdp, fingerprint } => self.offer(peer, sdp, &fingerprint),
+    fn said(&mut self, peer: &str, signal: Signal, nonce: Challenge) -> Result<(), Refusal> {
+        let (path, paths) = (signal.path(), self.paths);
+        if path >= paths {
+            return Err(Refusal::Path { seen: path, paths });
+        }
+        let way = (peer.to_owned(), path);
+        match signal {
+            Signal::Hello { nonce: theirs, endorsement, .. } => self.hello(way, &theirs, endorsement, nonce),
+            Signal::Offer { sdp, fingerprint, .. } => self.offer(way, sdp, &fingerprint),
             // A connection that stands ends by its own means, never by a word through the cloud. What went wrong there
             // is that side's to show.
-            Signal::Bye | Signal::Error { .. } => {
-                self.forget(peer);
+            Signal::Error { .. } => {
+                self.forget(&way);
+                Ok(())
+            }
+            Signal::Bye => {
+                self.forget_peer(peer);
                 Ok(())
             }
             _ => Err(Refusal::OutOfTurn),
@@ -209,7 +234,7 @@ impl Meetings {
 
     fn hello(
         &mut self,
-        peer: &str,
+        way: Way,
         nonce: &str,
         endorsement: Option<String>,
         edge_nonce: Challenge,
@@ -218,56 +243,64 @@ impl Meetings {
         let endorsement = signal::decode("endorsement", &endorsement.unwrap_or_default())?;
         let guest = guest(opening, endorsement)?;
         let console_nonce = Challenge(signal::decode_32("nonce", nonce)?);
-        self.remember(peer, Stage::Greeted(Greeting { guest, console_nonce, edge_nonce }));
-        self.tell(peer, &Signal::Hello { nonce: signal::encode(&edge_nonce.0), endorsement: None });
+        let (path, nonce) = (way.1, signal::encode(&edge_nonce.0));
+        let paths = (self.paths > 1).then_some(self.paths);
+        self.tell(&way.0, &Signal::Hello { path, nonce, endorsement: None, paths });
+        self.remember(way, Stage::Greeted(Greeting { guest, console_nonce, edge_nonce }));
         Ok(())
     }
 
-    fn offer(&mut self, peer: &str, sdp: String, vouched: &str) -> Result<(), Refusal> {
+    fn offer(&mut self, way: Way, sdp: String, vouched: &str) -> Result<(), Refusal> {
         let opening = self.opening.as_ref().ok_or(Refusal::NotOpen)?;
-        let Some(Stage::Greeted(greeting)) = self.peers.get(peer) else {
+        let Some(Stage::Greeted(greeting)) = self.met.get(&way) else {
             return Err(Refusal::OutOfTurn);
         };
         let greeting = greeting.clone();
         let vouched = Bytes::from(signal::decode("fingerprint", vouched)?);
         check_vouched(&vouched, opening.session(), greeting.guest.session_key, greeting.edge_nonce, &sdp)?;
         let guest = greeting.guest.clone();
+        let (peer, path) = way.clone();
         // Our nonce is spent: a second offer needs a new hello.
-        self.peers.insert(peer.to_owned(), Stage::Answering(greeting));
-        self.outputs.push_back(Output::MakeAnswer { peer: peer.to_owned(), guest, sdp, vouched });
+        self.met.insert(way, Stage::Answering(greeting));
+        self.outputs.push_back(Output::MakeAnswer { peer, path, guest, sdp, vouched });
         Ok(())
     }
 
-    fn answered(&mut self, peer: &str, sdp: &str) -> Result<(), Refusal> {
-        let Some(Stage::Answering(greeting)) = self.peers.get(peer) else {
+    fn answered(&mut self, way: Way, sdp: &str) -> Result<(), Refusal> {
+        let Some(Stage::Answering(greeting)) = self.met.get(&way) else {
             return Ok(()); // left meanwhile
         };
         let opening = self.opening.as_ref().ok_or(Refusal::NotOpen)?;
         let said =
             Said::Fingerprint { dtls_sha256: signal::fingerprint(sdp)?, nonce: greeting.console_nonce };
         let statement = Bytes::from(Statement { session: opening.session(), said }.sign(&self.device));
-        self.peers.insert(peer.to_owned(), Stage::Met);
         let fingerprint = signal::encode(&statement);
         self.outputs.push_back(Output::Vouched { statement });
-        self.tell(peer, &Signal::Answer { sdp: sdp.to_owned(), fingerprint });
+        self.tell(&way.0, &Signal::Answer { path: way.1, sdp: sdp.to_owned(), fingerprint });
+        self.met.insert(way, Stage::Met);
         Ok(())
     }
 
-    fn remember(&mut self, peer: &str, stage: Stage) {
-        if self.peers.insert(peer.to_owned(), stage).is_none() {
-            self.order.push_back(peer.to_owned());
+    fn remember(&mut self, way: Way, stage: Stage) {
+        if self.met.insert(way.clone(), stage).is_none() {
+            self.order.push_back(way);
         }
-        while self.order.len() > PEERS_MAX {
+        while self.order.len() > MEETINGS_MAX {
             if let Some(oldest) = self.order.pop_front() {
-                self.peers.remove(&oldest);
+                self.met.remove(&oldest);
             }
         }
     }
 
-    fn forget(&mut self, peer: &str) {
-        if self.peers.remove(peer).is_some() {
-            self.order.retain(|name| name != peer);
+    fn forget(&mut self, way: &Way) {
+        if self.met.remove(way).is_some() {
+            self.order.retain(|other| other != way);
         }
+    }
+
+    fn forget_peer(&mut self, peer: &str) {
+        self.met.retain(|(other, _), _| other != peer);
+        self.order.retain(|(other, _)| other != peer);
     }
 
     fn tell(&mut self, peer: &str, signal: &Signal) {

@@ -10,25 +10,37 @@ pub(crate) const SIGNAL_BYTES_MAX: usize = 64 * 1024;
 /// Certificates named in one SDP: one for the session, and one for each of a few media.
 const FINGERPRINTS_MAX: usize = 16;
 
-/// One signal. Byte strings are base64url without padding.
+/// One signal. Byte strings are base64url without padding. `path`: which of a console's paths it is about, from 0; without
+/// it, the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Signal {
     /// Console to edge with an endorsement, edge to console without.
     Hello {
+        #[serde(default, skip_serializing_if = "is_first")]
+        path: u8,
         nonce: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         endorsement: Option<String>,
+        /// Edge to console: how many paths there are. Without it, one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        paths: Option<u8>,
     },
     Offer {
+        #[serde(default, skip_serializing_if = "is_first")]
+        path: u8,
         sdp: String,
         fingerprint: String,
     },
     Answer {
+        #[serde(default, skip_serializing_if = "is_first")]
+        path: u8,
         sdp: String,
         fingerprint: String,
     },
     Error {
+        #[serde(default, skip_serializing_if = "is_first")]
+        path: u8,
         code: String,
         message: String,
     },
@@ -71,9 +83,21 @@ impl Signal {
         serde_json::to_string(self).unwrap_or_default() // strings always serialize
     }
 
-    pub(crate) fn error(code: &str, message: impl Into<String>) -> Self {
-        Self::Error { code: code.to_owned(), message: message.into() }
+    /// Which path it is about; the first, where it says nothing of one.
+    pub(crate) fn path(&self) -> u8 {
+        match self {
+            Self::Hello { path, .. }
+            | Self::Offer { path, .. }
+            | Self::Answer { path, .. }
+            | Self::Error { path, .. } => *path,
+            Self::Bye | Self::EdgeOffline | Self::EdgeOnline | Self::Unknown => 0,
+        }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_first(path: &u8) -> bool {
+    *path == 0
 }
 
 pub(crate) fn encode(bytes: &[u8]) -> String {
@@ -149,10 +173,13 @@ mod tests {
     #[test]
     fn signals_are_those_of_the_document() {
         let hello = r#"{"type":"hello","nonce":"AA","endorsement":"BB"}"#;
-        let expected = Signal::Hello { nonce: "AA".into(), endorsement: Some("BB".into()) };
+        let expected =
+            Signal::Hello { path: 0, nonce: "AA".into(), endorsement: Some("BB".into()), paths: None };
         assert_eq!(Signal::read(hello), Ok(expected));
-        let ours = Signal::Hello { nonce: "AA".into(), endorsement: None };
-        assert_eq!(ours.to_text(), r#"{"type":"hello","nonce":"AA"}"#);
+        let ours = Signal::Hello { path: 1, nonce: "AA".into(), endorsement: None, paths: Some(2) };
+        assert_eq!(ours.to_text(), r#"{"type":"hello","path":1,"nonce":"AA","paths":2}"#);
+        assert_eq!(Signal::read(r#"{"type":"error","path":1,"code":"","message":""}"#).unwrap().path(), 1);
+        assert!(Signal::read(r#"{"type":"offer","path":256,"sdp":"","fingerprint":""}"#).is_err());
         assert_eq!(Signal::read(r#"{"type":"edge-offline"}"#), Ok(Signal::EdgeOffline));
         assert_eq!(Signal::read(r#"{"type":"bye"}"#), Ok(Signal::Bye));
         assert_eq!(Signal::read(r#"{"type":"later","x":1}"#), Ok(Signal::Unknown));

@@ -40,7 +40,10 @@ pub use frames::MESSAGE_BYTES_MAX;
 pub use identity::{DeviceId, DeviceKey};
 pub use keep::SearchLimits;
 pub use keep_connected::{KeepConnected, KeepState};
-pub use paths::{Bond, PATHS_MAX, PATHS_MESSAGE_BYTES_MAX, PathGauge, PathQuality, Paths, Route};
+pub use paths::{
+    Arrived, Bond, BondName, FirstHeard, Inbox, NeverSent, Outbox, PATHS_MAX, PATHS_MESSAGE_BYTES_MAX,
+    PathGauge, PathQuality, Paths, Route, Word,
+};
 pub use peers::{DeviceRole, PEERS_MAX, Peers, Protocol};
 
 /// What reads a peer's bytes, for the fuzzer.

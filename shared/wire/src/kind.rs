@@ -30,12 +30,14 @@ pub enum Kind {
     CustodyAsk = 21,
     /// Kit to edge: a signed custody transaction, after the two bytes.
     CustodyAnswer = 22,
+    /// Console to edge: over which of its paths pictures shall come.
+    PicturesVia = 23,
     ArmSetpoint = 32,
     ArmState = 33,
 }
 
 impl Kind {
-    const ALL: [Kind; 16] = [
+    const ALL: [Kind; 17] = [
         Kind::Command,
         Kind::KitState,
         Kind::FrameMark,
@@ -50,6 +52,7 @@ impl Kind {
         Kind::DisplayReport,
         Kind::CustodyAsk,
         Kind::CustodyAnswer,
+        Kind::PicturesVia,
         Kind::ArmSetpoint,
         Kind::ArmState,
     ];

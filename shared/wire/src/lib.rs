@@ -34,4 +34,4 @@ pub use rejection::Rejection;
 pub use state::{KIT_STATE_BYTES, KitState, Mode, OperatingState, VERDICTS_MAX, Verdict, state_flags};
 pub use statement::{BadSignature, KitNotice, Role, STATEMENT_BYTES_MAX, Said, Signed, Statement};
 pub use tick::{EdgeTick, KitTick};
-pub use video::{ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, Watermark};
+pub use video::{ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, Watermark};

@@ -212,6 +212,37 @@ struct ClockPongBytes {
     edge_us: U64,
 }
 
+/// Console to edge: pictures shall come over this one of its paths from now on, with a key frame first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PicturesVia {
+    /// As the console numbers them, from 0; which there are is the edge box's to know.
+    pub path: u8,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct PicturesViaBytes {
+    kind: u8,
+    version: u8,
+    path: u8,
+}
+
+fixed!(PicturesVia, PicturesViaBytes, Kind::PicturesVia);
+
+impl From<PicturesVia> for PicturesViaBytes {
+    fn from(via: PicturesVia) -> Self {
+        Self { kind: Kind::PicturesVia as u8, version: VERSION, path: via.path }
+    }
+}
+
+impl TryFrom<PicturesViaBytes> for PicturesVia {
+    type Error = Malformed;
+
+    fn try_from(bytes: PicturesViaBytes) -> Result<Self, Malformed> {
+        Ok(Self { path: bytes.path })
+    }
+}
+
 fixed!(ClockPing, ClockPingBytes, Kind::ClockPing);
 fixed!(ClockPong, ClockPongBytes, Kind::ClockPong);
 

@@ -143,6 +143,8 @@ fn frame_messages_and_clock_messages_survive_the_wire() {
     assert_eq!(FrameRecord::read(&record.to_bytes()), Ok(record));
     let mark = FrameMark { frame: FrameId(3), kit_tick_at_capture: KitTick(4) };
     assert_eq!(FrameMark::read(&mark.to_bytes()), Ok(mark));
+    let via = PicturesVia { path: 1 };
+    assert_eq!((PicturesVia::read(&via.to_bytes()), via.to_bytes()), (Ok(via), [23, 1, 1]));
     let pong = ClockPong { sent_us: 5, edge: EdgeTick(6) };
     assert_eq!(ClockPong::read(&pong.to_bytes()), Ok(pong));
     assert!(matches!(ClockPing::read(&pong.to_bytes()), Err(Malformed::Kind { .. })));

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use farhand_agent::{
-    Config as EdgeConfig, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig,
+    Config as EdgeConfig, ConsolePath, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig,
 };
 use farhand_kit::{ArmCable, Config as KitConfig};
 use farhand_ledger::Hash;
@@ -31,6 +31,9 @@ use crate::{
 const CAMERA: [u32; 3] = [960, 540, 30];
 /// Where a line listens for consoles.
 const FAR_END: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// The edge box's other address for consoles.
+const SECOND_PATH: ConsolePath =
+    ConsolePath { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3)), forwarded: None };
 /// On a line at once, those included whose end the edge box has not noticed.
 const CONSOLES_MAX: u16 = 16;
 /// Below those that the system gives out by itself.
@@ -279,6 +282,8 @@ impl Session {
             kit_paths: Vec::new(),
             ledger: Some(LedgerConfig { validators: site.validators.iter().map(far).collect() }),
             ice_address: LOOPBACK,
+            // With a line before it, everything goes over that line.
+            console_paths: if forwarded.is_some() { Vec::new() } else { vec![SECOND_PATH] },
             forwarded,
             bind: SocketAddr::new(LOOPBACK, 0),
             video: VideoConfig {

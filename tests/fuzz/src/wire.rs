@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use farhand_wire::{
     ArmSetpoint, ArmState, ClockPing, ClockPong, Command, FrameMark, FrameRecord, Kind, KitState, MacKey,
-    Malformed, Pose, Signed, Statement, Watermark,
+    Malformed, PicturesVia, Pose, Signed, Statement, Watermark,
 };
 
 use crate::stage::key;
@@ -48,6 +48,7 @@ pub(crate) fn messages(bytes: &[u8]) {
         assert!(KitState::read(&state.seal(&key)).is_ok());
     }
     fixed(bytes, FrameMark::read, |mark| mark.to_bytes().to_vec());
+    fixed(bytes, PicturesVia::read, |via| via.to_bytes().to_vec());
     fixed(bytes, FrameRecord::read, |record| record.to_bytes().to_vec());
     fixed(bytes, Watermark::read, |mark| mark.to_bytes().to_vec());
     fixed(bytes, ClockPing::read, |ping| ping.to_bytes().to_vec());

@@ -7,7 +7,7 @@ import { type LeaseKeys } from "../wire/mac";
 import { type Shown } from "../wire/segment";
 import { type KitState, openKitState } from "../wire/state";
 import { type KitNotice, type LeaseTranscript } from "../wire/statement";
-import { type Watermark, clockPing, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
+import { type Watermark, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
 import { lastWords } from "../evidence/lastwords";
 import { Scribe } from "../evidence/scribe";
@@ -23,7 +23,6 @@ import { Worst } from "../video/history";
 import { Control, type ControlView, type Input, type Output } from "./machine";
 
 const TICK_MS = 4;
-const PING_MS = 250;
 const LEASE_ANSWER_MS_MAX = 3000;
 /** A kit that has not closed by then did not hear it: the hand counts again. */
 const CLOSE_ANSWER_MS_MAX = 3000;
@@ -43,7 +42,8 @@ export class Surgeon {
   readonly control: Control;
   readonly state = signal<Heard<KitState> | undefined>(undefined);
   readonly view = signal<ControlView>(new Control(new Uint8Array(16)).view(0));
-  readonly stream = signal<MediaStream | undefined>(undefined);
+  /** Of each path over which pictures may come. */
+  readonly streams = signal<readonly (readonly [number, MediaStream])[]>([]);
   readonly asking = signal(false);
   readonly clock = new ClockFilter();
   readonly frames = new FrameMatcher();
@@ -63,7 +63,6 @@ export class Surgeon {
   #token = 0n;
   #taken: LeaseTranscript | undefined;
   readonly #sentAtMs = new Map<bigint, number>();
-  #pingedMs = 0;
   #askedMs = 0;
   #silentUntilMs = 0;
 
@@ -77,7 +76,7 @@ export class Surgeon {
       notice: (notice) => this.#notice(notice),
       granted: (transcript) => void this.#granted(transcript),
       message: (lane, bytes) => this.#message(lane, bytes),
-      video: (stream) => (this.stream.value = stream),
+      video: (path, stream) => this.#video(path, stream),
       pictureHashed: (rtpTimestamp, hash) => this.#report(this.displayed.hashed(rtpTimestamp, hash)),
     });
     this.scribe = new Scribe({
@@ -134,8 +133,11 @@ export class Surgeon {
     return 0;
   }
 
-  presented(frame: Presented): void {
+  /** Whether it is newer than what was shown before, over whichever path. */
+  presented(frame: Presented): boolean {
+    const before = this.frames.newest;
     this.#shown(this.frames.shown(frame));
+    return this.frames.newest !== before;
   }
 
   /** How old the newest shown picture is now. */
@@ -169,10 +171,6 @@ export class Surgeon {
     this.give({ is: "tick" });
     this.scribe.tick();
     if (this.asking.value && now - this.#askedMs > LEASE_ANSWER_MS_MAX) this.#stopAsking();
-    if (now - this.#pingedMs >= PING_MS) {
-      this.#pingedMs = now;
-      this.station.connector.send("control", clockPing(microseconds(now)));
-    }
   }
 
   /** Tells the page, where something changed. */
@@ -191,7 +189,6 @@ export class Surgeon {
     this.clock.reset();
     this.frames.reset();
     this.displayed.reset();
-    this.#pingedMs = 0;
     this.scribe.connected();
     this.give({ is: "connected" });
   }
@@ -199,6 +196,11 @@ export class Surgeon {
   #disconnected(): void {
     this.give({ is: "disconnected" });
     this.scribe.disconnected(this.station.heardMs);
+  }
+
+  #video(path: number, stream: MediaStream): void {
+    const others = this.streams.value.filter(([other]) => other !== path);
+    this.streams.value = [...others, [path, stream] as const].sort(([a], [b]) => a - b);
   }
 
   #message(lane: Lane, bytes: Bytes): void {

@@ -1,19 +1,34 @@
 /**
- * Keeps this page connected to the edge box: signals through the cloud, makes a {@link Peer}, and makes a new one when it
- * breaks. **Once connected, the cloud may go: the operation goes on**, and the page says so.
+ * Keeps this page connected to the edge box over every path that there is: signals through the cloud, makes a {@link Peer} for
+ * each, and a new one when it breaks. **What is sent goes over all of them, what comes counts once, and whoever listens is told
+ * of nothing but the first path and the last**: any may die unnoticed. Once connected, the cloud may go: the operation goes on,
+ * and the page says so.
  */
-import { type Bytes } from "../wire/bytes";
+import { type Bytes, random } from "../wire/bytes";
 import { Untrusted } from "../trust/untrusted";
+import { Kind } from "../wire/kind";
 import { Malformed } from "../wire/malformed";
 import { type VerifiedOpening } from "../trust/opening";
+import { clockPing, picturesVia, readClockPong } from "../wire/video";
 import { claimAgain } from "./api";
 import { Backoff } from "./backoff";
+import { Bond } from "./bond";
 import { Peer, type Lane } from "./peer";
+import { type PathFigures, Race } from "./quality";
 import { type Identity } from "./rolelink";
+import { Route } from "./route";
 import { type Signal, helloFrame, offerFrame, readSignal } from "./signalling";
 
-/** From the first word to open channels. */
+/** From the first word to a path that stands. */
 const ATTEMPT_MS_MAX = 10_000;
+const PING_MS = 200;
+/** A path over which nothing comes for so long, while another speaks, is made anew. */
+const PATH_SILENCE_MS_MAX = 2000;
+const SPEAKS_MS_MAX = 500;
+/** The path of the pictures brought nothing while another brought so much, which is a kit's state every 10 ms: it takes over. */
+const PICTURES_BEHIND_MAX = 8;
+/** A change of path costs a key frame. */
+const PICTURES_PAUSE_MS = 1000;
 
 export type LinkState =
   | { readonly is: "cloud-unreachable" }
@@ -26,22 +41,37 @@ export type LinkState =
 
 export interface ConnectorEvents {
   readonly state: (state: LinkState) => void;
+  /** The first path stands. */
   readonly connected: () => void;
+  /** The last path is gone. */
   readonly disconnected: (why: string) => void;
   readonly message: (lane: Lane, bytes: Bytes) => void;
-  readonly video: (stream: MediaStream) => void;
+  /** Over that path pictures may come. */
+  readonly video: (path: number, stream: MediaStream) => void;
   readonly pictureHashed: (rtpTimestamp: number, hash: Bytes) => void;
+}
+
+/** A path, as it is now. */
+export interface PathView extends PathFigures {
+  /** From 0. */
+  readonly path: number;
+  readonly stands: boolean;
+  /** It stood before. */
+  readonly stood: boolean;
+  /** Pictures come over it. */
+  readonly pictures: boolean;
 }
 
 export class Connector {
   #socket: WebSocket | undefined;
-  #peer: Peer | undefined;
-  #open = false;
-  #attempt: ReturnType<typeof setTimeout> | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #over = false;
+  /** One at first; as many as the edge box says it has. */
+  readonly #routes: Route[] = [new Route(0)];
+  readonly #bond = new Bond(random(16));
+  readonly #race = new Race();
+  #pictures = 0;
+  #picturesMs = Number.NEGATIVE_INFINITY;
+  #untrustedWhy: string | undefined;
   readonly #socketBackoff = new Backoff();
-  readonly #peerBackoff = new Backoff();
 
   constructor(
     private readonly identity: Identity,
@@ -52,39 +82,52 @@ export class Connector {
 
   start(): void {
     this.#signal();
+    setInterval(() => this.#watch(), PING_MS);
   }
 
+  /** Over every path that stands. Whether any took it; what is reliable is then delivered as long as one path lives. */
   send(lane: Lane, bytes: Bytes): boolean {
-    return this.#peer?.send(lane, bytes) ?? false;
+    if (lane === "statements") {
+      const queued = this.#bond.say(bytes);
+      if (queued) this.#pump();
+      return queued;
+    }
+    return this.#standing().map(({ peer }) => peer?.send(lane, bytes) ?? false).includes(true);
   }
 
+  /** Of the path that pictures come over. */
   stats(): Promise<RTCStatsReport> | undefined {
-    return this.#open ? this.#peer?.pc.getStats() : undefined;
+    const route = this.#routes[this.#pictures];
+    return route?.stands ? route.peer?.pc.getStats() : undefined;
   }
 
-  /** Drops the connection and makes a new one: it says nothing any more. */
+  paths(nowMs: number): PathView[] {
+    return this.#routes.map(({ path, stands, stood, gauge }) => ({ path, stands, stood, pictures: stands && path === this.#pictures, ...gauge.figures(nowMs) }));
+  }
+
+  /** Drops every connection and makes new ones: they say nothing any more. */
   restart(why: string): void {
-    this.#peer?.close(why);
+    for (const { peer } of this.#standing()) peer?.close(why);
   }
 
   // ---- signalling
 
   #signal(): void {
-    if (this.#over) return;
+    if (this.#untrustedWhy !== undefined) return;
     const url = new URL(`/api/signal?link=${this.identity.link}`, location.href);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.onopen = () => {
       this.#socketBackoff.reset();
-      if (this.#open) this.events.state({ is: "connected", cloud: true });
-      else this.#hello();
+      if (this.#bond.isTogether) this.events.state({ is: "connected", cloud: true });
+      this.#helloAll();
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => this.#heard(typeof data === "string" ? readSignal(data) : undefined);
     socket.onclose = () => {
       if (this.#socket !== socket) return;
       this.#socket = undefined;
-      this.events.state(this.#open ? { is: "connected", cloud: false } : { is: "cloud-unreachable" });
+      this.events.state(this.#bond.isTogether ? { is: "connected", cloud: false } : { is: "cloud-unreachable" });
       setTimeout(() => void this.#again(), this.#socketBackoff.nextMs(Math.random()));
     };
   }
@@ -94,102 +137,208 @@ export class Connector {
     this.#signal();
   }
 
-  #hello(): void {
-    if (this.#over || this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#drop();
-    this.events.state({ is: "connecting" });
+  #helloAll(): void {
+    for (const route of this.#routes) if (!route.stands) this.#hello(route);
+  }
+
+  #hello(route: Route): void {
+    if (this.#untrustedWhy !== undefined || route.stands || this.#socket?.readyState !== WebSocket.OPEN) return;
+    this.#drop(route);
+    this.#unlessTogether({ is: "connecting" });
+    const { path } = route;
+    const isIt = () => route.peer === peer;
     const peer: Peer = new Peer(this.identity, this.opening, this.withVideo, {
-      opened: () => this.#opened(peer),
-      closed: (why) => this.#closed(peer, why),
-      message: (lane, bytes) => this.#peer === peer && this.events.message(lane, bytes),
-      video: (stream) => this.#peer === peer && this.events.video(stream),
-      pictureHashed: (rtpTimestamp, hash) => this.#peer === peer && this.events.pictureHashed(rtpTimestamp, hash),
+      opened: () => isIt() && this.#opened(path),
+      closed: (why) => isIt() && this.#closed(route, why),
+      message: (lane, bytes) => isIt() && this.#message(route, lane, bytes),
+      video: (stream) => isIt() && this.events.video(path, stream),
+      pictureHashed: (rtpTimestamp, hash) => isIt() && this.events.pictureHashed(rtpTimestamp, hash),
+      writable: () => isIt() && this.#pump(),
     });
-    this.#peer = peer;
-    this.#attempt = setTimeout(() => peer.close("the edge box did not answer in time"), ATTEMPT_MS_MAX);
-    this.#socket.send(helloFrame(peer.nonce, this.identity.endorsement));
+    route.begin(peer, ATTEMPT_MS_MAX, () => peer.close("the edge box did not answer in time"));
+    this.#socket.send(helloFrame(path, peer.nonce, this.identity.endorsement));
   }
 
   #heard(signal: Signal | undefined): void {
     switch (signal?.type) {
       case "hello":
-        return this.#tried(this.#offer(signal.nonce));
+        this.#expect(signal.paths);
+        return this.#tried(signal.path, (route) => this.#offer(route, signal.nonce));
       case "answer":
-        return this.#tried(this.#answer(signal.sdp, signal.fingerprint));
+        return this.#tried(signal.path, (route) => this.#answer(route, signal.sdp, signal.fingerprint));
       case "error":
-        this.events.state({ is: "refused", why: signal.message });
-        return this.#later();
+        return this.#refused(signal.path, signal.message);
       case "edge-offline":
-        if (this.#open) return;
-        this.#drop();
-        return this.events.state({ is: "edge-offline" });
+        for (const route of this.#routes) if (!route.stands) this.#drop(route);
+        return this.#unlessTogether({ is: "edge-offline" });
       case "edge-online":
-        return this.#open ? undefined : this.#hello();
+        return this.#helloAll();
       case "bye":
-        return this.#peer?.close("the edge box ended the connection");
+        return this.restart("the edge box ended the connection");
       case undefined:
         return;
     }
   }
 
-  async #offer(edgeNonce: Bytes): Promise<void> {
-    const peer = this.#peer;
-    if (peer === undefined || this.#open) return;
+  /** The edge box has so many paths. By the cloud's word: what it can do with it is to leave one out. */
+  #expect(paths: number): void {
+    while (this.#routes.length < paths) {
+      const route = new Route(this.#routes.length);
+      this.#routes.push(route);
+      this.#hello(route);
+    }
+  }
+
+  async #offer(route: Route, edgeNonce: Bytes): Promise<void> {
+    const { peer, path } = route;
+    if (peer === undefined || route.stands) return;
     const { sdp, fingerprint } = await peer.offer(edgeNonce);
-    if (this.#peer === peer && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(offerFrame(sdp, fingerprint));
+    if (route.peer === peer && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(offerFrame(path, sdp, fingerprint));
   }
 
-  async #answer(sdp: string, fingerprint: Bytes): Promise<void> {
-    if (!this.#open) await this.#peer?.answer(sdp, fingerprint);
+  async #answer(route: Route, sdp: string, fingerprint: Bytes): Promise<void> {
+    if (!route.stands) await route.peer?.answer(sdp, fingerprint);
   }
 
-  #tried(trial: Promise<void>): void {
-    trial.catch((error: unknown) => {
+  #tried(path: number, attempt: (route: Route) => Promise<void>): void {
+    const route = this.#routes[path];
+    if (route === undefined) return;
+    attempt(route).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
-      if (error instanceof Untrusted || error instanceof Malformed) {
-        this.#over = true;
-        this.#drop();
-        this.#socket?.close();
-        this.events.state({ is: "untrusted", why });
-      } else {
-        this.#peer?.close(why);
-      }
+      if (error instanceof Untrusted || error instanceof Malformed) this.#untrusted(why);
+      else route.peer?.close(why);
     });
   }
 
-  // ---- the peer
+  /** Nothing more is tried. What stands was checked, and goes on. */
+  #untrusted(why: string): void {
+    this.#untrustedWhy = why;
+    for (const route of this.#routes) if (!route.stands) this.#drop(route);
+    this.#socket?.close();
+    this.#unlessTogether({ is: "untrusted", why });
+  }
 
-  #opened(peer: Peer): void {
-    if (this.#peer !== peer || this.#open) return;
-    clearTimeout(this.#attempt);
-    this.#open = true;
-    this.#peerBackoff.reset();
+  #refused(path: number, why: string): void {
+    const route = this.#routes[path];
+    if (route === undefined || route.stands) return;
+    this.#unlessTogether({ is: "refused", why });
+    this.#later(route);
+  }
+
+  #unlessTogether(state: LinkState): void {
+    if (!this.#bond.isTogether) this.events.state(state);
+  }
+
+  // ---- the paths
+
+  #opened(path: number): void {
+    this.#bond.opened(path);
+    this.#pump();
+  }
+
+  #message(route: Route, lane: Lane, bytes: Bytes): void {
+    route.gauge.heard(performance.now());
+    if (lane === "statements") return this.#word(route, bytes);
+    if (lane === "control") this.#raced(route, bytes);
+    this.events.message(lane, bytes);
+  }
+
+  #raced(route: Route, bytes: Bytes): void {
+    this.#race.heard(route.path);
+    const ahead = this.#race.ahead(this.#pictures);
+    const paused = performance.now() - this.#picturesMs < PICTURES_PAUSE_MS;
+    if (ahead !== undefined && ahead.by >= PICTURES_BEHIND_MAX && !paused) this.#see(ahead.path);
+    if (bytes[0] !== Kind.ClockPong) return;
+    try {
+      route.gauge.ponged(readClockPong(bytes).sentUs, performance.now());
+    } catch {
+      return; // whoever takes messages counts it
+    }
+  }
+
+  #word(route: Route, bytes: Bytes): void {
+    const event = this.#bond.take(route.path, bytes);
+    if (event.is === "message") this.events.message("statements", event.content);
+    else if (event.is === "began" || event.is === "joined") this.#stands(route, event.is === "began");
+    else if (event.is === "over") this.#allOver("the edge box began anew");
+    else if (event.is === "broken") route.peer?.close("the edge box broke the rule of numbers");
+    this.#pump();
+  }
+
+  #stands(route: Route, first: boolean): void {
+    route.stand(performance.now());
+    this.#race.begin(route.path);
+    if (!first) return;
+    this.#pictures = route.path;
     this.events.state({ is: "connected", cloud: this.#socket?.readyState === WebSocket.OPEN });
     this.events.connected();
   }
 
-  #closed(peer: Peer, why: string): void {
-    if (this.#peer !== peer) return;
-    clearTimeout(this.#attempt);
-    this.#peer = undefined;
-    const was = this.#open;
-    this.#open = false;
-    if (was) this.events.disconnected(why);
-    this.events.state({ is: "connecting" });
-    this.#later();
+  #closed(route: Route, why: string): void {
+    route.drop();
+    this.#race.end(route.path);
+    const event = this.#bond.closed(route.path);
+    if (event.is === "over") this.#allOver(why);
+    else this.#later(route);
+    const [other] = this.#bond.standing;
+    if (route.path === this.#pictures && other !== undefined) this.#see(other);
+    this.#unlessTogether({ is: "connecting" });
+    this.#pump();
   }
 
-  #later(): void {
-    clearTimeout(this.#retry);
-    this.#retry = setTimeout(() => this.#open || this.#hello(), this.#peerBackoff.nextMs(Math.random()));
+  #allOver(why: string): void {
+    this.events.disconnected(why);
+    this.events.state(this.#untrustedWhy === undefined ? { is: "connecting" } : { is: "untrusted", why: this.#untrustedWhy });
+    for (const route of this.#routes) {
+      this.#race.end(route.path);
+      if (route.peer !== undefined) this.#drop(route);
+      this.#later(route);
+    }
   }
 
-  /** Lets go of a peer that never opened. */
-  #drop(): void {
-    const peer = this.#peer;
-    clearTimeout(this.#attempt);
-    this.#peer = undefined;
-    this.#open = false;
+  /** Pictures are to come over that path. */
+  #see(path: number): void {
+    if (!this.withVideo) return;
+    this.#pictures = path;
+    this.#picturesMs = performance.now();
+    this.send("statements", picturesVia(path));
+  }
+
+  #later(route: Route): void {
+    route.later(() => this.#hello(route));
+  }
+
+  /** Lets go of what never stood, or does no more. */
+  #drop(route: Route): void {
+    const peer = route.drop();
+    this.#bond.closed(route.path);
     peer?.close("replaced");
+  }
+
+  /** Hands on to each path what it takes. */
+  #pump(): void {
+    for (const { peer, path } of this.#routes) {
+      while (peer?.isWritable) {
+        const bytes = this.#bond.next(path);
+        if (bytes === undefined || !peer.send("statements", bytes)) break;
+      }
+    }
+  }
+
+  #standing(): Route[] {
+    return this.#routes.filter(({ stands }) => stands);
+  }
+
+  /** Called often: pings, and what silence means. */
+  #watch(): void {
+    const now = performance.now();
+    const sentUs = BigInt(Math.round(now * 1000));
+    for (const { peer, gauge } of this.#standing()) {
+      if (peer?.send("control", clockPing(sentUs))) gauge.pinged(sentUs, now);
+    }
+    const speaks = this.#standing().some(({ gauge }) => gauge.figures(now).silentMs < SPEAKS_MS_MAX);
+    for (const { peer, gauge } of speaks ? this.#standing() : []) {
+      if (gauge.figures(now).silentMs > PATH_SILENCE_MS_MAX) peer?.close("nothing came over it");
+    }
   }
 }

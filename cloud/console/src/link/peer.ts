@@ -7,6 +7,8 @@ import { hashPictures } from "../video/hasher";
 import { checkAnswer, dtlsFingerprint } from "./sdp";
 
 const GATHER_MS_MAX = 3000;
+/** What waits in the reliable channel: more is written as this is sent. */
+const STATEMENTS_BYTES_MAX = 256 * 1024;
 
 export type Lane = "control" | "frames" | "statements";
 
@@ -18,6 +20,8 @@ export interface PeerEvents {
   readonly video: (stream: MediaStream) => void;
   /** SHA-256 of a picture that was received. */
   readonly pictureHashed: (rtpTimestamp: number, hash: Bytes) => void;
+  /** The reliable channel takes more again. */
+  readonly writable: () => void;
 }
 
 export class Peer {
@@ -63,8 +67,15 @@ export class Peer {
     if (channel?.readyState !== "open") return false;
     // On the unreliable channel old news is worse than none.
     if (lane === "control" && channel.bufferedAmount > 16 * 1024) return false;
+    if (lane === "statements" && channel.bufferedAmount > STATEMENTS_BYTES_MAX) return false;
     channel.send(bytes);
     return true;
+  }
+
+  /** Whether `statements` takes a message now. */
+  get isWritable(): boolean {
+    const channel = this.#lanes.get("statements");
+    return channel?.readyState === "open" && channel.bufferedAmount <= STATEMENTS_BYTES_MAX;
   }
 
   close(why: string): void {
@@ -85,6 +96,10 @@ export class Peer {
     channel.onopen = () => {
       if ([...this.#lanes.values()].every((one) => one.readyState === "open")) this.events.opened();
     };
+    if (label === "statements") {
+      channel.bufferedAmountLowThreshold = STATEMENTS_BYTES_MAX / 2;
+      channel.onbufferedamountlow = () => this.events.writable();
+    }
     channel.onclose = () => this.close("the edge box closed the connection");
     this.#lanes.set(label, channel);
   }

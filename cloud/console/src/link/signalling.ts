@@ -4,10 +4,14 @@ import { isRecord } from "./api";
 
 export const FRAME_BYTES_MAX = 64 * 1024;
 
+/** Paths between a console and an edge box. */
+export const PATHS_MAX = 2;
+
+/** `path`: which of this console's paths it is about, from 0. */
 export type Signal =
-  | { readonly type: "hello"; readonly nonce: Bytes }
-  | { readonly type: "answer"; readonly sdp: string; readonly fingerprint: Bytes }
-  | { readonly type: "error"; readonly code: string; readonly message: string }
+  | { readonly type: "hello"; readonly path: number; readonly nonce: Bytes; readonly paths: number }
+  | { readonly type: "answer"; readonly path: number; readonly sdp: string; readonly fingerprint: Bytes }
+  | { readonly type: "error"; readonly path: number; readonly code: string; readonly message: string }
   | { readonly type: "bye" | "edge-offline" | "edge-online" };
 
 /** What a frame says, or `undefined` if it says nothing that we know. */
@@ -15,18 +19,22 @@ export function readSignal(text: string): Signal | undefined {
   if (text.length > FRAME_BYTES_MAX) return undefined;
   const frame = parsed(text);
   if (!isRecord(frame)) return undefined;
+  const path = upTo(PATHS_MAX - 1, frame["path"] ?? 0);
   switch (frame["type"]) {
     case "hello": {
       const nonce = bytes(frame["nonce"]);
-      return nonce?.length === 32 ? { type: "hello", nonce } : undefined;
+      const paths = frame["paths"] === undefined ? 1 : upTo(255, frame["paths"]);
+      if (nonce?.length !== 32 || path === undefined || paths === undefined) return undefined;
+      return { type: "hello", path, nonce, paths: Math.min(PATHS_MAX, paths) };
     }
     case "answer": {
       const fingerprint = bytes(frame["fingerprint"]);
       const sdp = frame["sdp"];
-      return fingerprint && typeof sdp === "string" ? { type: "answer", sdp, fingerprint } : undefined;
+      if (path === undefined || fingerprint === undefined || typeof sdp !== "string") return undefined;
+      return { type: "answer", path, sdp, fingerprint };
     }
     case "error":
-      return { type: "error", code: String(frame["code"]), message: String(frame["message"]) };
+      return path === undefined ? undefined : { type: "error", path, code: String(frame["code"]), message: String(frame["message"]) };
     case "bye":
     case "edge-offline":
     case "edge-online":
@@ -36,12 +44,21 @@ export function readSignal(text: string): Signal | undefined {
   }
 }
 
-export function helloFrame(nonce: Bytes, endorsement: Bytes): string {
-  return JSON.stringify({ type: "hello", nonce: toBase64Url(nonce), endorsement: toBase64Url(endorsement) });
+export function helloFrame(path: number, nonce: Bytes, endorsement: Bytes): string {
+  return JSON.stringify({ type: "hello", ...about(path), nonce: toBase64Url(nonce), endorsement: toBase64Url(endorsement) });
 }
 
-export function offerFrame(sdp: string, fingerprint: Bytes): string {
-  return JSON.stringify({ type: "offer", sdp, fingerprint: toBase64Url(fingerprint) });
+export function offerFrame(path: number, sdp: string, fingerprint: Bytes): string {
+  return JSON.stringify({ type: "offer", ...about(path), sdp, fingerprint: toBase64Url(fingerprint) });
+}
+
+/** The first path is not named. */
+function about(path: number): object {
+  return path === 0 ? {} : { path };
+}
+
+function upTo(max: number, value: unknown): number | undefined {
+  return typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max ? value : undefined;
 }
 
 function parsed(text: string): unknown {

@@ -30,7 +30,7 @@ export interface StationEvents {
   readonly granted?: (transcript: LeaseTranscript) => void;
   /** Not a statement. */
   readonly message?: (lane: Lane, bytes: Bytes) => void;
-  readonly video?: (stream: MediaStream) => void;
+  readonly video?: (path: number, stream: MediaStream) => void;
   readonly pictureHashed?: (rtpTimestamp: number, hash: Bytes) => void;
 }
 
@@ -60,7 +60,7 @@ export class Station {
       connected: () => this.#connected(),
       disconnected: () => events.disconnected?.(),
       message: (lane, bytes) => this.#message(lane, bytes),
-      video: (stream) => events.video?.(stream),
+      video: (path, stream) => events.video?.(path, stream),
       pictureHashed: (rtpTimestamp, hash) => events.pictureHashed?.(rtpTimestamp, hash),
     });
   }
@@ -77,7 +77,7 @@ export class Station {
     return this.connector.send("statements", bytes);
   }
 
-  /** An e-stop press goes on both channels; signed once, repeated as it is. */
+  /** An e-stop press goes on both channels and every path; signed once, repeated as it is. */
   async sendPress(press: Bytes): Promise<void> {
     const bytes = await this.#signedPress(press);
     this.connector.send("control", bytes);

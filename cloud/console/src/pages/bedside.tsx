@@ -10,6 +10,7 @@ import { random, toHex } from "../wire/bytes";
 import { Mode, StateFlag } from "../wire/state";
 import { type KitNotice } from "../wire/statement";
 import { bedsideStatusOf } from "../words/bedside";
+import { onePathNote } from "../words/paths";
 import { HoldButton } from "../ui/hold";
 import { nowMs } from "../ui/now";
 import { Gate } from "./gate";
@@ -86,6 +87,11 @@ function Bed({ proven }: { readonly proven: Proven }) {
       {station.link.value.is === "connected" && !station.link.value.cloud && (
         <p class="note" role="status">
           The cloud is offline. The operation goes on; this page still speaks to the edge box.
+        </p>
+      )}
+      {station.link.value.is === "connected" && onePathNote(station.connector.paths(performance.now())) !== "" && (
+        <p class="note" role="status">
+          {onePathNote(station.connector.paths(performance.now()))}
         </p>
       )}
       <Ritual station={station} flags={flags} />

@@ -83,20 +83,34 @@ function State({ status }: { readonly status: Status }) {
   );
 }
 
+/** One element a path, one upon the other: on top is whichever showed the newest picture. */
 function Video({ surgeon }: { readonly surgeon: Surgeon }) {
-  const video = useRef<HTMLVideoElement>(null);
-  const stream = surgeon.stream.value;
-  useEffect(() => {
-    const element = video.current;
-    if (element === null || stream === undefined) return;
-    element.srcObject = stream;
-    return watch(element, testing, (frame) => surgeon.presented(frame));
-  }, [surgeon, stream]);
+  const onTop = useSignal(0);
   const shown = nowMs.value > 0 && surgeon.frames.newest !== undefined;
   return (
     <>
-      <video ref={video} autoplay muted playsInline disablePictureInPicture aria-label="Endoscope" />
+      {surgeon.streams.value.map(([path, stream]) => (
+        <Screen key={path} surgeon={surgeon} stream={stream} isOnTop={path === onTop.value} shown={() => (onTop.value = path)} />
+      ))}
       {!shown && <p class="no-picture">No picture yet</p>}
     </>
   );
+}
+
+interface ScreenProps {
+  readonly surgeon: Surgeon;
+  readonly stream: MediaStream;
+  readonly isOnTop: boolean;
+  readonly shown: () => void;
+}
+
+function Screen({ surgeon, stream, isOnTop, shown }: ScreenProps) {
+  const video = useRef<HTMLVideoElement>(null);
+  useEffect(() => {
+    const element = video.current;
+    if (element === null) return;
+    element.srcObject = stream;
+    return watch(element, testing, (frame) => surgeon.presented(frame) && shown());
+  }, [surgeon, stream]);
+  return <video ref={video} class={isOnTop ? "on-top" : ""} aria-hidden={!isOnTop} autoplay muted playsInline disablePictureInPicture aria-label="Endoscope" />;
 }

@@ -31,6 +31,8 @@ interface Shown {
 export class FrameMatcher {
   readonly #records = new Map<number, FrameRecord>();
   readonly #shown = new Map<number, Shown>();
+  /** Those that were matched: what comes over a second path as well was shown before. */
+  readonly #matched = new Map<number, true>();
   #newest: ShownFrame | undefined;
   unmatched = 0;
 
@@ -39,6 +41,7 @@ export class FrameMatcher {
   }
 
   record(record: FrameRecord): ShownFrame | undefined {
+    if (this.#matched.has(record.rtpTimestamp)) return undefined;
     bounded(this.#records, RECORDS_MAX);
     this.#records.set(record.rtpTimestamp, record);
     const shown = this.#shown.get(record.rtpTimestamp);
@@ -48,6 +51,7 @@ export class FrameMatcher {
   }
 
   shown(shown: Shown): ShownFrame | undefined {
+    if (this.#matched.has(shown.rtpTimestamp)) return undefined;
     const record = this.#records.get(shown.rtpTimestamp);
     if (record !== undefined) return this.#match(record, shown);
     if (this.#shown.size >= SHOWN_MAX) this.unmatched += 1;
@@ -60,11 +64,14 @@ export class FrameMatcher {
   reset(): void {
     this.#records.clear();
     this.#shown.clear();
+    this.#matched.clear();
     this.#newest = undefined;
   }
 
   #match(record: FrameRecord, { shownMs, stampUs }: Shown): ShownFrame {
     const { frame, rtpTimestamp, capturedUs, pictureHash } = record;
+    bounded(this.#matched, RECORDS_MAX);
+    this.#matched.set(rtpTimestamp, true);
     const matched = { frame, rtpTimestamp, capturedUs, pictureHash, shownMs, stampUs };
     if (this.#newest === undefined || frame > this.#newest.frame) this.#newest = matched;
     return matched;

@@ -17,6 +17,7 @@ export const Kind = {
   Signed: 16,
   SurgeonSegment: 18,
   DisplayReport: 20,
+  PicturesVia: 23,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 

@@ -38,6 +38,11 @@ export function clockPing(sentUs: bigint): Bytes {
   return bytes;
 }
 
+/** Console to edge: pictures shall come over this one of its paths from now on. */
+export function picturesVia(path: number): Bytes {
+  return Uint8Array.of(Kind.PicturesVia, VERSION, path);
+}
+
 export interface ClockPong {
   readonly sentUs: bigint;
   readonly edgeUs: bigint;

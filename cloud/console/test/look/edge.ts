@@ -2,6 +2,7 @@
  * An edge box and a kit in a browser tab, so that the pages can be looked at over real WebRTC. Believes everybody, decides with
  * the small kit of `test/mock`: no authority on anything.
  */
+import { heard, message, readWord } from "../../src/link/words";
 import { pictureContent } from "../../src/video/nal";
 import { type Bytes, equal, fromBase64Url, fromHex, random, toBase64Url, toHex } from "../../src/wire/bytes";
 import { Fields, fromCbor } from "../../src/wire/cbor";
@@ -33,20 +34,50 @@ declare global {
 const hex = (text: string) => fromHex(text, text.length / 2) as Bytes;
 const CLOCK_AHEAD_US = 5_000_000n;
 
+/** One path of a console. */
 class Console {
   readonly lanes = new Map<string, RTCDataChannel>();
   pc: RTCPeerConnection | undefined;
   nonce: Bytes = new Uint8Array(32);
   readonly ours = random(32);
+  welcomed = false;
+
+  constructor(readonly both: { said: bigint; taken: bigint }) {}
 
   send(lane: string, bytes: Bytes): void {
+    if (lane !== "statements") this.write(lane, bytes);
+    else if (this.welcomed) this.write(lane, message(this.both.said, bytes));
+  }
+
+  write(lane: string, bytes: Bytes): void {
     const channel = this.lanes.get(lane);
     if (channel?.readyState === "open") channel.send(bytes);
+  }
+
+  /** The statement in a word, if it is the next. */
+  statement(bytes: Bytes): Bytes | undefined {
+    if (bytes[0] === 0) this.welcome(bytes.at(-1) === 1);
+    const word = readWord(bytes);
+    if (word?.is !== "message") return undefined;
+    const isNext = word.number === this.both.taken + 1n;
+    if (isNext) this.both.taken = word.number;
+    this.write("statements", heard(this.both.taken));
+    return isNext ? word.content : undefined;
+  }
+
+  welcome(begins: boolean): void {
+    if (begins) [this.both.said, this.both.taken] = [0n, 0n];
+    this.write("statements", Uint8Array.of(1));
+    this.welcomed = true;
   }
 }
 
 class Edge {
+  /** By id and path. */
   readonly consoles = new Map<string, Console>();
+  /** How many statements each said and took, by id. */
+  readonly both = new Map<string, { said: bigint; taken: bigint }>();
+  secondPath = true;
   readonly kit: Kit;
   readonly picture: Picture;
   readonly boot = random(16);
@@ -93,24 +124,35 @@ class Edge {
   }
 
   async heard(id: string, text: string): Promise<void> {
-    const frame = JSON.parse(text) as Record<string, string>;
+    const frame = JSON.parse(text) as Record<string, string> & { readonly path?: number };
+    const path = frame.path ?? 0;
+    const at = `${id} ${path}`;
+    if (path === 1 && !this.secondPath) return;
     if (frame["type"] === "hello") {
-      this.consoles.get(id)?.pc?.close();
-      const one = new Console();
+      this.consoles.get(at)?.pc?.close();
+      const both = this.both.get(id) ?? { said: 0n, taken: 0n };
+      const one = new Console(both);
       one.nonce = fromBase64Url(frame["nonce"] ?? "") as Bytes;
-      this.consoles.set(id, one);
-      window.toConsole(id, JSON.stringify({ type: "hello", nonce: toBase64Url(one.ours) }));
+      this.consoles.set(at, one);
+      this.both.set(id, both);
+      window.toConsole(id, JSON.stringify({ type: "hello", path, paths: 2, nonce: toBase64Url(one.ours) }));
     } else if (frame["type"] === "offer") {
-      await this.answer(id, this.consoles.get(id)!, frame["sdp"] ?? "");
+      await this.answer(id, path, this.consoles.get(at)!, frame["sdp"] ?? "");
     }
   }
 
-  async answer(id: string, one: Console, sdp: string): Promise<void> {
+  /** Ends every second path; none comes again until it may. */
+  cutSecond(isCut: boolean): void {
+    this.secondPath = !isCut;
+    for (const [at, one] of isCut ? this.consoles : []) if (at.endsWith(" 1")) one.pc?.close();
+  }
+
+  async answer(id: string, path: number, one: Console, sdp: string): Promise<void> {
     const pc = (one.pc = new RTCPeerConnection());
     pc.ondatachannel = ({ channel }) => this.lane(one, channel);
     await pc.setRemoteDescription({ type: "offer", sdp });
     const video = pc.getTransceivers().find(({ receiver }) => receiver.track.kind === "video");
-    if (video !== undefined) {
+    if (video !== undefined && path === 0) {
       video.direction = "sendonly";
       tap(video.sender, ({ rtpTimestamp, unit, key }) => {
         const content = new Uint8Array(unit);
@@ -131,7 +173,7 @@ class Edge {
     const print = /^a=fingerprint:sha-256 (\S+)/m.exec(local)![1]!;
     const said: Said = { is: "fingerprint", dtlsSha256: hex(print.replaceAll(":", "").toLowerCase()), nonce: one.nonce };
     const fingerprint = toBase64Url(await signStatement({ session: this.session, said }, this.key));
-    window.toConsole(id, JSON.stringify({ type: "answer", sdp: local, fingerprint }));
+    window.toConsole(id, JSON.stringify({ type: "answer", path, sdp: local, fingerprint }));
   }
 
   /** A console received a picture of that hash under that timestamp. */
@@ -144,7 +186,10 @@ class Edge {
   lane(one: Console, channel: RTCDataChannel): void {
     channel.binaryType = "arraybuffer";
     one.lanes.set(channel.label, channel);
-    channel.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => this.message(one, new Uint8Array(data));
+    channel.onmessage = ({ data }: MessageEvent<ArrayBuffer>) => {
+      const bytes = channel.label === "statements" ? one.statement(new Uint8Array(data)) : new Uint8Array(data);
+      if (bytes !== undefined) this.message(one, bytes);
+    };
   }
 
   message(one: Console, bytes: Bytes): void {
@@ -210,6 +255,7 @@ class Edge {
 
   async say(said: Said): Promise<void> {
     const bytes = await signStatement({ session: this.session, said }, this.kitKey);
+    for (const both of this.both.values()) both.said += 1n;
     for (const one of this.consoles.values()) one.send("statements", bytes);
   }
 

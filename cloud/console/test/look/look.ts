@@ -215,6 +215,12 @@ async function operate(): Promise<void> {
   must("operate: pictures are those that were sent", figures.picturesAsSent > 30 && figures.picturesOther === 0);
   must("operate: lists and reports were signed", figures.segments > 3 && figures.reports > 1);
   must("operate: the stamp agrees with the record", Math.abs((figures.stampMs ?? 1e9) - (figures.glassToGlassMs ?? 0)) < 60);
+  must("operate: both paths stand", (await now()).paths.filter(({ stands }) => stands).length === 2);
+  await edge.evaluate(() => window.edge.cutSecond(true));
+  await surgeon.getByText("One path to the edge box is down").waitFor();
+  await look(surgeon, "operate-one-path", ["wide", "small"]);
+  await edge.evaluate(() => window.edge.cutSecond(false));
+  await surgeon.getByText("One path to the edge box is down").waitFor({ state: "detached" });
   await edge.evaluate(() => (window.edge.picture.frozen = true));
   await says(surgeon, "Picture frozen");
   await look(surgeon, "operate-frozen", ["wide"]);

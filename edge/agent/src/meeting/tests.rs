@@ -37,7 +37,7 @@ pub(crate) fn opening() -> (VerifiedOpening, TrustRoot) {
 }
 
 fn open() -> Meetings {
-    let mut meetings = Meetings::new(key(10));
+    let mut meetings = Meetings::new(key(10), 2);
     meetings.open(opening().0);
     meetings
 }
@@ -47,8 +47,12 @@ fn endorse(session: SessionId, by: &SigningKey, session_key: &SigningKey) -> Vec
 }
 
 fn hello(endorsement: &[u8]) -> String {
+    hello_on(0, endorsement)
+}
+
+fn hello_on(path: u8, endorsement: &[u8]) -> String {
     let (nonce, endorsement) = (signal::encode(&CONSOLE_NONCE), Some(signal::encode(endorsement)));
-    Signal::Hello { nonce, endorsement }.to_text()
+    Signal::Hello { path, nonce, endorsement, paths: None }.to_text()
 }
 
 fn sdp(certificate: u8) -> String {
@@ -60,7 +64,11 @@ fn vouch(session: SessionId, by: &SigningKey, certificate: u8, nonce: Challenge)
 }
 
 fn offer(certificate: u8, vouched: &[u8]) -> String {
-    Signal::Offer { sdp: sdp(certificate), fingerprint: signal::encode(vouched) }.to_text()
+    offer_on(0, certificate, vouched)
+}
+
+fn offer_on(path: u8, certificate: u8, vouched: &[u8]) -> String {
+    Signal::Offer { path, sdp: sdp(certificate), fingerprint: signal::encode(vouched) }.to_text()
 }
 
 fn say(meetings: &mut Meetings, peer: &str, signal: &str) -> Vec<Output> {
@@ -93,7 +101,8 @@ fn keys() -> (SigningKey, SigningKey) {
 /// A surgeon who has been greeted.
 fn greeted(meetings: &mut Meetings, peer: &str) {
     let outputs = say(meetings, peer, &hello(&endorse(SESSION, &key(1), &keys().0)));
-    assert_eq!(told(&outputs), Signal::Hello { nonce: signal::encode(&EDGE_NONCE.0), endorsement: None });
+    let nonce = signal::encode(&EDGE_NONCE.0);
+    assert_eq!(told(&outputs), Signal::Hello { path: 0, nonce, endorsement: None, paths: Some(2) });
 }
 
 fn wants_answer(outputs: &[Output]) -> bool {
@@ -108,9 +117,9 @@ fn a_surgeon_and_the_edge_box_meet() {
     let outputs = say(&mut meetings, "a", &offer(5, &vouch(SESSION, &keys().0, 5, EDGE_NONCE)));
     let [Output::MakeAnswer { guest, sdp: wanted, .. }] = &outputs[..] else { unreachable!("{outputs:?}") };
     assert_eq!((guest.role, guest.session_key, wanted), (Role::Surgeon, public(&keys().0), &sdp(5)));
-    meetings.handle("a", Input::Answered { sdp: &sdp(6) });
+    meetings.handle("a", Input::Answered { path: 0, sdp: &sdp(6) });
     let outputs: Vec<_> = std::iter::from_fn(|| meetings.poll()).collect();
-    let Signal::Answer { sdp: answer, fingerprint } = told(&outputs) else { unreachable!("{outputs:?}") };
+    let Signal::Answer { sdp: answer, fingerprint, .. } = told(&outputs) else { unreachable!("{outputs:?}") };
     let vouched = signal::decode("", &fingerprint).unwrap();
     let nonce = Challenge(CONSOLE_NONCE);
     assert_eq!(check_vouched(&vouched, SESSION, public(&key(10)), nonce, &answer), Ok(()));
@@ -146,7 +155,7 @@ fn a_stranger_is_not_greeted() {
     *altered.last_mut().unwrap() ^= 1;
     assert_eq!(refusal(&altered), "endorsement");
     assert_eq!(refusal(b""), "endorsement");
-    let closed = say(&mut Meetings::new(key(10)), "a", &hello(&endorse(SESSION, &key(1), &session_key)));
+    let closed = say(&mut Meetings::new(key(10), 2), "a", &hello(&endorse(SESSION, &key(1), &session_key)));
     assert_eq!(refused(&closed), "not-open");
 }
 
@@ -155,6 +164,7 @@ fn a_stranger_is_not_greeted() {
 fn an_offer_that_was_tampered_with_gets_no_answer() {
     let (mine, nobodys) = keys();
     let two = Signal::Offer {
+        path: 0,
         sdp: format!("{}{}", sdp(5), sdp(6)),
         fingerprint: signal::encode(&vouch(SESSION, &mine, 5, EDGE_NONCE)),
     };
@@ -172,6 +182,34 @@ fn an_offer_that_was_tampered_with_gets_no_answer() {
         greeted(&mut meetings, "a");
         assert_eq!(refused(&say(&mut meetings, "a", &offer)), code, "{offer}");
     }
+}
+
+/// Goal: a second path is met as the first was, for itself: its certificate signed over its own nonce, and by the same key.
+/// What was signed for one path does not open the other, and there are no more than the edge box has.
+#[test]
+fn each_path_is_met_for_itself() {
+    let (mine, others) = (keys().0, key(22));
+    let endorsement = endorse(SESSION, &key(1), &mine);
+    let second_nonce = Challenge([0x2e; 32]);
+    let mut meetings = open();
+    greeted(&mut meetings, "a");
+    meetings.handle("a", Input::Said { signal: &hello_on(1, &endorsement), nonce: second_nonce });
+    assert!(matches!(meetings.poll(), Some(Output::Tell { .. })));
+    let for_the_first = vouch(SESSION, &mine, 5, EDGE_NONCE);
+    assert_eq!(refused(&say(&mut meetings, "a", &offer_on(1, 5, &for_the_first))), "fingerprint");
+    meetings.handle("a", Input::Said { signal: &hello_on(1, &endorsement), nonce: second_nonce });
+    meetings.poll();
+    let by_another = vouch(SESSION, &others, 5, second_nonce);
+    assert_eq!(refused(&say(&mut meetings, "a", &offer_on(1, 5, &by_another))), "fingerprint");
+    meetings.handle("a", Input::Said { signal: &hello_on(1, &endorsement), nonce: second_nonce });
+    meetings.poll();
+    let outputs = say(&mut meetings, "a", &offer_on(1, 6, &vouch(SESSION, &mine, 6, second_nonce)));
+    assert!(matches!(&outputs[..], [Output::MakeAnswer { path: 1, .. }]), "{outputs:?}");
+    assert!(wants_answer(&say(&mut meetings, "a", &offer(5, &for_the_first))));
+    assert_eq!(refused(&say(&mut meetings, "a", &hello_on(2, &endorsement))), "path");
+    let mut single = Meetings::new(key(10), 1);
+    single.open(opening().0);
+    assert_eq!(refused(&say(&mut single, "a", &hello_on(1, &endorsement))), "path");
 }
 
 /// Goal: an offer is good once and for one peer: replayed, by another or without a hello, it gets no answer.
@@ -198,13 +236,13 @@ fn a_replayed_offer_gets_no_answer() {
 #[test]
 fn peers_are_bounded() {
     let mut meetings = open();
-    for number in 0..2 * PEERS_MAX {
+    for number in 0..2 * MEETINGS_MAX {
         greeted(&mut meetings, &number.to_string());
     }
-    assert_eq!((meetings.peers.len(), meetings.order.len()), (PEERS_MAX, PEERS_MAX));
-    meetings.handle(&(2 * PEERS_MAX - 1).to_string(), Input::Gone);
-    say(&mut meetings, &(2 * PEERS_MAX - 2).to_string(), "{}");
-    assert_eq!((meetings.peers.len(), meetings.order.len()), (PEERS_MAX - 2, PEERS_MAX - 2));
+    assert_eq!((meetings.met.len(), meetings.order.len()), (MEETINGS_MAX, MEETINGS_MAX));
+    meetings.handle(&(2 * MEETINGS_MAX - 1).to_string(), Input::Gone);
+    say(&mut meetings, &(2 * MEETINGS_MAX - 2).to_string(), "{}");
+    assert_eq!((meetings.met.len(), meetings.order.len()), (MEETINGS_MAX - 2, MEETINGS_MAX - 2));
     meetings.handle(&"x".repeat(65), Input::Said { signal: "{}", nonce: EDGE_NONCE });
     assert_eq!(meetings.poll(), None);
 }

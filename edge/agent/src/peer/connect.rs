@@ -2,8 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use farhand_ledger::{Cbor, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
+use farhand_link::{BondName, Word};
 use farhand_wire::{Challenge, FrameRecord, PublicKey, Role, Said, Statement};
 use futures_util::{SinkExt, StreamExt};
 use rtc::{
@@ -23,7 +24,7 @@ use webrtc::{
 };
 
 use super::{
-    Peer, PeerError, PeerSender, PeerSettings, Picture, RoleLink, Shared, Track,
+    Bonded, Line, Peer, PeerError, PeerSender, PeerSettings, Picture, RoleLink, Shared, Track,
     assembly::{Assembly, RtpPacket},
     http::{self, Channel, SessionView, Site},
 };
@@ -31,6 +32,7 @@ use crate::{
     meeting::check_vouched,
     rtc_setup::{self, Events, TrackBox},
     signal::{self, Signal},
+    together::{Taken, Written},
 };
 
 /// How often the server is asked whether the session is open.
@@ -58,9 +60,7 @@ pub(super) async fn connect(link: &RoleLink, settings: PeerSettings) -> Result<P
     let until = Instant::now() + Duration::from_millis(settings.wait_ms_max);
     let patience = Patience { until, ms: settings.wait_ms_max };
     let (site, opening, role, endorsement) = patience.wait("the session", enter(link, &settings)).await??;
-    let mut nonce = Challenge::default();
-    getrandom::fill(&mut nonce.0).map_err(PeerError::Random)?;
-    let call = Call { settings, patience, opening, role, endorsement, nonce };
+    let call = Call { settings, patience, opening, role, endorsement };
     let channel = patience.wait("the signalling channel", site.signal()).await??;
     call.meet(channel).await
 }
@@ -112,12 +112,19 @@ struct Call {
     opening: VerifiedOpening,
     role: Role,
     endorsement: Vec<u8>,
-    /// Fresh: an older answer does not serve.
-    nonce: Challenge,
+}
+
+/// A nonce of ours, fresh for each path: an older answer does not serve. And the edge box's.
+struct Greeted {
+    ours: Challenge,
+    edges: Challenge,
+    /// How many paths there are.
+    paths: u8,
 }
 
 /// What the console makes before its offer.
 struct Ends {
+    path: u8,
     connection: Arc<dyn PeerConnection>,
     events: Events,
     control: Arc<dyn DataChannel>,
@@ -128,35 +135,53 @@ struct Ends {
 
 impl Call {
     async fn meet(self, mut channel: Channel) -> Result<Peer, PeerError> {
-        let patience = self.patience;
-        let edge_nonce = patience.wait("the edge box's hello", self.greet(&mut channel)).await??;
-        let mut ends = patience.wait("an offer", self.ends()).await??;
-        let answered = self.offer(&mut ends, &mut channel, edge_nonce);
-        patience.wait("the edge box's answer", answered).await??;
-        for end in [&ends.control, &ends.statements].into_iter().chain(&ends.frames) {
-            patience.wait("a data channel", opened(end)).await?;
+        let mut bond = BondName { run: [0; 16], number: 1 };
+        getrandom::fill(&mut bond.run).map_err(PeerError::Random)?;
+        let (first, paths) = self.path(&mut channel, bond, 0).await?;
+        let mut ends = vec![first];
+        if self.settings.paths.min(paths) > 1 {
+            ends.push(self.path(&mut channel, bond, 1).await?.0);
         }
         Ok(self.sit_down(ends, channel))
     }
 
+    /// Meets the edge box on one path, and says whose it is.
+    async fn path(&self, channel: &mut Channel, bond: BondName, path: u8) -> Result<(Ends, u8), PeerError> {
+        let patience = self.patience;
+        let greeted = patience.wait("the edge box's hello", self.greet(channel, path)).await??;
+        let mut ends = patience.wait("an offer", self.ends(path)).await??;
+        let answered = self.offer(&mut ends, channel, &greeted);
+        patience.wait("the edge box's answer", answered).await??;
+        for end in [&ends.control, &ends.statements].into_iter().chain(&ends.frames) {
+            patience.wait("a data channel", opened(end)).await?;
+        }
+        let hello = Word::Hello { bond, path, begins: path == 0 };
+        patience.wait("the edge box's welcome", welcomed(&ends.statements, &hello)).await??;
+        Ok((ends, greeted.paths))
+    }
+
     /// Says hello until the edge box answers.
-    async fn greet(&self, channel: &mut Channel) -> Result<Challenge, PeerError> {
-        let hello = Signal::Hello {
-            nonce: signal::encode(&self.nonce.0),
-            endorsement: Some(signal::encode(&self.endorsement)),
-        };
+    async fn greet(&self, channel: &mut Channel, path: u8) -> Result<Greeted, PeerError> {
+        let mut ours = Challenge::default();
+        getrandom::fill(&mut ours.0).map_err(PeerError::Random)?;
+        let (nonce, endorsement) = (signal::encode(&ours.0), Some(signal::encode(&self.endorsement)));
+        let hello = Signal::Hello { path, nonce, endorsement, paths: None };
         say(channel, &hello).await?;
         loop {
             match hear(channel).await? {
-                Signal::Hello { nonce, .. } => return Ok(Challenge(signal::decode_32("nonce", &nonce)?)),
+                Signal::Hello { nonce, paths, .. } => {
+                    let edges = Challenge(signal::decode_32("nonce", &nonce)?);
+                    return Ok(Greeted { ours, edges, paths: paths.unwrap_or(1) });
+                }
                 Signal::EdgeOnline => say(channel, &hello).await?,
-                Signal::Error { code, message } => return Err(PeerError::TurnedAway { code, message }),
+                Signal::Error { code, message, .. } => return Err(PeerError::TurnedAway { code, message }),
                 _ => {}
             }
         }
     }
 
-    async fn ends(&self) -> Result<Ends, PeerError> {
+    /// Pictures come over the first path alone.
+    async fn ends(&self, path: u8) -> Result<Ends, PeerError> {
         let (connection, events) =
             rtc_setup::connection(SocketAddr::new(self.settings.ice_address, 0)).await?;
         let unreliable =
@@ -165,7 +190,7 @@ impl Call {
         let control = connection.create_data_channel("control", Some(unreliable)).await?;
         let statements = connection.create_data_channel("statements", None).await?;
         let mut frames = None;
-        if self.role == Role::Surgeon {
+        if self.role == Role::Surgeon && path == 0 {
             frames = Some(connection.create_data_channel("frames", Some(unordered)).await?);
             let receives = RTCRtpTransceiverInit {
                 direction: RTCRtpTransceiverDirection::Recvonly,
@@ -173,43 +198,43 @@ impl Call {
             };
             connection.add_transceiver_from_kind(RtpCodecKind::Video, Some(receives)).await?;
         }
-        Ok(Ends { connection, events, control, statements, frames })
+        Ok(Ends { path, connection, events, control, statements, frames })
     }
 
     async fn offer(
         &self,
         ends: &mut Ends,
         channel: &mut Channel,
-        edge_nonce: Challenge,
+        greeted: &Greeted,
     ) -> Result<(), PeerError> {
         let offer = ends.connection.create_offer(None).await?;
         ends.connection.set_local_description(offer).await?;
         let _ = ends.events.gathered.wait_for(|gathered| *gathered).await; // the connection has the sending end
         let sdp = ends.connection.local_description().await.ok_or(PeerError::ChannelClosed)?.sdp;
-        let said = Said::Fingerprint { dtls_sha256: signal::fingerprint(&sdp)?, nonce: edge_nonce };
+        let said = Said::Fingerprint { dtls_sha256: signal::fingerprint(&sdp)?, nonce: greeted.edges };
         let vouched = Statement { session: self.opening.session(), said }.sign(&self.settings.session_key);
-        say(channel, &Signal::Offer { sdp, fingerprint: signal::encode(&vouched) }).await?;
-        let sdp = self.answer(channel).await?;
+        say(channel, &Signal::Offer { path: ends.path, sdp, fingerprint: signal::encode(&vouched) }).await?;
+        let sdp = self.answer(channel, greeted.ours).await?;
         Ok(ends.connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?)
     }
 
     /// The edge box's SDP, once it is known to be the edge box's.
-    async fn answer(&self, channel: &mut Channel) -> Result<String, PeerError> {
+    async fn answer(&self, channel: &mut Channel, ours: Challenge) -> Result<String, PeerError> {
         loop {
             match hear(channel).await? {
-                Signal::Answer { sdp, fingerprint } => {
+                Signal::Answer { sdp, fingerprint, .. } => {
                     let vouched = signal::decode("fingerprint", &fingerprint)?;
                     let (session, edge) = (self.opening.session(), self.opening.edge());
-                    check_vouched(&vouched, session, edge, self.nonce, &sdp)?;
+                    check_vouched(&vouched, session, edge, ours, &sdp)?;
                     return Ok(sdp);
                 }
-                Signal::Error { code, message } => return Err(PeerError::TurnedAway { code, message }),
+                Signal::Error { code, message, .. } => return Err(PeerError::TurnedAway { code, message }),
                 _ => {}
             }
         }
     }
 
-    fn sit_down(self, ends: Ends, channel: Channel) -> Peer {
+    fn sit_down(self, paths: Vec<Ends>, channel: Channel) -> Peer {
         let mut tasks = JoinSet::new();
         let (to_control, control) = mpsc::channel(CONTROL_WAITING_MAX);
         let (to_statements, statements) = mpsc::channel(STATEMENTS_WAITING_MAX);
@@ -217,24 +242,30 @@ impl Call {
         let (to_pictures, pictures) = mpsc::channel(PICTURES_WAITING_MAX);
         let (to_signals, signals) = mpsc::channel(SIGNALS_WAITING_MAX);
         let (to_track, track) = watch::channel(None);
-        let (to_connected, connected) = watch::channel(true);
-        tasks.spawn(take_control(ends.control.clone(), to_control));
-        tasks.spawn(take_statements(ends.statements.clone(), to_statements));
-        if let Some(channel) = ends.frames {
-            tasks.spawn(take_frames(channel, to_frames));
+        let both = Arc::new(Bonded::new(paths.len()));
+        let mut lines = Vec::new();
+        for ends in paths {
+            let path = usize::from(ends.path);
+            tasks.spawn(take_control(ends.control.clone(), to_control.clone()));
+            tasks.spawn(take_statements(ends.statements.clone(), both.clone(), to_statements.clone()));
+            tasks.spawn(write_statements(ends.statements, both.clone(), path));
+            if let Some(channel) = ends.frames {
+                tasks.spawn(take_frames(channel, to_frames.clone()));
+            }
+            let watched = watch_over(ends.events, to_pictures.clone(), to_track.clone(), both.clone(), path);
+            tasks.spawn(watched);
+            lines.push(Line { connection: ends.connection, control: ends.control });
         }
-        tasks.spawn(watch_over(ends.events, to_pictures, to_track, to_connected));
         tasks.spawn(take_signals(channel, to_signals));
         let sender = PeerSender(Arc::new(Shared {
             session_key: self.settings.session_key,
             session: self.opening.session(),
-            connection: ends.connection,
-            control: ends.control,
-            statements: ends.statements,
+            lines,
+            statements: both,
             track,
         }));
         let (role, opening) = (self.role, self.opening);
-        Peer { control, statements, frames, pictures, signals, role, opening, sender, connected, tasks }
+        Peer { control, statements, frames, pictures, signals, role, opening, sender, tasks }
     }
 }
 
@@ -276,10 +307,47 @@ async fn take_control(channel: Arc<dyn DataChannel>, to: mpsc::Sender<Bytes>) {
     }
 }
 
-async fn take_statements(channel: Arc<dyn DataChannel>, to: mpsc::Sender<Bytes>) {
-    while let Some(message) = next_message(&channel).await {
-        if to.send(message).await.is_err() {
-            return;
+async fn welcomed(statements: &Arc<dyn DataChannel>, hello: &Word) -> Result<(), PeerError> {
+    statements.send(BytesMut::from(&hello.to_bytes()[..])).await?;
+    let first = next_message(statements).await.ok_or(PeerError::ChannelClosed)?;
+    if Word::read(&first) == Some(Word::Welcome) { Ok(()) } else { Err(PeerError::NotWelcome) }
+}
+
+/// Until the edge box breaks the rule, or nobody takes them any more.
+async fn take_statements(channel: Arc<dyn DataChannel>, both: Arc<Bonded>, to: mpsc::Sender<Bytes>) {
+    while let Some(word) = next_message(&channel).await {
+        // Room first: a statement that is acknowledged has been taken.
+        let Ok(room) = to.reserve().await else { return };
+        let broken = take_statement(&both, &word, room);
+        both.changed.send_replace(());
+        if broken {
+            return tracing::warn!("the edge box breaks the rule of numbers");
+        }
+    }
+}
+
+/// Under one lock, so that two paths hand over in the order of the numbers.
+fn take_statement(both: &Bonded, word: &Bytes, room: mpsc::Permit<'_, Bytes>) -> bool {
+    let mut statements = both.lock();
+    match statements.take(word) {
+        Taken::Message(message) => room.send(message),
+        Taken::Nothing => {}
+        Taken::Broken => return true,
+    }
+    false
+}
+
+async fn write_statements(channel: Arc<dyn DataChannel>, both: Arc<Bonded>, path: usize) {
+    let (mut written, mut changed) = (Written::default(), both.changed.subscribe());
+    loop {
+        changed.mark_unchanged();
+        while let Some(word) = both.next(&mut written) {
+            if channel.send(BytesMut::from(&word[..])).await.is_err() {
+                return both.ended(path);
+            }
+        }
+        if changed.changed().await.is_err() {
+            return; // never: the sending end is in `both`
         }
     }
 }
@@ -299,7 +367,8 @@ async fn watch_over(
     mut events: Events,
     pictures: mpsc::Sender<Picture>,
     track: watch::Sender<Option<Track>>,
-    connected: watch::Sender<bool>,
+    both: Arc<Bonded>,
+    path: usize,
 ) {
     let mut takers = JoinSet::new();
     loop {
@@ -313,8 +382,7 @@ async fn watch_over(
                 let state = *events.state.borrow_and_update();
                 let over = matches!(state, RTCPeerConnectionState::Failed | RTCPeerConnectionState::Closed);
                 if over || changed.is_err() {
-                    connected.send_replace(false);
-                    return;
+                    return both.ended(path);
                 }
             }
         }

@@ -19,7 +19,11 @@ mod role_link;
 
 pub use role_link::{BadRoleLink, RoleLink};
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::{Bytes, BytesMut};
 use ed25519_dalek::SigningKey;
@@ -36,7 +40,11 @@ use webrtc::{
     data_channel::DataChannel, media_stream::track_remote::TrackRemote, peer_connection::PeerConnection,
 };
 
-use crate::{BadSdp, BadSignal, meeting::Refusal};
+use crate::{
+    BadSdp, BadSignal,
+    meeting::Refusal,
+    together::{Statements, Written},
+};
 
 /// How a [`Peer`] meets the edge box.
 #[derive(Clone, Debug)]
@@ -47,6 +55,8 @@ pub struct PeerSettings {
     pub ice_address: IpAddr,
     /// If it is known beforehand; otherwise the server is asked, and the opening must say the same.
     pub session: Option<SessionId>,
+    /// Paths that are made, if the edge box has so many: 1 or 2. One that is lost stays lost.
+    pub paths: u8,
     /// The opening and the edge box must be there within this time, ms.
     pub wait_ms_max: u64,
 }
@@ -60,14 +70,14 @@ impl PeerSettings {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(PeerError::Random)?;
         let session_key = SigningKey::from_bytes(&seed);
-        Ok(Self { session_key, ice_address, session: None, wait_ms_max: 20_000 })
+        Ok(Self { session_key, ice_address, session: None, paths: 1, wait_ms_max: 20_000 })
     }
 }
 
-/// A console that has met the edge box. Dropped, its connection ends.
+/// A console that has met the edge box. Dropped, its connections end.
 #[derive(Debug)]
 pub struct Peer {
-    /// From `control`: `KitState`, `ClockPong`, `Watermark`, whole messages. Those that nobody takes in time are dropped,
+    /// From `control`: `KitState`, `ClockPong`, `Watermark`, whole messages; over two paths, what came over each. Those that nobody takes in time are dropped,
     /// newest first.
     pub control: mpsc::Receiver<Bytes>,
     /// From `statements`: signed statements (notices, grants, refusals), whole. Who takes none stops the channel.
@@ -82,7 +92,6 @@ pub struct Peer {
     role: Role,
     opening: VerifiedOpening,
     sender: PeerSender,
-    connected: watch::Receiver<bool>,
     tasks: JoinSet<()>,
 }
 
@@ -106,11 +115,79 @@ pub struct PeerSender(Arc<Shared>);
 struct Shared {
     session_key: SigningKey,
     session: SessionId,
-    connection: Arc<dyn PeerConnection>,
-    control: Arc<dyn DataChannel>,
-    statements: Arc<dyn DataChannel>,
+    /// One for each path.
+    lines: Vec<Line>,
+    statements: Arc<Bonded>,
     /// Once there is one.
     track: watch::Receiver<Option<Track>>,
+}
+
+/// One path.
+struct Line {
+    connection: Arc<dyn PeerConnection>,
+    control: Arc<dyn DataChannel>,
+}
+
+/// The reliable channel's two directions, over every path.
+struct Bonded {
+    statements: Mutex<Statements>,
+    /// When there may be something to write, or room for more.
+    changed: watch::Sender<()>,
+    /// Which paths stand.
+    standing: Mutex<Vec<bool>>,
+    connected: watch::Sender<bool>,
+}
+
+impl Bonded {
+    fn new(paths: usize) -> Self {
+        Self {
+            statements: Mutex::default(),
+            changed: watch::Sender::new(()),
+            standing: vec![true; paths].into(),
+            connected: watch::Sender::new(true),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Statements> {
+        locked(&self.statements)
+    }
+
+    fn next(&self, written: &mut Written) -> Option<Bytes> {
+        self.lock().next(written)
+    }
+
+    /// A path is gone; the console is with its last.
+    fn ended(&self, path: usize) {
+        let mut standing = locked(&self.standing);
+        standing.iter_mut().skip(path).take(1).for_each(|stands| *stands = false);
+        if !standing.contains(&true) {
+            self.connected.send_replace(false);
+        }
+    }
+
+    /// Queues a statement, as soon as there is room.
+    async fn say(&self, message: Bytes) -> Result<(), PeerError> {
+        let (mut changed, mut connected) = (self.changed.subscribe(), self.connected.subscribe());
+        loop {
+            changed.mark_unchanged();
+            if !*connected.borrow_and_update() {
+                return Err(PeerError::ChannelClosed);
+            }
+            if self.lock().say(message.clone()) {
+                self.changed.send_replace(());
+                return Ok(());
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = connected.changed() => {}
+            }
+        }
+    }
+}
+
+/// What a panicking task left is whole: every change is one step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The pictures' track, and its number in RTP.
@@ -163,6 +240,8 @@ pub enum PeerError {
     Rtc(#[from] webrtc::error::Error),
     #[error("the signalling channel is closed")]
     ChannelClosed,
+    #[error("the edge box did not welcome this console")]
+    NotWelcome,
     #[error("no pictures are coming")]
     NoPictures,
 }
@@ -195,15 +274,17 @@ impl Peer {
         self.sender.clone()
     }
 
-    /// Whether the connection stands, and when that changes.
+    /// Whether a path stands, and when that changes.
     #[must_use]
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
+        self.sender.0.statements.connected.subscribe()
     }
 
     /// Ends the connection and waits until it is closed.
     pub async fn close(mut self) {
-        let _ = self.sender.0.connection.close().await; // closed is what is wanted
+        for line in &self.sender.0.lines {
+            let _ = line.connection.close().await; // closed is what is wanted
+        }
         self.tasks.shutdown().await;
     }
 }
@@ -221,20 +302,28 @@ impl PeerSender {
         PublicKey(self.0.session_key.verifying_key().to_bytes())
     }
 
-    /// Sends one whole message on `control`: unreliable, unordered (commands, clock pings, e-stops).
+    /// Sends one whole message on `control`, over every path: unreliable, unordered (commands, clock pings, e-stops).
     ///
     /// # Errors
-    /// [`PeerError::Rtc`] if the channel is closed or full.
+    /// [`PeerError::Rtc`] if the channel is closed or full, on all of them.
     pub async fn send_control(&self, message: &[u8]) -> Result<(), PeerError> {
-        Ok(self.0.control.try_send(BytesMut::from(message)).await?)
+        let mut sent = Err(PeerError::ChannelClosed);
+        for line in &self.0.lines {
+            match line.control.try_send(BytesMut::from(message)).await {
+                Ok(()) => sent = Ok(()),
+                Err(error) if sent.is_err() => sent = Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        sent
     }
 
     /// Sends one whole message on `statements`: reliable, in order (signed statements, wrapped segments and reports).
     ///
     /// # Errors
-    /// [`PeerError::Rtc`] if the channel is closed.
+    /// [`PeerError::ChannelClosed`].
     pub async fn send_statement(&self, message: &[u8]) -> Result<(), PeerError> {
-        Ok(self.0.statements.send(BytesMut::from(message)).await?)
+        self.0.statements.say(Bytes::copy_from_slice(message)).await
     }
 
     /// Signs `said` for this session under the session key and sends it on `statements`.

@@ -7,7 +7,7 @@ use farhand_wire::{FrameRecord, Watermark};
 
 use crate::meeting::Guest;
 
-/// One connection of one console, numbered by the driver; never used again.
+/// One console, over as many paths as stand, numbered by the driver; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConsoleId(pub u64);
 
@@ -45,15 +45,30 @@ pub enum Input {
     ConsoleListens {
         console: ConsoleId,
     },
+    /// Its last path has ended.
     ConsoleLeft {
         console: ConsoleId,
+    },
+    /// One more path to a console that is there. `vouched`: its word for that path's certificate.
+    PathCame {
+        console: ConsoleId,
+        path: u8,
+        vouched: Bytes,
+    },
+    /// One of its paths has ended, and another stands. `rtt_ms`: as ICE measured it, where it did.
+    PathLeft {
+        console: ConsoleId,
+        path: u8,
+        rtt_ms: Option<f64>,
     },
     /// A signed statement of this edge box's own, to be recorded.
     OwnStatement {
         signed: Bytes,
     },
+    /// Over that path. Statements come once, whatever paths there are; what comes on `control` may come over each.
     FromConsole {
         console: ConsoleId,
+        path: u8,
         channel: Channel,
         message: Bytes,
     },
@@ -97,10 +112,22 @@ pub enum Output {
         route: Route,
         message: Bytes,
     },
+    /// Over every path of it.
     ToConsole {
         console: ConsoleId,
         channel: Channel,
         message: Bytes,
+    },
+    /// Back over the path that the question came on, unreliably.
+    ToPath {
+        console: ConsoleId,
+        path: u8,
+        message: Bytes,
+    },
+    /// Pictures go to that console over this path from now on.
+    PicturesVia {
+        console: ConsoleId,
+        path: u8,
     },
     /// The picture just taken in goes to this surgeon, with this beside it.
     Picture {
@@ -163,4 +190,6 @@ pub struct Counters {
     pub unauthorised: u64,
     /// About another session.
     pub other_session: u64,
+    /// Commands that had come over another path before: the first counts.
+    pub copies: u64,
 }

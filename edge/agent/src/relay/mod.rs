@@ -4,10 +4,15 @@
 //! nothing. Whatever passes is recorded before it goes on: [`Output::Record`] always comes before the outputs that send
 //! the same thing. The relay holds no key and permits nothing: it can drop or delay, never forge.
 //!
+//! **A command counts once**: whatever comes under a number that came before, over whichever path, is dropped before it is
+//! recorded or relayed, so that record and kit know one of each. Only the holder of that lease can spend its numbers, and it could
+//! as well not have sent the command.
+//!
 //! **An e-stop always passes**, from any console and over either channel, also when nothing is recorded any more; a repeated
 //! press is recorded once.
 
 mod messages;
+mod paths;
 mod people;
 mod ticks;
 
@@ -15,11 +20,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use farhand_ledger::{DisplayReport, FrameEntry, KitSegment, Segment, SurgeonSegment, VerifiedOpening};
+use farhand_link::FirstHeard;
 use farhand_wire::{
     ClockPing, ClockPong, Command, EdgeTick, FrameMark, FrameRecord, Kind, KitNotice, KitState, LeaseToken,
-    PressId, PublicKey, Role, STATEMENT_BYTES_MAX, Said, Statement, Watermark, state_flags,
+    PicturesVia, PressId, PublicKey, Role, STATEMENT_BYTES_MAX, Said, Statement, Watermark, state_flags,
 };
+use paths::PathTallies;
 
+use crate::meeting::Guest;
 pub use messages::{Channel, ConsoleId, Counters, Input, Output, Passed, Route};
 pub use people::{People, SESSION_KEYS_MAX};
 pub use ticks::KitTicks;
@@ -40,6 +48,8 @@ enum Ignored {
     Misplaced,
     Unauthorised,
     OtherSession,
+    /// Nothing is wrong: another path was faster.
+    Copy,
 }
 
 impl From<farhand_wire::Malformed> for Ignored {
@@ -66,7 +76,7 @@ struct Session {
     /// The message that shows the kit the opening.
     shown: Bytes,
     presses: BTreeSet<PressId>,
-    leases: BTreeMap<LeaseToken, PublicKey>,
+    leases: BTreeMap<LeaseToken, Lease>,
     last_notice: Option<Bytes>,
     /// Sent again with the next one, in case it was lost.
     last_mark: Option<FrameMark>,
@@ -74,10 +84,18 @@ struct Session {
     closed: bool,
 }
 
+/// Whom the kit gave it to, and which of its commands have come.
+#[derive(Debug)]
+struct Lease {
+    holder: PublicKey,
+    came: FirstHeard,
+}
+
 #[derive(Debug)]
 struct Console {
     role: Role,
     session_key: PublicKey,
+    paths: PathTallies,
 }
 
 impl Relay {
@@ -94,9 +112,11 @@ impl Relay {
             Input::ConsoleCame { console, guest, vouched } => self.console_came(console, guest, vouched),
             Input::ConsoleListens { console } => self.console_listens(console),
             Input::ConsoleLeft { console } => self.console_left(console),
+            Input::PathCame { console, path, vouched } => self.path_came(console, path, vouched),
+            Input::PathLeft { console, path, rtt_ms } => self.path_left(console, path, rtt_ms),
             Input::OwnStatement { signed } => self.record(Passed::Statement { signed }),
-            Input::FromConsole { console, channel, message } => {
-                let taken = self.console_said(now, console, channel, message);
+            Input::FromConsole { console, path, channel, message } => {
+                let taken = self.console_said(now, console, path, channel, message);
                 self.count(taken);
             }
             Input::KitCame => self.kit_came(),
@@ -132,6 +152,7 @@ impl Relay {
             Err(Ignored::Misplaced) => &mut self.counters.misplaced,
             Err(Ignored::Unauthorised) => &mut self.counters.unauthorised,
             Err(Ignored::OtherSession) => &mut self.counters.other_session,
+            Err(Ignored::Copy) => &mut self.counters.copies,
         };
         *counter += 1;
     }
@@ -156,7 +177,7 @@ impl Relay {
         }
     }
 
-    fn console_came(&mut self, console: ConsoleId, guest: crate::meeting::Guest, vouched: Bytes) {
+    fn console_came(&mut self, console: ConsoleId, guest: Guest, vouched: Bytes) {
         let Some(session) = &mut self.session else { return self.dismiss(console) };
         match session.people.endorse(guest.session_key, guest.role, &guest.endorsement) {
             people::Endorsed::Before => {}
@@ -170,7 +191,8 @@ impl Relay {
         let reason = format!("{} ({:?})", guest.pseudonym, guest.role);
         self.record(Passed::Switch { what: "console", on: true, reason });
         self.make_room(guest.session_key);
-        self.consoles.insert(console, Console { role: guest.role, session_key: guest.session_key });
+        let Guest { role, session_key, .. } = guest;
+        self.consoles.insert(console, Console { role, session_key, paths: PathTallies::default() });
     }
 
     fn make_room(&mut self, session_key: PublicKey) {
@@ -201,10 +223,26 @@ impl Relay {
         }
     }
 
+    fn path_came(&mut self, console: ConsoleId, path: u8, vouched: Bytes) {
+        let Some(of) = self.consoles.get_mut(&console) else { return self.dismiss(console) };
+        of.paths.begin(path);
+        let reason = format!("path {path} of {:?} {}", of.role, of.session_key);
+        self.record(Passed::Statement { signed: vouched });
+        self.record(Passed::Switch { what: "console-path", on: true, reason });
+    }
+
+    fn path_left(&mut self, console: ConsoleId, path: u8, rtt_ms: Option<f64>) {
+        let Some(of) = self.consoles.get(&console) else { return };
+        let how = of.paths.in_words(path, rtt_ms);
+        let reason = format!("path {path} of {:?} {}: {how}", of.role, of.session_key);
+        self.record(Passed::Switch { what: "console-path", on: false, reason });
+    }
+
     fn console_said(
         &mut self,
         now: EdgeTick,
         console: ConsoleId,
+        path: u8,
         channel: Channel,
         message: Bytes,
     ) -> Result<(), Ignored> {
@@ -214,8 +252,17 @@ impl Relay {
         let speaker = self.consoles.get(&console).ok_or(Ignored::Unauthorised)?;
         let (role, key) = (speaker.role, speaker.session_key);
         match (Kind::of(&message)?, channel) {
-            (Kind::Command, Channel::Control) if role == Role::Surgeon => self.command(key, message),
-            (Kind::ClockPing, Channel::Control) => self.clock_ping(now, console, &message),
+            (Kind::Command, Channel::Control) if role == Role::Surgeon => {
+                let taken = self.command(key, message);
+                self.tally(console, path, taken);
+                taken
+            }
+            (Kind::ClockPing, Channel::Control) => self.clock_ping(now, console, path, &message),
+            (Kind::PicturesVia, Channel::Statements) if role == Role::Surgeon => {
+                let PicturesVia { path } = PicturesVia::read(&message)?;
+                self.outputs.push_back(Output::PicturesVia { console, path });
+                Ok(())
+            }
             (Kind::Signed, _) => self.statement(channel, message),
             (Kind::SurgeonSegment, Channel::Statements) => {
                 let signed = message.slice_ref(Kind::SurgeonSegment.content(&message)?);
@@ -237,26 +284,45 @@ impl Relay {
     /// will judge. Its code is for the kit to check.
     fn command(&mut self, by: PublicKey, frame: Bytes) -> Result<(), Ignored> {
         let command = Command::read(&frame)?;
-        let session = self.session.as_ref().filter(|_| !self.sealed).ok_or(Ignored::Misplaced)?;
+        let session = self.session.as_mut().filter(|_| !self.sealed).ok_or(Ignored::Misplaced)?;
         if command.session != session.people.session() {
             return Err(Ignored::OtherSession);
         }
-        if session.leases.get(&command.token) != Some(&by) {
-            return Err(Ignored::Unauthorised);
-        }
+        let lease = session.leases.get_mut(&command.token).filter(|lease| lease.holder == by);
+        let lease = lease.ok_or(Ignored::Unauthorised)?;
         // The record is sealed soon: what is in it, the surgeon's list and the kit's log must be able to follow.
         if session.closed {
             return Err(Ignored::Misplaced);
+        }
+        if !lease.came.take(command.sequence.0) {
+            return Err(Ignored::Copy);
         }
         self.record(Passed::Command { frame: frame.clone() });
         self.send_kit(Route::Datagram, frame);
         Ok(())
     }
 
-    fn clock_ping(&mut self, now: EdgeTick, console: ConsoleId, message: &[u8]) -> Result<(), Ignored> {
+    /// Which path was first with a command, and which brought a copy.
+    fn tally(&mut self, console: ConsoleId, path: u8, taken: Result<(), Ignored>) {
+        if let Some(console) = self.consoles.get_mut(&console)
+            && matches!(taken, Ok(()) | Err(Ignored::Copy))
+        {
+            console.paths.heard(path, taken.is_ok());
+        }
+    }
+
+    /// The answer goes back the way that the question came: it measures that path.
+    fn clock_ping(
+        &mut self,
+        now: EdgeTick,
+        console: ConsoleId,
+        path: u8,
+        message: &[u8],
+    ) -> Result<(), Ignored> {
         let ping = ClockPing::read(message)?;
         let pong = ClockPong { sent_us: ping.sent_us, edge: now };
-        self.send_console(console, Channel::Control, Bytes::copy_from_slice(&pong.to_bytes()));
+        let message = Bytes::copy_from_slice(&pong.to_bytes());
+        self.outputs.push_back(Output::ToPath { console, path, message });
         Ok(())
     }
 
@@ -397,7 +463,8 @@ impl Relay {
 
     fn leased(&mut self, token: LeaseToken, holder: PublicKey) {
         let Some(session) = &mut self.session else { return };
-        session.leases.insert(token, holder);
+        let lease = session.leases.entry(token).or_insert_with(|| Lease { holder, came: FirstHeard::new() });
+        lease.holder = holder;
         if session.leases.len() > LEASES_MAX {
             session.leases.pop_first();
         }

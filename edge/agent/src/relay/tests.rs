@@ -61,8 +61,18 @@ impl Room {
         std::iter::from_fn(|| self.relay.poll()).collect()
     }
 
+    fn hears_over(
+        &mut self,
+        path: u8,
+        console: ConsoleId,
+        channel: Channel,
+        message: impl Into<Bytes>,
+    ) -> Vec<Output> {
+        self.does(Input::FromConsole { console, path, channel, message: message.into() })
+    }
+
     fn hears(&mut self, console: ConsoleId, channel: Channel, message: impl Into<Bytes>) -> Vec<Output> {
-        self.does(Input::FromConsole { console, channel, message: message.into() })
+        self.hears_over(0, console, channel, message)
     }
 }
 
@@ -91,10 +101,14 @@ fn grant(holder: PublicKey) -> Bytes {
 }
 
 fn command(session: SessionId, token: LeaseToken) -> Bytes {
+    numbered(1, session, token)
+}
+
+fn numbered(sequence: u64, session: SessionId, token: LeaseToken) -> Bytes {
     let command = Command {
         session,
         token,
-        sequence: Sequence(1),
+        sequence: Sequence(sequence),
         kit_tick_echo: KitTick(5),
         arm: 0,
         dead_man: true,
@@ -206,7 +220,7 @@ fn a_command_by_anybody_else_changes_nothing() {
     assert!(room.hears(SURGEON, Channel::Control, command(SessionId([1; 16]), TOKEN)).is_empty());
     assert!(room.hears(SURGEON, Channel::Statements, command(SESSION, TOKEN)).is_empty());
     assert!(room.hears(ConsoleId(9), Channel::Control, command(SESSION, TOKEN)).is_empty());
-    let expected = Counters { malformed: 0, misplaced: 2, unauthorised: 2, other_session: 1 };
+    let expected = Counters { malformed: 0, misplaced: 2, unauthorised: 2, other_session: 1, copies: 0 };
     assert_eq!(room.relay.counters(), expected);
 }
 
@@ -244,7 +258,7 @@ fn what_is_no_message_of_ours_is_counted() {
     for (channel, message) in cases {
         assert!(room.hears(SURGEON, channel, message).is_empty());
     }
-    let expected = Counters { malformed: 5, misplaced: 2, unauthorised: 1, other_session: 1 };
+    let expected = Counters { malformed: 5, misplaced: 2, unauthorised: 1, other_session: 1, copies: 0 };
     assert_eq!(room.relay.counters(), expected);
 }
 
@@ -446,7 +460,8 @@ fn clock_watermark_and_custody() {
     let mut room = Room::new();
     let pong = room.hears(SURGEON, Channel::Control, ClockPing { sent_us: 5 }.to_bytes().to_vec());
     let expected = ClockPong { sent_us: 5, edge: room.now }.to_bytes();
-    assert_eq!(to_consoles(&pong), [(SURGEON, Channel::Control, Bytes::copy_from_slice(&expected))]);
+    let [Output::ToPath { console: SURGEON, path: 0, message }] = &pong[..] else { unreachable!("{pong:?}") };
+    assert_eq!(message[..], expected);
     let mark = Watermark { token: TOKEN, newest: Sequence(9), segments: 2 };
     for (to_everybody, consoles) in [(true, 2), (false, 0)] {
         let outputs = room.does(Input::Durable { watermark: mark, to_everybody });
@@ -458,4 +473,41 @@ fn clock_watermark_and_custody() {
     assert!(
         matches!(&answer[..], [Output::ToCloud { custody_answer }] if custody_answer == "signed".as_bytes())
     );
+}
+
+/// Goal: a command that comes over two paths is relayed and recorded once, whichever is first, late or out of order; its
+/// copies are counted as copies, and as nothing else.
+#[test]
+fn a_command_over_two_paths_counts_once() {
+    let mut room = Room::leased();
+    let took = |room: &mut Room, path, sequence| {
+        let outputs = room.hears_over(path, SURGEON, Channel::Control, numbered(sequence, SESSION, TOKEN));
+        (recorded(&outputs).len(), to_kit(&outputs).len())
+    };
+    let before = room.relay.counters();
+    for (path, sequence) in [(0, 1), (1, 2), (1, 1), (0, 2), (0, 4), (0, 3), (1, 4), (1, 3), (1, 5)] {
+        let first = [(0, 1), (1, 2), (0, 4), (0, 3), (1, 5)].contains(&(path, sequence));
+        let expected = (usize::from(first), usize::from(first));
+        assert_eq!(took(&mut room, path, sequence), expected, "{sequence} over path {path}");
+    }
+    assert_eq!(room.relay.counters(), Counters { copies: 4, ..before });
+    room.does(Input::PathCame { console: SURGEON, path: 1, vouched: Bytes::from_static(b"vouched") });
+    took(&mut room, 1, 6);
+    took(&mut room, 0, 6);
+    let left = room.does(Input::PathLeft { console: SURGEON, path: 1, rtt_ms: Some(12.34) });
+    let [Output::Record(Passed::Switch { what: "console-path", on: false, reason })] = &left[..] else {
+        unreachable!("{left:?}")
+    };
+    assert!(reason.ends_with(": rtt 12.3 ms, 1 of 1 commands first"), "{reason}");
+}
+
+/// Goal: the surgeon's console says over which path its pictures shall come; nobody else does, and nothing is recorded of it.
+#[test]
+fn a_console_chooses_the_path_of_its_pictures() {
+    let mut room = Room::new();
+    let via = PicturesVia { path: 1 }.to_bytes().to_vec();
+    let outputs = room.hears(SURGEON, Channel::Statements, via.clone());
+    assert!(matches!(outputs[..], [Output::PicturesVia { console: SURGEON, path: 1 }]), "{outputs:?}");
+    assert!(room.hears(BEDSIDE, Channel::Statements, via.clone()).is_empty());
+    assert!(room.hears(SURGEON, Channel::Control, via).is_empty());
 }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a stage that cannot be set is a failed test")]
 
+mod paths;
 mod pictures;
 mod refusals;
 mod relay;

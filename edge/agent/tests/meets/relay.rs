@@ -16,11 +16,11 @@ use tokio::time::timeout;
 
 use crate::stage::{Kit, SESSION, Stage, TOKEN, edge_config, next_of, soon};
 
-fn still() -> VideoConfig {
+pub(crate) fn still() -> VideoConfig {
     VideoConfig::new("test?width=320&height=240&fps=5")
 }
 
-fn command(sequence: u64) -> Bytes {
+pub(crate) fn command(sequence: u64) -> Bytes {
     let command = Command {
         session: SESSION,
         token: TOKEN,
@@ -53,7 +53,7 @@ async fn hears(channel: &mut tokio::sync::mpsc::Receiver<Bytes>, kind: Kind) -> 
 }
 
 /// Puts the lease in the surgeon's hands, and waits until both know.
-async fn lease(stage: &Stage, link: &Bond, surgeon: &mut Peer) {
+pub(crate) async fn lease(stage: &Stage, link: &Bond, surgeon: &mut Peer) {
     let grant = stage.kit.grant(surgeon.sender().public_key());
     // The edge box's end of the console's channels may open a little later than the console's own: what is said before that
     // does not come, and a real console asks again.

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use farhand_agent::{
-    Config, Far, Running, VideoConfig,
+    Config, ConsolePath, Far, Forwarded, Running, VideoConfig,
     peer::{Peer, PeerError, PeerSettings, RoleLink},
 };
 use farhand_ledger::{
@@ -68,7 +68,11 @@ pub(crate) fn bedside_key() -> SigningKey {
 impl Stage {
     /// Everything runs; the session is open.
     pub(crate) async fn set(video: VideoConfig) -> Self {
-        let stage = Self::set_before_opening(video).await;
+        Self::set_before_opening(video).await.opened().await
+    }
+
+    pub(crate) async fn opened(self) -> Self {
+        let stage = self;
         stage.server.set_opening(&stage.evidence).await.unwrap();
         let mut open = stage.edge.session_open();
         soon("the opening", open.wait_for(|open| *open)).await.unwrap();
@@ -76,6 +80,11 @@ impl Stage {
     }
 
     pub(crate) async fn set_before_opening(video: VideoConfig) -> Self {
+        Self::set_behind(None, video).await
+    }
+
+    /// With its two paths for consoles behind relays, where there are any; before the opening.
+    pub(crate) async fn set_behind(relays: Option<[Forwarded; 2]>, video: VideoConfig) -> Self {
         let folder = TempDir::new().unwrap();
         let mut ledger = FiveKeys::new([9; 32]);
         std::fs::write(folder.path().join("genesis.trust"), ledger.trust().to_bytes()).unwrap();
@@ -89,7 +98,12 @@ impl Stage {
             server.issue(LinkId([name; 16]), grant).unwrap();
         }
         let cloud = Far { address: server.edge_addr(), device: *server.id().as_bytes() };
-        let edge = farhand_agent::run(edge_config(&folder, cloud, &kit, video)).await.unwrap();
+        let mut config = edge_config(&folder, cloud, &kit, video);
+        if let Some([first, second]) = relays {
+            config.forwarded = Some(first);
+            config.console_paths = vec![ConsolePath { address: LOOPBACK, forwarded: Some(second) }];
+        }
+        let edge = farhand_agent::run(config).await.unwrap();
         let stage = Self { folder, server, edge, kit, evidence, trust };
         soon("the cloud", stage.edge.cloud_online().wait_for(|online| *online)).await.unwrap();
         stage
@@ -146,6 +160,7 @@ pub(crate) fn edge_config(folder: &TempDir, cloud: Far, kit: &Kit, video: VideoC
         record: path("record"),
         ice_address: LOOPBACK,
         forwarded: None,
+        console_paths: Vec::new(),
         bind: SocketAddr::new(LOOPBACK, 0),
         cloud,
         kit: Far { address: kit.endpoint.local_addr().unwrap(), device: *kit.key.id().as_bytes() },

@@ -8,25 +8,33 @@
 //! whoever takes it, exactly as over one path.
 
 /// Numbers remembered behind the newest: at a thousand datagrams a second, a path that is four seconds slower than another.
-pub(crate) const WINDOW: u64 = 4096;
+const WINDOW: u64 = 4096;
 const BITS: u64 = u64::BITS as u64;
 const WORDS: usize = (WINDOW / BITS) as usize;
 
 /// Which numbers came (after RFC 6479).
 #[derive(Debug)]
-pub(crate) struct FirstHeard {
+pub struct FirstHeard {
     newest: Option<u64>,
     /// Bit `number % WINDOW`, for the newest and those less than [`WINDOW`] before it.
     seen: [u64; WORDS],
 }
 
+impl Default for FirstHeard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl FirstHeard {
-    pub(crate) fn new() -> Self {
+    /// None came yet.
+    #[must_use]
+    pub fn new() -> Self {
         Self { newest: None, seen: [0; WORDS] }
     }
 
     /// Whether this number comes for the first time.
-    pub(crate) fn take(&mut self, number: u64) -> bool {
+    pub fn take(&mut self, number: u64) -> bool {
         match self.newest {
             Some(newest) if number <= newest => {
                 if newest - number >= WINDOW {

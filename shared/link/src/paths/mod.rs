@@ -24,14 +24,15 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::AbortHandle};
 
 pub use bond::Bond;
+pub use first::FirstHeard;
+pub use order::{Arrived, Inbox, NeverSent, Outbox};
 pub use quality::PathQuality;
-pub use words::PATHS_MESSAGE_BYTES_MAX;
+pub use words::{BondName, PATHS_MESSAGE_BYTES_MAX, Word};
 
 use crate::{BindError, CloseReason, DeviceId, Endpoint, KeepConnected, SearchLimits};
 use dial::Dialler;
 use listen::Listener;
 use quality::Tallies;
-use words::BondName;
 
 /// Paths between two devices.
 pub const PATHS_MAX: usize = 4;

@@ -12,7 +12,7 @@ use super::words::Word;
 
 /// Messages that the peer has not acknowledged yet, with their numbers, from 1.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     acknowledged: u64,
     waiting: VecDeque<Bytes>,
     max: usize,
@@ -20,15 +20,17 @@ pub(crate) struct Outbox {
 
 /// The peer acknowledged what was never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NeverSent;
+pub struct NeverSent;
 
 impl Outbox {
-    pub(crate) fn new(max: usize) -> Self {
+    /// At most `max` messages wait.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
         Self { acknowledged: 0, waiting: VecDeque::new(), max }
     }
 
     /// Queues a message, unless as many as may be wait.
-    pub(crate) fn push(&mut self, content: Bytes) -> bool {
+    pub fn push(&mut self, content: Bytes) -> bool {
         let room = self.waiting.len() < self.max;
         if room {
             let number = self.acknowledged + self.waiting.len() as u64 + 1;
@@ -37,19 +39,24 @@ impl Outbox {
         room
     }
 
-    pub(crate) fn max(&self) -> usize {
+    #[must_use]
+    pub fn max(&self) -> usize {
         self.max
     }
 
-    /// The next message on a path whose last was `sent`, and its number.
-    pub(crate) fn after(&self, sent: u64) -> Option<(u64, Bytes)> {
+    /// The next message on a path whose last was `sent`, and its number, as [`Word::Message`] has it.
+    #[must_use]
+    pub fn after(&self, sent: u64) -> Option<(u64, Bytes)> {
         let skipped = sent.saturating_sub(self.acknowledged);
         let message = self.waiting.get(usize::try_from(skipped).ok()?)?;
         Some((self.acknowledged + skipped + 1, message.clone()))
     }
 
     /// The peer has so many.
-    pub(crate) fn acknowledge(&mut self, count: u64) -> Result<(), NeverSent> {
+    ///
+    /// # Errors
+    /// [`NeverSent`]: more than there were.
+    pub fn acknowledge(&mut self, count: u64) -> Result<(), NeverSent> {
         let newly = count.saturating_sub(self.acknowledged);
         if newly > self.waiting.len() as u64 {
             return Err(NeverSent);
@@ -62,13 +69,13 @@ impl Outbox {
 
 /// Messages taken so far.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox {
+pub struct Inbox {
     taken: u64,
 }
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arrived {
+pub enum Arrived {
     Next,
     Again,
     /// The peer broke the rule.
@@ -76,7 +83,8 @@ pub(crate) enum Arrived {
 }
 
 impl Inbox {
-    pub(crate) fn take(&mut self, number: u64) -> Arrived {
+    /// Takes the message under that number.
+    pub fn take(&mut self, number: u64) -> Arrived {
         if number <= self.taken {
             return Arrived::Again;
         }
@@ -87,7 +95,9 @@ impl Inbox {
         Arrived::Next
     }
 
-    pub(crate) fn taken(&self) -> u64 {
+    /// How many are taken.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
         self.taken
     }
 }

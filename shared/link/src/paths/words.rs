@@ -18,17 +18,19 @@ mod kind {
     pub(super) const WELCOME: u8 = 1;
     pub(super) const MESSAGE: u8 = 2;
     pub(super) const HEARD: u8 = 3;
+    pub(super) const APART: u8 = 4;
 }
 
 /// Which bond a path belongs to: the connecting device's run, drawn at its start, and its count of bonds in that run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BondName {
-    pub(crate) run: [u8; RUN_BYTES],
-    pub(crate) number: u64,
+pub struct BondName {
+    pub run: [u8; RUN_BYTES],
+    pub number: u64,
 }
 
+/// One thing that is said on a path's stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Word {
+pub enum Word {
     /// First, by the connecting end. `begins`: the bond has no path yet.
     Hello {
         bond: BondName,
@@ -45,10 +47,15 @@ pub(crate) enum Word {
     Heard {
         count: u64,
     },
+    /// That bond is not known here, where a connection can't be closed with a reason ([`crate::CloseReason::Over`] says it over
+    /// QUIC).
+    Apart,
 }
 
 impl Word {
-    pub(crate) fn to_bytes(&self) -> Bytes {
+    /// As it travels.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
         let mut bytes = BytesMut::with_capacity(HELLO_BYTES);
         match self {
             Self::Hello { bond, path, begins } => {
@@ -59,6 +66,7 @@ impl Word {
                 bytes.put_u8(u8::from(*begins));
             }
             Self::Welcome => bytes.put_u8(kind::WELCOME),
+            Self::Apart => bytes.put_u8(kind::APART),
             Self::Message { number, content } => {
                 bytes.put_u8(kind::MESSAGE);
                 bytes.put_u64_le(*number);
@@ -72,12 +80,14 @@ impl Word {
         bytes.freeze()
     }
 
-    /// `None` if it is none.
-    pub(crate) fn read(bytes: &Bytes) -> Option<Self> {
+    /// The word in `bytes`; `None` if it is none.
+    #[must_use]
+    pub fn read(bytes: &Bytes) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         match *kind {
             kind::HELLO => hello(rest),
             kind::WELCOME => rest.is_empty().then_some(Self::Welcome),
+            kind::APART => rest.is_empty().then_some(Self::Apart),
             kind::MESSAGE => {
                 let (number, _) = rest.split_first_chunk()?;
                 let content = bytes.slice(MESSAGE_HEADER_BYTES..);
@@ -137,6 +147,7 @@ mod tests {
                 begins
             }),
             Just(Word::Welcome),
+            Just(Word::Apart),
             (any::<u64>(), proptest::collection::vec(any::<u8>(), 0..64))
                 .prop_map(|(number, content)| Word::Message { number, content: content.into() }),
             any::<u64>().prop_map(|count| Word::Heard { count }),

@@ -7,6 +7,7 @@ import { StateFlag } from "../../wire/state";
 import { figure, utc } from "../../ui/figures";
 import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
+import { onePathNote } from "../../words/paths";
 import { seconds } from "../../words/status";
 import { Ritual, flagsOf } from "../ritual";
 
@@ -168,6 +169,7 @@ function Notes({ surgeon }: Props) {
   void nowMs.value;
   const notes = [
     link.is === "connected" && !link.cloud ? "The cloud is offline. The operation goes on; this page still speaks to the edge box." : "",
+    link.is === "connected" ? onePathNote(surgeon.station.connector.paths(performance.now())) : "",
     recordNote(surgeon),
     surgeon.displayed.other > 0 ? "Pictures came that are not those the edge box sent. Tell the bedside." : "",
   ].filter((note) => note !== "");

@@ -7,6 +7,7 @@ import { History, HISTORY_S, STEP_MS } from "../../video/history";
 import { LineReader, type LineFigures } from "../../video/line";
 import { figure } from "../../ui/figures";
 import { nowMs } from "../../ui/now";
+import { pathInWords } from "../../words/paths";
 
 const MS_MAX = 450;
 const NOTHING: LineFigures = { jitterMs: undefined, lossPercent: undefined, bitrateMbitS: undefined, framesPerSecond: undefined };
@@ -47,10 +48,30 @@ export function Line({ surgeon }: Props) {
           <dd>
             {figure(figures.bitrateMbitS, "Mbit/s", 1)}
           </dd>
+          <Paths surgeon={surgeon} />
         </dl>
       </section>
       <Strip surgeon={surgeon} pictureMax={pictureMax} commandMax={commandMax} />
     </footer>
+  );
+}
+
+/** A mark for each path to the edge box, with its round trip; where one is missing, so in words. */
+function Paths({ surgeon }: Props) {
+  const paths = surgeon.station.connector.paths(performance.now()).map(pathInWords);
+  const alone = paths.length > 1 && paths.filter(({ is }) => is === "stands").length === 1;
+  return (
+    <>
+      <dt>{paths.length > 1 ? "Paths" : "Path"}</dt>
+      <dd title={paths.map(({ long }) => long).join("; ")}>
+        {paths.map(({ is, short }, path) => (
+          <span key={path} class="path" data-is={is}>
+            {short}
+          </span>
+        ))}
+        {alone && <span class="hidden-but-read">one path</span>}
+      </dd>
+    </>
   );
 }
 

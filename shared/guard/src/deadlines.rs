@@ -6,8 +6,13 @@ use farhand_wire::{KitTick, Rejection};
 
 use crate::{Limits, TICK_MS};
 
+#[cfg(test)]
+#[path = "explore/keys/deadlines.rs"]
+mod explored;
+
 /// When the loop last came, and what it missed.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Deadlines {
     last: Option<KitTick>,
     in_a_row: f64,

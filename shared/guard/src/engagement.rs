@@ -4,6 +4,10 @@ use farhand_wire::{Command, EngagementId, HoldNumber, KitTick, Rejection};
 
 use crate::frames::Frames;
 
+#[cfg(test)]
+#[path = "explore/keys/engagement.rs"]
+mod explored;
+
 /// Why the dead-man must be seen released before anything moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
@@ -15,6 +19,7 @@ pub(crate) enum Cause {
 
 /// The engagement that runs, if one does, and what the next one must start from.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Engagements {
     running: Option<(EngagementId, HoldNumber)>,
     newest: EngagementId,

@@ -3,11 +3,16 @@
 use arrayvec::ArrayVec;
 use farhand_wire::PressId;
 
+#[cfg(test)]
+#[path = "explore/keys/estop.rs"]
+mod explored;
+
 const LATCHED_MAX: usize = 16;
 const CLEARED_MAX: usize = 64;
 
 /// Presses that hold the arm, and presses dealt with.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct EStop {
     latched: ArrayVec<PressId, LATCHED_MAX>,
     cleared: ArrayVec<PressId, CLEARED_MAX>,

@@ -2,11 +2,16 @@
 
 use farhand_wire::{FrameId, FrameMark, KitTick};
 
+#[cfg(test)]
+#[path = "explore/keys/frames.rs"]
+mod explored;
+
 /// Frames remembered: over four seconds at 60 a second, ten times the oldest picture allowed.
 const REMEMBERED: usize = 256;
 
 /// The last frames that the edge box announced.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Frames {
     marks: [FrameMark; REMEMBERED],
     newest: FrameId,

@@ -19,6 +19,10 @@ use crate::{
     ritual::{PEOPLE_NEEDED, Rituals},
 };
 
+#[cfg(test)]
+#[path = "explore/keys/guard.rs"]
+mod explored;
+
 /// Patient-side arms of the kit.
 const ARMS: u8 = 1;
 
@@ -105,6 +109,7 @@ pub(crate) struct Applied {
 
 /// Decides what moves the tool. See the crate's documentation for the order of calls.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Guard {
     pub(crate) limits: Limits,
     pub(crate) arm: SetpointLimits,

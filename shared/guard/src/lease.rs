@@ -7,6 +7,10 @@ use farhand_wire::{KitTick, LeaseToken, PublicKey, Rejection};
 
 use crate::Refusal;
 
+#[cfg(test)]
+#[path = "explore/keys/lease.rs"]
+mod explored;
+
 /// The lease in force.
 #[derive(Clone, Copy, Debug)]
 struct Lease {
@@ -24,6 +28,7 @@ struct Pending {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Leases {
     highest: LeaseToken,
     current: Option<Lease>,

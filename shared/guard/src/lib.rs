@@ -19,6 +19,8 @@
 mod deadlines;
 mod engagement;
 mod estop;
+#[cfg(test)]
+mod explore;
 mod frames;
 mod guard;
 mod lease;

@@ -56,6 +56,7 @@ fn held(lapsed: bool) -> &'static str {
 
 /// What the bedside has the arm do by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Errand {
     Home,
     Withdraw,

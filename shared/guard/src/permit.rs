@@ -81,6 +81,7 @@ pub(crate) enum Broken {
 
 /// The setpoint last permitted, and how fast it was going.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct LastSetpoint {
     joints: [f64; 6],
     velocity: [f64; 6],

@@ -6,11 +6,16 @@
 use arrayvec::ArrayVec;
 use farhand_wire::{KitTick, Rejection, Sequence, Watermark};
 
+#[cfg(test)]
+#[path = "explore/keys/record.rs"]
+mod explored;
+
 /// Unrecorded commands told apart: more than are applied before the lead holds.
 const AHEAD_MAX: usize = 128;
 
 /// What is durable, and the applied commands that are not yet.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct RecordLead {
     durable: Sequence,
     /// The surgeon's newest durable list, once one was told of under this token.

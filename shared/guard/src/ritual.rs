@@ -3,6 +3,10 @@
 use farhand_wire::{Challenge, PublicKey, Role};
 use sha2::{Digest, Sha256};
 
+#[cfg(test)]
+#[path = "explore/keys/ritual.rs"]
+mod explored;
+
 /// People who must sign.
 pub(crate) const PEOPLE_NEEDED: usize = 2;
 
@@ -41,6 +45,7 @@ impl Signers {
 
 /// The challenge in force and the signatures under it. A new challenge forgets them all.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Rituals {
     seed: [u8; 32],
     number: u64,

@@ -10,6 +10,10 @@ use thiserror::Error;
 
 use crate::ritual::Person;
 
+#[cfg(test)]
+#[path = "explore/keys/verify.rs"]
+mod explored;
+
 /// People and devices on a session's roster.
 const MEMBERS_MAX: usize = 32;
 /// Session keys endorsed in one session: a person may come back in a new browser a few times.

@@ -13,8 +13,7 @@ use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, ve
 use farhand_motion::{REGIONS_MAX, Region, RegionError};
 use farhand_wire::{
     FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey,
-    Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
-    region::{metres, parts},
+    Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark, region::of_millionths,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -512,15 +511,17 @@ fn stage(bytes: &[u8]) -> Result<ArrayVec<Stage, REGIONS_MAX>, GateError> {
 fn region(told: &farhand_wire::Region) -> Result<Region, RegionError> {
     match *told {
         farhand_wire::Region::Capsule { from_um, to_um, radius_um } => {
-            let [radius_m] = metres([radius_um]);
-            Region::capsule(metres(from_um), metres(to_um), radius_m)
+            let [radius_m] = of_millionths([radius_um]);
+            Region::capsule(of_millionths(from_um), of_millionths(to_um), radius_m)
         }
         farhand_wire::Region::HalfSpace { point_um, outward_millionths } => {
-            Region::half_space(metres(point_um), parts(outward_millionths))
+            Region::half_space(of_millionths(point_um), of_millionths(outward_millionths))
         }
-        farhand_wire::Region::Block { centre_um, orientation_wxyz_millionths, half_um } => {
-            Region::block(metres(centre_um), parts(orientation_wxyz_millionths), metres(half_um))
-        }
+        farhand_wire::Region::Block { centre_um, orientation_wxyz_millionths, half_um } => Region::block(
+            of_millionths(centre_um),
+            of_millionths(orientation_wxyz_millionths),
+            of_millionths(half_um),
+        ),
     }
 }
 

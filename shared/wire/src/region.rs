@@ -3,7 +3,6 @@
 
 use minicbor::{Decode, Encode};
 
-const UM_A_M: f64 = 1e6;
 const MILLIONTHS: f64 = 1e6;
 
 /// A convex body that the tool keeps out of.
@@ -39,26 +38,14 @@ pub enum Region {
     },
 }
 
-/// Metres from whole µm.
+/// Metres from whole µm, or parts of one from millionths.
 #[must_use]
-pub fn metres<const N: usize>(um: [i32; N]) -> [f64; N] {
-    um.map(|um| f64::from(um) / UM_A_M)
+pub fn of_millionths<const N: usize>(millionths: [i32; N]) -> [f64; N] {
+    millionths.map(|millionths| f64::from(millionths) / MILLIONTHS)
 }
 
-/// Whole µm, the nearest; what is farther than µm can say is at their end.
+/// Whole µm of metres, or millionths of parts, the nearest; what is farther than they can say is at their end.
 #[must_use]
-pub fn micrometres<const N: usize>(metres: [f64; N]) -> [i32; N] {
-    metres.map(|metres| (metres * UM_A_M).round() as i32)
-}
-
-/// Parts of one from millionths.
-#[must_use]
-pub fn parts<const N: usize>(millionths: [i32; N]) -> [f64; N] {
-    millionths.map(|part| f64::from(part) / MILLIONTHS)
-}
-
-/// Millionths, the nearest.
-#[must_use]
-pub fn millionths<const N: usize>(parts: [f64; N]) -> [i32; N] {
-    parts.map(|part| (part * MILLIONTHS).round() as i32)
+pub fn in_millionths<const N: usize>(whole: [f64; N]) -> [i32; N] {
+    whole.map(|whole| (whole * MILLIONTHS).round() as i32)
 }

@@ -2,7 +2,7 @@
 //!
 //! What is wrong at a moment is a question of what goes on then ([`Session::arrange`]): faults that overlap leave nothing behind.
 
-use farhand_wire::{Challenge, Region, Role, Said, region::micrometres};
+use farhand_wire::{Challenge, Region, Role, Said, region::in_millionths};
 use fastrand::Rng;
 
 use super::{CannotBegin, NEAR, SESSION, Session, TICK_US, WIDE};
@@ -320,16 +320,16 @@ fn any_region([x, y, z]: [f64; 3], rng: &mut Rng) -> Region {
     let (at, to) = (place(), place());
     match rng.u8(0..3) {
         0 => Region::Capsule {
-            from_um: micrometres(at),
-            to_um: micrometres(to),
+            from_um: in_millionths(at),
+            to_um: in_millionths(to),
             radius_um: rng.i32(2_000..12_000),
         },
         1 => Region::HalfSpace {
-            point_um: micrometres(at),
-            outward_millionths: micrometres([x - at[0], y - at[1], z - at[2] + 1e-4]),
+            point_um: in_millionths(at),
+            outward_millionths: in_millionths([x - at[0], y - at[1], z - at[2] + 1e-4]),
         },
         _ => Region::Block {
-            centre_um: micrometres(at),
+            centre_um: in_millionths(at),
             orientation_wxyz_millionths: [800_000, 600_000, 0, 0],
             half_um: [(); 3].map(|()| rng.i32(1_000..11_000)),
         },

@@ -25,6 +25,10 @@ pub struct Config {
     pub listen_also: Vec<SocketAddr>,
     /// The edge box that this kit is paired with: its device id, hex.
     pub edge: String,
+    /// Where to write how the kit fares, once a second, for node_exporter's textfile collector: its mode, what became of
+    /// commands, and how late the loop's ticks began (`docs/figures.md`). Nowhere unless it is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<PathBuf>,
     pub arm: ArmCable,
     #[serde(default)]
     pub limits: Limits,
@@ -71,7 +75,8 @@ impl Config {
     }
 
     fn relative_to(mut self, folder: &Path) -> Self {
-        for path in [&mut self.key, &mut self.data, &mut self.trust, &mut self.arm.key] {
+        let paths = [&mut self.key, &mut self.data, &mut self.trust, &mut self.arm.key];
+        for path in paths.into_iter().chain(&mut self.metrics) {
             *path = folder.join(&*path);
         }
         self

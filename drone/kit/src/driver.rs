@@ -2,10 +2,11 @@
 
 use std::iter;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use farhand_ledger::TrustRoot;
@@ -19,12 +20,12 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 use crate::{
     Cable, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, JournalError,
-    JournalFile, Lateness, Past, StoreError, ToCore, TokenStore,
-    pace::{before_all_others, pace},
+    JournalFile, Pace, Past, StoreError, ToCore, TokenStore, before_all_others, keep_pace,
+    metrics::{Metrics, Standing},
 };
 
 const TO_CORE_MAX: usize = 256;
@@ -69,7 +70,7 @@ pub enum RunError {
     Trust { path: String, why: String },
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
-    #[error("cannot start the loop's thread: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
 }
 
@@ -79,9 +80,9 @@ pub struct Running {
     /// Where it listens for its edge box, first of all.
     pub address: SocketAddr,
     pub device: DeviceId,
-    pub lateness: Arc<Lateness>,
     stop: Arc<AtomicBool>,
     core: Option<JoinHandle<()>>,
+    metrics: Option<JoinHandle<()>>,
     gate: tokio::task::JoinHandle<()>,
 }
 
@@ -97,15 +98,25 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.stop.store(true, Relaxed);
         self.gate.abort();
-        if let Some(core) = self.core.take() {
+        for thread in self.core.take().into_iter().chain(self.metrics.take()) {
+            thread.thread().unpark(); // the one that waits
             // A panic there was reported when it happened.
-            let _ = core.join();
+            let _ = thread.join();
         }
     }
 }
 
 /// Starts a kit. Needs a tokio runtime.
 pub fn run(config: &Config) -> Result<Running, RunError> {
+    run_around(config, |turns| turns())
+}
+
+/// [`run`], with something around the loop's turns, on the loop's thread: for whoever counts what they cost. It calls what it is
+/// given once.
+pub fn run_around(
+    config: &Config,
+    around: impl FnOnce(&mut dyn FnMut()) + Send + 'static,
+) -> Result<Running, RunError> {
     let model = ArmModel::psm_large_needle_driver();
     let key = DeviceKey::load_or_create(&config.key)?;
     let tokens = TokenStore::open(&config.data)?;
@@ -123,21 +134,27 @@ pub fn run(config: &Config) -> Result<Running, RunError> {
 
     let (to_core, core_inbox) = RingBuffer::new(TO_CORE_MAX);
     let (core_outbox, from_core) = RingBuffer::new(FROM_CORE_MAX);
-    let (lateness, stop) = (Arc::new(Lateness::default()), Arc::new(AtomicBool::new(false)));
+    let (pace, stop) = (Arc::new(Pace::default()), Arc::new(AtomicBool::new(false)));
     let thread = CoreThread { core, cable, inbox: core_inbox, outbox: core_outbox, stop: stop.clone() };
-    let core = thread.start(lateness.clone())?;
+    let zero = SystemTime::now();
+    let core = thread.start(pace.clone(), around)?;
+    let standing = Arc::new(Standing::default());
+    let metrics = Metrics { zero, pace, standing: standing.clone() };
+    let write = |path: &PathBuf| metrics.write_to(path.clone(), stop.clone());
+    let metrics = config.metrics.as_ref().map(write).transpose().map_err(RunError::Thread)?;
     let gate = GateTask {
         gate: Gate::new(identity),
         store: Store::start(tokens, closed),
         journal: keep_journal(journal),
         to_core,
         from_core,
+        standing,
         unjudged: 0,
         edge: None,
     };
     let gate = tokio::spawn(gate.run(paths));
     info!(%address, kit = %key.id().short(), "kit is up");
-    Ok(Running { address, device: key.id(), lateness, stop, core: Some(core), gate })
+    Ok(Running { address, device: key.id(), stop, core: Some(core), metrics, gate })
 }
 
 /// Every way in for the paired edge box, and the address of the first.
@@ -203,13 +220,18 @@ struct CoreThread {
 }
 
 impl CoreThread {
-    fn start(mut self, lateness: Arc<Lateness>) -> Result<JoinHandle<()>, RunError> {
+    /// The kit's clock is 0 when this is called.
+    fn start(
+        mut self,
+        pace: Arc<Pace>,
+        around: impl FnOnce(&mut dyn FnMut()) + Send + 'static,
+    ) -> Result<JoinHandle<()>, RunError> {
         let began = Instant::now();
         thread::Builder::new()
             .name("kit-loop".into())
             .spawn(move || {
                 before_all_others();
-                pace(&lateness, || self.tick(began));
+                around(&mut || keep_pace(&pace, || self.tick(began)));
             })
             .map_err(RunError::Thread)
     }
@@ -285,6 +307,7 @@ struct GateTask {
     journal: mpsc::Sender<Vec<u8>>,
     to_core: Producer<ToCore>,
     from_core: Consumer<FromCore>,
+    standing: Arc<Standing>,
     /// Commands that the loop has, or its verdicts on them, which are on their way back.
     unjudged: usize,
     edge: Option<Bond>,
@@ -338,6 +361,9 @@ impl GateTask {
     async fn listen(&mut self) {
         while let Ok(said) = self.from_core.pop() {
             self.unjudged -= usize::from(matches!(said, FromCore::Judged(_)));
+            if let FromCore::Snapshot(snapshot) = &said {
+                self.standing.note(&snapshot.report);
+            }
             let mut passed = Vec::new();
             self.gate.from_core(said, |out| passed.push(out));
             self.deliver(passed);
@@ -374,6 +400,10 @@ impl GateTask {
     /// To the loop, as long as it has room for the verdict too.
     fn pass(&mut self, input: ToCore) {
         let command = matches!(input, ToCore::Command(_));
+        if let ToCore::Command(command) = &input {
+            let command = command.get();
+            trace!(token = command.token.0, sequence = command.sequence.0, "a command came");
+        }
         if command && self.unjudged >= JUDGED_MAX {
             return warn!(max = JUDGED_MAX, "the loop has too many commands to judge: one went no further");
         }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context;
 use clap::Parser;
-use farhand_kit::{Config, run};
+use farhand_kit::{Config, lock_memory, run};
 use tracing_subscriber::EnvFilter;
 
 /// The robot's agent: keeps the arm within the guard's permission, a thousand times a second.
@@ -38,6 +38,7 @@ async fn main() -> ExitCode {
 
 async fn serve(config: &Path) -> anyhow::Result<()> {
     let config = Config::read(config).context("the kit does not start")?;
+    lock_memory();
     let kit = run(&config).context("the kit does not start")?;
     while kit.is_alive() {
         tokio::select! {

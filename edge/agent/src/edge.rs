@@ -252,7 +252,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
         tokio::spawn(film.run(over)).abort_handle(),
     ];
     let addresses = [bound(&to_cloud, &config)?, bound(&to_kit[0], &config)?];
-    tracing::info!(device = %key.id().short(), "the edge box is up");
+    tracing::info!(device = %key.id().short(), zero_us = clock.zero_us(), "the edge box is up");
     Ok(Running {
         device: key.id(),
         addresses,

@@ -180,8 +180,16 @@ fn role_of(name: &str) -> Option<DeviceRole> {
     }
 }
 
+/// Beside its configuration it leaves how often its loop asked for memory, from the first tick to the last.
 async fn kit(path: &Path) -> anyhow::Result<()> {
-    let kit = farhand_kit::run(&farhand_kit::Config::read(path)?)?;
+    farhand_kit::lock_memory();
+    let count = path.with_extension("allocations");
+    let kit = farhand_kit::run_around(&farhand_kit::Config::read(path)?, move |turns| {
+        let used = allocation_counter::measure(turns);
+        if let Err(error) = std::fs::write(&count, used.count_total.to_string()) {
+            tracing::warn!(%error, "nobody will know what the loop allocated");
+        }
+    })?;
     let dead = async {
         while kit.is_alive() {
             tokio::time::sleep(Duration::from_millis(500)).await;

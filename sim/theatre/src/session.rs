@@ -252,6 +252,7 @@ impl Session {
             listen: ports.kit,
             listen_also: Vec::new(),
             edge: site.keys.edge.id().to_string(),
+            metrics: Some("kit.prom".into()),
             arm: ArmCable { listen: ports.cable, address: ports.arm, key: "cable.key".into() },
             limits: farhand_guard::Limits::default(),
         }

@@ -13,7 +13,7 @@ use farhand_submit::Client;
 use farhand_wire::Role;
 
 use super::{
-    Bar, Figure, Measured,
+    Bar, Figure, Measured, Samples,
     log::utc_now,
     made_up::{Cast, public},
     percentile_ms,
@@ -77,7 +77,7 @@ pub(super) async fn ledger() -> anyhow::Result<Measured> {
             FLAT_OUT.as_secs(),
             used.iter().map(|(name, s)| format!("{name} {s:.1} s")).collect::<Vec<_>>().join(", ")
         ),
-        samples_us: commit_us,
+        samples: Samples::Us(commit_us),
     })
 }
 

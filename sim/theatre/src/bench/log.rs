@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Bar, Figure, Measured,
+    Bar, Figure, Measured, Samples,
     made_up::{Cast, TOKEN},
     percentile_ms,
 };
@@ -90,7 +90,7 @@ pub(super) async fn log() -> anyhow::Result<Measured> {
              (fsync) when it counts; hand over: what the relay waits for one; relay: a message recorded, sent over QUIC and \
              received, in these stretches and in those of rest between; entries: as many as fit, {FLAT_OUT} of them"
         ),
-        samples_us: durable_us,
+        samples: Samples::Us(durable_us),
     })
 }
 
@@ -196,7 +196,7 @@ async fn relay(
 }
 
 /// Both ends of a link on the loopback.
-async fn line() -> anyhow::Result<((Endpoint, Connection), (Endpoint, Connection))> {
+pub(super) async fn line() -> anyhow::Result<((Endpoint, Connection), (Endpoint, Connection))> {
     let (edge_key, kit_key) = (DeviceKey::generate()?, DeviceKey::generate()?);
     let allowing = |key: &DeviceKey, role| -> anyhow::Result<Peers> {
         let peers = Peers::new();

@@ -1,11 +1,15 @@
 //! `farhand bench`: figures beside the bars of the design, on a stated load.
 
+mod command;
+mod datagrams;
 mod ledger;
 mod lines;
 mod log;
 mod made_up;
 mod paths;
+mod pulse;
 mod verify;
+mod video;
 
 use std::{
     fs,
@@ -17,11 +21,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::line::Choice;
-use crate::rehearse::{self, Outcome, compare::taken_in};
+use crate::rehearse::{self, Outcome};
 
 /// Measure something on a stated load, and hold it against the design's bars.
 ///
@@ -29,13 +33,14 @@ use crate::rehearse::{self, Outcome, compare::taken_in};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     what: What,
-    /// video, command: a file as the camera, played once; without it the simulator's camera.
+    /// video, command, loop: a file as the camera, played once; without it the simulator's camera. In the browser, command has a
+    /// recording unless this says otherwise.
     #[arg(long, value_name = "SRC")]
     video: Option<String>,
     /// verify: the session's length in seconds.
     #[arg(long, value_name = "S", default_value_t = 3600)]
     seconds: u64,
-    /// Where the raw samples go, one number in µs a line (video: of arrival).
+    /// Where the raw samples go, one number in µs a line (video: of arrival; command and loop: a table, with its head).
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
     #[arg(long, default_value_t = 1)]
@@ -49,7 +54,7 @@ pub(crate) struct Arguments {
 enum What {
     /// From a picture's capture to its last packet at a console, and to its being shown in Chromium.
     Video,
-    /// From a command's leaving the console to the kit's taking it in.
+    /// From a hand's movement in Chromium, by the event's own time, to the kit's setpoint; and each stretch of the way.
     Command,
     /// From a checkpoint's being handed in to the proof of its commit, by five validators.
     Ledger,
@@ -57,10 +62,18 @@ enum What {
     Lines,
     /// From an entry's being handed over to its being durable.
     Log,
+    /// How much later the ticks of the kit's loop begin than an empty loop's, beside a whole session.
+    Loop,
     /// Between two commands' arriving while one of two paths to the kit dies.
     Paths,
     /// An hour's bundle, verified by `farhand-audit`.
     Verify,
+    /// A part of `loop`: lateness of a loop that does nothing.
+    #[value(hide = true)]
+    EmptyLoop,
+    /// A part of `command`: datagrams of a command's size over one QUIC connection.
+    #[value(hide = true)]
+    Datagrams,
 }
 
 impl What {
@@ -73,8 +86,15 @@ impl What {
 struct Measured {
     figures: Vec<Figure>,
     load: String,
-    /// Sorted.
-    samples_us: Vec<u64>,
+    samples: Samples,
+}
+
+/// What the figures were made of.
+enum Samples {
+    /// In µs, sorted.
+    Us(Vec<u64>),
+    /// With a line that names the columns.
+    Table(String),
 }
 
 /// A figure, whose name ends with its unit, and the bar it is held against.
@@ -93,15 +113,19 @@ enum Bar {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = match arguments.what {
-        What::Video | What::Command => session(arguments, &runtime)?,
+        What::Video => video::video(arguments, &runtime)?,
+        What::Command => command::command(arguments, &runtime)?,
         What::Lines => return lines::lines(arguments, &runtime),
         What::Ledger => runtime.block_on(ledger::ledger())?,
         What::Log => runtime.block_on(log::log())?,
+        What::Loop => pulse::pulse(arguments, &runtime)?,
+        What::EmptyLoop => pulse::empty(arguments.seconds)?,
+        What::Datagrams => runtime.block_on(datagrams::datagrams(arguments.seconds))?,
         What::Paths => runtime.block_on(paths::paths(arguments.seed))?,
         What::Verify => verify::verify(arguments.seconds, &beside("farhand-audit")?)?,
     };
     if let Some(path) = &arguments.samples {
-        write_samples(path, &measured.samples_us)?;
+        write_samples(path, &measured.samples)?;
     }
     tell(arguments, &measured)
 }
@@ -111,79 +135,47 @@ fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
-/// A whole rehearsed session, with everything on: five validators, the world, kit, edge box, cloud.
-fn session(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Measured> {
-    let folder = tempfile::tempdir()?;
-    let outcome = runtime.block_on(rehearse::rehearse(&rehearse::Arguments {
+/// A whole rehearsed session, with everything on: five validators, the world, kit, edge box, cloud. Its bundle is in `folder`.
+fn session(
+    arguments: &Arguments,
+    runtime: &tokio::runtime::Runtime,
+    folder: &Path,
+) -> anyhow::Result<Outcome> {
+    runtime.block_on(rehearse::rehearse(&rehearsal(arguments, folder)))
+}
+
+/// What is rehearsed, unless a bench wants it otherwise.
+fn rehearsal(arguments: &Arguments, folder: &Path) -> rehearse::Arguments {
+    rehearse::Arguments {
         seed: arguments.seed,
         video: arguments.video.clone(),
-        out: Some(folder.path().join("bench.mcap")),
+        out: Some(folder.join("bench.mcap")),
         data: None,
         line: Choice::default(),
         practise: 0,
         speedup: 50.0,
         kill_edge: 0,
         json: arguments.json,
-    }))?;
-    let is_video = arguments.what == What::Video;
-    let mut samples_us = if is_video { outcome.surgeon.arrived_us.clone() } else { command_us(&outcome)? };
-    samples_us.sort_unstable();
-    let at = |share| percentile_ms(&samples_us, share);
-    let mut load = load(&outcome);
-    let mut figures = Vec::new();
-    if is_video {
-        figures.push(Figure { name: "arrived_ms_p50", value: at(0.50), bar: None });
-        figures.push(Figure { name: "arrived_ms_p95", value: at(0.95), bar: None });
-        match shown() {
-            Ok(shown) => {
-                load = format!(
-                    "{load}; shown: {} of {} over {} s",
-                    shown.browser, shown.source, shown.watched_s
-                );
-                figures.extend(shown.figures());
-            }
-            Err(error) => tracing::warn!("no figures of a browser: {error:#}"),
-        }
-    } else {
-        figures.push(Figure { name: "applied_ms_p50", value: at(0.50), bar: Some(Bar::AtMost(4.0)) });
-        figures.push(Figure { name: "applied_ms_p99", value: at(0.99), bar: Some(Bar::AtMost(10.0)) });
-    }
-    Ok(Measured { figures, load, samples_us })
-}
-
-/// What `tests/browser/shown.mjs` saw in Debian's Chromium.
-#[derive(Debug, Deserialize)]
-struct Shown {
-    source: String,
-    browser: String,
-    watched_s: u64,
-    shown_ms: Vec<f64>,
-}
-
-impl Shown {
-    fn figures(self) -> [Figure; 2] {
-        let mut us: Vec<u64> = self.shown_ms.iter().map(|ms| (ms.max(0.0) * 1e3) as u64).collect();
-        us.sort_unstable();
-        [
-            Figure { name: "shown_ms_p50", value: percentile_ms(&us, 0.50), bar: Some(Bar::AtMost(25.0)) },
-            Figure { name: "shown_ms_p95", value: percentile_ms(&us, 0.95), bar: Some(Bar::AtMost(40.0)) },
-        ]
     }
 }
 
-/// A surgeon's page in a real browser, by the script that drives it.
-fn shown() -> anyhow::Result<Shown> {
+/// A script of `tests/browser`, which drives Debian's Chromium, and what it printed.
+fn in_a_browser<T: DeserializeOwned>(script: &str, told: &[&str]) -> anyhow::Result<T> {
     let target = std::env::current_exe()?.ancestors().nth(2).map(Path::to_owned);
     let output = Command::new("node")
-        .arg("tests/browser/shown.mjs")
+        .arg(format!("tests/browser/{script}"))
+        .args(told)
         .env("CARGO_TARGET_DIR", target.context("this program stands in no target folder")?)
+        .env("RUST_LOG", format!("{},farhand_kit::driver=trace", crate::QUIET))
+        .env("NO_COLOR", "1") // logs are read
         .stderr(Stdio::inherit())
         .output()
         .context("node could not be started; run ./check once, which installs it, in the project's folder")?;
     if !output.status.success() {
-        bail!("tests/browser/shown.mjs ended with {}", output.status);
+        bail!("tests/browser/{script} ended with {}", output.status);
     }
-    serde_json::from_slice(&output.stdout).context("tests/browser/shown.mjs printed something else")
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("tests/browser/{script} printed something else"))
 }
 
 fn load(outcome: &Outcome) -> String {
@@ -194,26 +186,17 @@ fn load(outcome: &Outcome) -> String {
     )
 }
 
-/// Too long by the way of the fastest state from kit to console, for by it the two clocks are compared.
-fn command_us(outcome: &Outcome) -> anyhow::Result<Vec<u64>> {
-    let behind_us = outcome.surgeon.kit_behind_us.context("the console never heard the kit")?;
-    let taken = taken_in(&outcome.bundle)?;
-    let sent = outcome.surgeon.sent_us.iter();
-    let taken = sent.filter_map(|(command, sent_us)| Some((taken.get(command)?, sent_us)));
-    Ok(taken
-        .map(|(tick, sent_us)| i128::from(tick.0) + behind_us - i128::from(*sent_us))
-        .map(|us| u64::try_from(us).unwrap_or(0))
-        .collect())
-}
-
 /// The nearest rank: the smallest sample that at least that share is not above.
 pub(crate) fn percentile_ms(sorted_us: &[u64], share: f64) -> f64 {
     let rank = (share * sorted_us.len() as f64).ceil().max(1.0) as usize;
     sorted_us.get(rank - 1).map_or(f64::NAN, |us| *us as f64 / 1e3)
 }
 
-fn write_samples(path: &Path, samples_us: &[u64]) -> anyhow::Result<()> {
-    let text: String = samples_us.iter().map(|us| format!("{us}\n")).collect();
+fn write_samples(path: &Path, samples: &Samples) -> anyhow::Result<()> {
+    let text = match samples {
+        Samples::Us(us) => us.iter().map(|us| format!("{us}\n")).collect(),
+        Samples::Table(text) => text.clone(),
+    };
     fs::write(path, text).with_context(|| format!("could not write {}", path.display()))
 }
 

@@ -13,7 +13,7 @@ use farhand_link::{
 use farhand_wire::COMMAND_BYTES;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::{Bar, Figure, Measured, percentile_ms, progress};
+use super::{Bar, Figure, Measured, Samples, percentile_ms, progress};
 use crate::site::LOOPBACK;
 
 const TRIALS: u64 = 100;
@@ -65,7 +65,7 @@ pub(super) async fn paths(seed: u64) -> anyhow::Result<Measured> {
             EVERY.as_millis(),
             SLOWER.as_millis()
         ),
-        samples_us: cut,
+        samples: Samples::Us(cut),
     })
 }
 

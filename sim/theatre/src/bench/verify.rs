@@ -15,7 +15,7 @@ use farhand_ledger::{
 use farhand_wire::EdgeTick;
 
 use super::{
-    Bar, Figure, Measured,
+    Bar, Figure, Measured, Samples,
     made_up::{Cast, frame},
 };
 
@@ -67,7 +67,7 @@ pub(super) fn verify(seconds: u64, audit: &Path) -> anyhow::Result<Measured> {
             seconds * 10 * FRAMES_A_TENTH,
             bytes / 1_000_000
         ),
-        samples_us: Vec::new(),
+        samples: Samples::Us(Vec::new()),
     })
 }
 

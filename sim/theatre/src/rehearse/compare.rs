@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use farhand_agent::{PLAYED, VIDEO};
 use farhand_bundle::Reader;
 use farhand_ledger::{Entry, KitSegment, Outcome, Segment as _, What, verify::Leaf};
-use farhand_wire::{Command, KitTick, LeaseToken, Sequence};
+use farhand_wire::{Command, EdgeTick, KitTick, LeaseToken, Sequence};
 
 use super::surgeon::Seen;
 
@@ -102,14 +102,31 @@ pub(crate) fn taken_in(bundle: &Path) -> anyhow::Result<BTreeMap<(LeaseToken, Se
     Ok(ticks)
 }
 
-/// Every entry that is whole, in the record's order.
+/// When the edge box put each command on record, on its own clock; it goes to the kit next.
+pub(crate) fn relayed(bundle: &Path) -> anyhow::Result<BTreeMap<(LeaseToken, Sequence), EdgeTick>> {
+    let mut ticks = BTreeMap::new();
+    each(bundle, |entry| {
+        if let What::Command { frame } = entry.what
+            && let Ok(command) = Command::read(&frame)
+        {
+            ticks.insert((command.token, command.sequence), entry.recorded);
+        }
+    })?;
+    Ok(ticks)
+}
+
+/// What every entry that is whole says, in the record's order.
 pub(super) fn each_entry(bundle: &Path, mut take: impl FnMut(What)) -> anyhow::Result<()> {
+    each(bundle, |entry| take(entry.what))
+}
+
+fn each(bundle: &Path, mut take: impl FnMut(Entry)) -> anyhow::Result<()> {
     let reader = Reader::open(File::open(bundle)?)?;
     for content in reader.contents() {
         if let Leaf::Whole(bytes) = content?.leaf
-            && let Ok(Entry { what, .. }) = Entry::read(&bytes)
+            && let Ok(entry) = Entry::read(&bytes)
         {
-            take(what);
+            take(entry);
         }
     }
     Ok(())

@@ -63,7 +63,7 @@ function Paths({ surgeon }: Props) {
   return (
     <>
       <dt>{paths.length > 1 ? "Paths" : "Path"}</dt>
-      <dd title={paths.map(({ long }) => long).join("; ")}>
+      <dd class="paths" title={paths.map(({ long }) => long).join("; ")}>
         {paths.map(({ is, short }, path) => (
           <span key={path} class="path" data-is={is}>
             {short}

@@ -61,14 +61,18 @@ async fn forward(near: Arc<UdpSocket>, to: SocketAddr, cut: Arc<AtomicBool>) {
     let mut flows: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut buffer = vec![0; 65_536];
     while let Ok((length, from)) = near.recv_from(&mut buffer).await {
-        if !flows.contains_key(&from) {
-            let far = Arc::new(UdpSocket::bind((EDGE, 0)).await.unwrap());
-            far.connect(to).await.unwrap();
-            tokio::spawn(back(far.clone(), near.clone(), from, cut.clone()));
-            flows.insert(from, far);
-        }
+        let far = match flows.get(&from) {
+            Some(far) => far.clone(),
+            None => {
+                let far = Arc::new(UdpSocket::bind((EDGE, 0)).await.unwrap());
+                far.connect(to).await.unwrap();
+                tokio::spawn(back(far.clone(), near.clone(), from, cut.clone()));
+                flows.insert(from, far.clone());
+                far
+            }
+        };
         if !cut.load(Relaxed) {
-            let _ = flows[&from].send(&buffer[..length]).await; // nobody there yet
+            let _ = far.send(&buffer[..length]).await; // nobody there yet
         }
     }
 }

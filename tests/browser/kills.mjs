@@ -64,6 +64,7 @@ async function withoutTheEdge(site, bedside, surgeon) {
   await picture(surgeon, "kills-edge");
   await surgeon.keyboard.up("Space");
   await until("the console is back", async () => (await now(surgeon)).link === "connected" && (await now(surgeon)).stateAgeMs < 200, 60_000);
+  await clear(bedside, surgeon);
   await engage(surgeon);
   assert.ok((await drag(surgeon, site, bedside)) > 1, "after the edge box came back the surgeon goes on");
 }

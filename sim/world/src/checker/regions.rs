@@ -1,0 +1,65 @@
+//! P6: regions only take motion away.
+
+use farhand_wire::{Action, ArmSetpoint};
+
+use super::{Checker, NEAR_MM, PENETRATION_MM, ROUNDING, TICK_S, geometry::depth_mm, happened::Precondition};
+
+impl Checker {
+    /// The kit says which regions it keeps out of. Where that came too late, a stop as fast as the arm's is what counts.
+    pub fn regions_in_force(&mut self, now_us: u64, version: Option<u64>) {
+        if version == self.in_force {
+            return;
+        }
+        self.in_force = version;
+        match version.and_then(|version| self.told.get(&version)) {
+            Some(regions) => self.forbidden.clone_from(regions),
+            None => self.broken("P6", now_us, format!("keeps out of regions {version:?}, which nobody told")),
+        }
+        self.granted_mm = PENETRATION_MM.max(self.depth_of_a_stop_mm());
+        self.happened(Precondition::Regions);
+    }
+
+    pub(super) fn depth_of_a_stop_mm(&self) -> f64 {
+        let Some(last) = self.last else { return 0.0 };
+        let (mut joints, mut velocity) = (last.joints, self.velocity);
+        let mut deepest: f64 = 0.0;
+        loop {
+            deepest = deepest.max(self.depth_mm(&self.tool_mm(&joints)));
+            if velocity == [0.0; 6] {
+                return deepest;
+            }
+            for joint in 0..6 {
+                let left = velocity[joint].abs() - self.limits.stop_deceleration_rad_m_s2_max[joint] * TICK_S;
+                velocity[joint] = left.max(0.0).copysign(velocity[joint]);
+                joints[joint] += velocity[joint] * TICK_S;
+            }
+        }
+    }
+
+    pub(super) fn depth_mm(&self, tool_mm: &[[f64; 3]; 2]) -> f64 {
+        let depths = self.forbidden.iter().flat_map(|region| tool_mm.map(|point| depth_mm(region, point)));
+        depths.fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    pub(super) fn check_regions(&mut self, now_us: u64, setpoint: &ArmSetpoint, tool_mm: &[[f64; 3]; 2]) {
+        if self.forbidden.is_empty() || now_us < self.changing_until_us {
+            return;
+        }
+        let depth_mm = self.depth_mm(tool_mm);
+        if setpoint.action == Action::Withdraw {
+            // Along its own shaft the tool comes out through anything, and where it stops it may stand.
+            self.granted_mm = self.granted_mm.max(depth_mm + PENETRATION_MM);
+        }
+        let follows = matches!(setpoint.action, Action::Move | Action::Home);
+        if follows && depth_mm > self.granted_mm + ROUNDING {
+            let words = format!("{depth_mm:.3} mm inside a region, {:.3} granted", self.granted_mm);
+            self.broken("P6", now_us, words);
+        }
+        if follows && depth_mm > -NEAR_MM {
+            self.happened(Precondition::AtRegion);
+        }
+        if depth_mm < 0.0 {
+            self.granted_mm = PENETRATION_MM;
+        }
+    }
+}

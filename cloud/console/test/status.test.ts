@@ -50,7 +50,7 @@ describe("status", () => {
     ["drawing the tool out", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 4 }, ageMs: 5 } }, "holding", "Safe stop: the tool is drawn out", /Release Space to stop/],
     ["the clutch", { control: { ...view, phase: "waiting", deadMan: true, clutch: true } }, "holding", "Holding", /hand is free/],
     ["stopped, whatever else", { link: { is: "connecting" }, notice: { said: { ...notice, mode: 5, flags: notice.flags | StateFlag.EStop, reason: "e-stop is latched by 1 presses, 0 allowed" }, ageMs: 9000 } }, "stopped", "Stopped", /E-stop is latched by 1 presses, 0 allowed\. Two people/],
-    ["a fault", { notice: { said: { ...notice, mode: 5, reason: "arm reports 1 faults, 0 allowed" }, ageMs: 9 } }, "stopped", "Fault", /Arm reports 1 faults/],
+    ["a fault", { notice: { said: { ...notice, mode: 5, reason: "no word from the arm for 51 ms, limit 50" }, ageMs: 9 } }, "stopped", "Fault", /No word from the arm for 51 ms/],
     ["a press on its way", { control: { ...view, unacknowledgedStopMs: 1234 } }, "stopped", "Stopping", /1\.2 s ago/],
     ["no edge box", { link: { is: "edge-offline" } }, "holding", "No edge box", /not online/],
     ["an impostor", { link: { is: "untrusted", why: "the answer is signed by another key" } }, "holding", "Not trusted", /another key\. Nothing was connected/],

@@ -127,7 +127,8 @@ pub struct Guard {
     pub(crate) regions: Option<u64>,
     pub(crate) deadlines: Deadlines,
     pub(crate) errand: Option<Errand>,
-    pub(crate) faulted: bool,
+    /// What was wrong with the arm first, until it is cleared.
+    pub(crate) faulted: Option<Rejection>,
     pub(crate) arm_heard: KitTick,
     pub(crate) arm_flags: u8,
     pub(crate) newest: Sequence,
@@ -177,7 +178,7 @@ impl Guard {
             regions: None,
             deadlines: Deadlines::default(),
             errand: None,
-            faulted: false,
+            faulted: None,
             arm_heard: KitTick(0),
             arm_flags: 0,
             newest: Sequence(0),
@@ -262,8 +263,9 @@ impl Guard {
         self.setpoints += 1;
         match self.last.check(proposal, &self.arm, self.arm.tip_speed_mm_s_max) {
             Ok(()) => self.permit_proposed(now, proposal),
-            Err(_) => {
-                self.fault();
+            Err(broken) => {
+                let (value, max) = broken.value_and_limit();
+                self.fault(Rejection::ImpossibleSetpoint { value, max });
                 self.last.brake(&self.arm);
                 self.engagements.tick(true, false);
                 Permit::new(now, self.last.setpoint(self.setpoints, Action::Brake))
@@ -358,7 +360,7 @@ impl Guard {
         if self.estop.is_latched() {
             return Err(Rejection::EmergencyStopped { presses: self.estop.latched() as f64, max: 0.0 });
         }
-        if self.faulted { Err(Rejection::Faulted { faults: 1.0, max: 0.0 }) } else { Ok(()) }
+        self.faulted.map_or(Ok(()), Err)
     }
 
     fn ready(&self) -> Result<(), Rejection> {
@@ -418,14 +420,15 @@ impl Guard {
             self.engagements.interrupt(now, Cause::Interruption);
         }
         if state.flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 {
-            self.fault();
+            self.fault(Rejection::Faulted { faults: 1.0, max: 0.0 });
         }
     }
 
     /// A cable that says nothing is a fault, once the arm has been heard at all.
     fn watch_arm(&mut self, now: KitTick) {
         if self.arm_heard > KitTick(0) && self.arm_is_silent(now) {
-            self.fault();
+            let (silent_ms, max_ms) = (now.ms_since(self.arm_heard), self.limits.arm_silence_ms_max);
+            self.fault(Rejection::ArmSilent { silent_ms, max_ms });
         }
     }
 
@@ -452,8 +455,8 @@ impl Guard {
         }
     }
 
-    fn fault(&mut self) {
-        self.faulted = true;
+    fn fault(&mut self, why: Rejection) {
+        self.faulted.get_or_insert(why);
         self.errand = None;
         self.engagements.end();
     }
@@ -535,7 +538,7 @@ impl Guard {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.estop.is_latched() || self.faulted
+        self.estop.is_latched() || self.faulted.is_some()
     }
 
     fn is_homed(&self) -> bool {

@@ -103,7 +103,7 @@ impl Guard {
         if self.rituals.clear.are_enough() {
             self.rituals.renew();
             self.estop.clear();
-            self.faulted = false;
+            self.faulted = None;
             self.engagements.interrupt(now, Cause::Interruption);
         }
         Ok(Response::Nothing)

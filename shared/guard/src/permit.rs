@@ -79,6 +79,17 @@ pub(crate) enum Broken {
     TipSpeed { value: f64, max: f64 },
 }
 
+impl Broken {
+    pub(crate) fn value_and_limit(&self) -> (f64, f64) {
+        match *self {
+            Self::Position { value, min, max, .. } => (value, if value < min { min } else { max }),
+            Self::Velocity { value, max, .. }
+            | Self::Acceleration { value, max, .. }
+            | Self::TipSpeed { value, max } => (value, max),
+        }
+    }
+}
+
 /// The setpoint last permitted, and how fast it was going.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]

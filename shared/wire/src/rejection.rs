@@ -81,8 +81,8 @@ rejections! {
     18 NoSuchArm { arm, arms }, "arm {arm:.0} of {arms:.0} arms";
     /// No command was applied for a while.
     19 Silent { silent_ms, max_ms }, "no fresh command for {silent_ms:.0} ms, limit {max_ms:.0}";
-    /// The arm or its cable failed: FAULT until it is cleared.
-    20 Faulted { faults, max }, "arm reports {faults:.0} faults, {max:.0} allowed";
+    /// The arm reports a fault, or somebody pressed its button: FAULT until it is cleared.
+    20 Faulted { faults, max }, "the arm reports a fault, or its button was pressed";
     /// What was applied is not durable on record yet, or was not when the tool came to hold.
     21 Unrecorded { lead_ms, max_ms }, "motion is {lead_ms:.0} ms ahead of its record, limit {max_ms:.0}";
     /// The surgeon's own signed list of commands lags behind what was applied.
@@ -91,4 +91,8 @@ rejections! {
     23 LoopLate { missed, max }, "the kit's loop missed {missed:.0} ticks in a row, limit {max:.0}";
     /// The patient's consent was withdrawn: the tool may only be drawn out.
     24 ConsentWithdrawn { withdrawn, max }, "consent was withdrawn: hold the dead-man to draw the tool out, nothing else moves it";
+    /// The arm's cable says nothing: FAULT until it is cleared.
+    25 ArmSilent { silent_ms, max_ms }, "no word from the arm for {silent_ms:.0} ms, limit {max_ms:.0}";
+    /// The kit's own motion proposed what the arm must not do, so the arm was stopped: FAULT until it is cleared.
+    26 ImpossibleSetpoint { value, max }, "the kit refused its own setpoint: {value:.3}, limit {max:.3}";
 }

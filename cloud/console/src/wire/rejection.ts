@@ -62,7 +62,7 @@ const WORDS: Readonly<Record<number, Words>> = {
   },
   18: { name: "NoSuchArm", digits: whole, say: (s, l) => `arm ${s} of ${l} arms` },
   19: { name: "Silent", digits: whole, say: (s, l) => `no fresh command for ${s} ms, limit ${l}` },
-  20: { name: "Faulted", digits: whole, say: (s, l) => `arm reports ${s} faults, ${l} allowed` },
+  20: { name: "Faulted", digits: whole, say: () => "the arm reports a fault, or its button was pressed" },
   21: { name: "Unrecorded", digits: whole, say: (s, l) => `motion is ${s} ms ahead of its record, limit ${l}` },
   22: {
     name: "Unlisted",
@@ -74,6 +74,12 @@ const WORDS: Readonly<Record<number, Words>> = {
     name: "ConsentWithdrawn",
     digits: whole,
     say: () => "consent was withdrawn: hold the dead-man to draw the tool out, nothing else moves it",
+  },
+  25: { name: "ArmSilent", digits: whole, say: (s, l) => `no word from the arm for ${s} ms, limit ${l}` },
+  26: {
+    name: "ImpossibleSetpoint",
+    digits: [3, 3],
+    say: (s, l) => `the kit refused its own setpoint: ${s}, limit ${l}`,
   },
 };
 

@@ -92,6 +92,8 @@ fn a_stop_wins_and_two_clear_it() {
         "NotAtRest",
         "NotReleased",
         "Faulted",
+        "ArmSilent",
+        "ImpossibleSetpoint",
     ];
     explore(&scenes::stops(), 150_000, &refusals, &[Action::Move]);
 }
@@ -122,7 +124,7 @@ fn the_arm_moves_by_itself_on_the_bedsides_order_alone() {
         "EngagementMismatch",
         "NotAtRest",
         "NotReleased",
-        "Faulted",
+        "ImpossibleSetpoint",
     ];
     explore(&scenes::errands(), 5_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
@@ -139,6 +141,7 @@ fn there_is_always_a_way_out() {
         "NotAtRest",
         "NotReleased",
         "Faulted",
+        "ArmSilent",
     ];
     explore(&scenes::way_out(), 150_000, &refusals, &[Action::Move, Action::Withdraw]);
 }
@@ -226,6 +229,8 @@ fn everything_together_for_a_while() {
         "NotReleased",
         "NoSuchArm",
         "Faulted",
+        "ArmSilent",
+        "ImpossibleSetpoint",
     ];
     explore(&scenes::everything(4), 79_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }

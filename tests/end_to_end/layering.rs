@@ -109,6 +109,15 @@ fn the_guard_knows_no_cloud_no_vision_and_no_transport() {
     assert_eq!(members, ["farhand-guard", "farhand-ledger", "farhand-wire"]);
 }
 
+/// Goal: the ROS world has no way into the kit: what speaks its language is another process, over a one-way cable.
+#[test]
+fn the_kit_knows_neither_zenoh_nor_ros() {
+    let built_on = closure(&metadata(), "farhand-kit");
+    for foreign in ["zenoh", "farhand-mesh", "farhand-crtk", "cdr-encoding"] {
+        assert!(!built_on.contains(foreign), "farhand-kit is built on {foreign}");
+    }
+}
+
 /// Goal: a regulator can read and build all that the verifier needs.
 #[test]
 fn the_evidence_needs_no_heavy_machinery() {

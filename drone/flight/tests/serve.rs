@@ -68,6 +68,7 @@ impl Site {
             anchor: self.authority.anchor(now).unwrap(),
             listen,
             devices: [(self.cloud.id(), DeviceRole::Cloud), (self.aircraft.id(), DeviceRole::Flight)].into(),
+            simulator: false,
         };
         Router::open(config).await.unwrap()
     }

@@ -30,6 +30,9 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<PathBuf>,
     pub arm: ArmCable,
+    /// Whom on this machine to tell how arm and kit stand, a hundred times a second (`docs/crtk.md`). Nobody unless named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observer: Option<ObserverCable>,
     #[serde(default)]
     pub limits: Limits,
 }
@@ -46,6 +49,16 @@ pub struct ArmCable {
     pub key: PathBuf,
 }
 
+/// The one-way cable to an observer: nothing that comes back is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObserverCable {
+    /// Where it listens (UDP), on the loopback.
+    pub to: SocketAddr,
+    /// File with the cable's key: 64 hex digits, the same at both ends.
+    pub key: PathBuf,
+}
+
 /// Why a configuration is not used.
 #[derive(Debug, Error)]
 pub enum ConfigError {
@@ -57,6 +70,8 @@ pub enum ConfigError {
     Limit { path: PathBuf, source: LimitOutOfRange },
     #[error("{} does not hold a key: 64 hex digits are expected", .path.display())]
     CableKey { path: PathBuf },
+    #[error("in {}: the observer {to} is not on this machine", .path.display())]
+    ObserverElsewhere { path: PathBuf, to: SocketAddr },
 }
 
 impl Config {
@@ -71,12 +86,16 @@ impl Config {
             .clone()
             .checked()
             .map_err(|source| ConfigError::Limit { path: path.into(), source })?;
+        if let Some(observer) = config.observer.as_ref().filter(|observer| !observer.to.ip().is_loopback()) {
+            return Err(ConfigError::ObserverElsewhere { path: path.into(), to: observer.to });
+        }
         Ok(Self { limits, ..config }.relative_to(path.parent().unwrap_or(Path::new("."))))
     }
 
     fn relative_to(mut self, folder: &Path) -> Self {
         let paths = [&mut self.key, &mut self.data, &mut self.trust, &mut self.arm.key];
-        for path in paths.into_iter().chain(&mut self.metrics) {
+        let observer = self.observer.as_mut().map(|observer| &mut observer.key);
+        for path in paths.into_iter().chain(&mut self.metrics).chain(observer) {
             *path = folder.join(&*path);
         }
         self
@@ -86,11 +105,20 @@ impl Config {
 impl ArmCable {
     /// The key that both ends hold.
     pub fn read_key(&self) -> Result<[u8; 32], ConfigError> {
-        let path = || self.key.clone();
-        let text =
-            fs::read_to_string(&self.key).map_err(|source| ConfigError::Read { path: path(), source })?;
-        parse_key(text.trim()).ok_or_else(|| ConfigError::CableKey { path: path() })
+        read_key(&self.key)
     }
+}
+
+impl ObserverCable {
+    /// The key that both ends hold.
+    pub fn read_key(&self) -> Result<[u8; 32], ConfigError> {
+        read_key(&self.key)
+    }
+}
+
+fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
+    parse_key(text.trim()).ok_or_else(|| ConfigError::CableKey { path: path.into() })
 }
 
 fn parse_key(hex: &str) -> Option<[u8; 32]> {
@@ -136,6 +164,16 @@ mod tests {
         assert!(error.to_string().ends_with("lag_mm_max is 500, allowed is 1 to 50"), "{error}");
         let error = read(&format!("{TEXT}\n[limits]\nlag_max = 5.0")).unwrap_err();
         assert!(error.to_string().contains("lag_max"), "{error}");
+    }
+
+    /// Goal: what the kit tells an observer does not leave the machine.
+    #[test]
+    fn an_observer_elsewhere_is_refused() {
+        let with =
+            |to: &str| TEXT.to_owned() + &format!("\n[observer]\nto = \"{to}\"\nkey = \"observer.key\"");
+        assert!(read(&with("127.0.0.1:7")).unwrap().observer.unwrap().key.is_absolute());
+        let error = read(&with("192.0.2.1:7")).unwrap_err();
+        assert!(error.to_string().ends_with("the observer 192.0.2.1:7 is not on this machine"), "{error}");
     }
 
     #[test]

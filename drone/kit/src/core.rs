@@ -69,8 +69,20 @@ pub struct Snapshot {
     pub setpoint: Pose,
     pub measured: Pose,
     pub jaw_rad: f64,
+    /// For whoever watches, see [`crate::Config::observer`].
+    pub joints: SnapshotJoints,
     pub clamped: bool,
     pub presses: ArrayVec<PressId, PRESSES_MAX>,
+}
+
+/// Joint by joint; units as in [`ArmState`].
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotJoints {
+    pub measured: [f64; 6],
+    pub measured_jaw_rad: f64,
+    pub setpoint: [f64; 6],
+    pub setpoint_velocity: [f64; 6],
+    pub setpoint_jaw_velocity_rad_s: f64,
 }
 
 /// What a self-test compares with.
@@ -280,6 +292,13 @@ impl Core {
             setpoint: pose(&setpoint.base_from_tip),
             measured: pose(&measured),
             jaw_rad: setpoint.jaw_rad,
+            joints: SnapshotJoints {
+                measured: self.measured.joints,
+                measured_jaw_rad: self.measured.jaw_rad,
+                setpoint: setpoint.joints.0,
+                setpoint_velocity: setpoint.joint_velocity,
+                setpoint_jaw_velocity_rad_s: setpoint.jaw_velocity_rad_s,
+            },
             clamped: setpoint.clamps.any(),
             presses: newest(self.guard.presses()),
         }

@@ -26,6 +26,7 @@ use crate::{
     Cable, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, JournalError,
     JournalFile, Pace, Past, StoreError, ToCore, TokenStore, before_all_others, keep_pace,
     metrics::{Metrics, Standing},
+    observer::Observer,
 };
 
 const TO_CORE_MAX: usize = 256;
@@ -62,6 +63,8 @@ pub enum RunError {
     Bind(#[from] BindError),
     #[error("cannot open the arm's cable at {listen}: {source}")]
     Cable { listen: SocketAddr, source: std::io::Error },
+    #[error("cannot open the observer's cable: {0}")]
+    Observer(std::io::Error),
     #[error("no word from the arm at {arm} within {} s: is it on, and has it the same cable key?", ARM_WAIT.as_secs())]
     NoArm { arm: SocketAddr },
     #[error("the arm stands outside its own limits: {0}")]
@@ -131,6 +134,7 @@ pub fn run_around(
     let core = Core::new(config.limits.clone(), &model, measured, tokens.highest(), identity.seed)?;
 
     let (address, paths) = paths(config, &key, edge)?;
+    let observer = config.observer.as_ref().map(Observer::open).transpose()?;
 
     let (to_core, core_inbox) = RingBuffer::new(TO_CORE_MAX);
     let (core_outbox, from_core) = RingBuffer::new(FROM_CORE_MAX);
@@ -149,6 +153,7 @@ pub fn run_around(
         to_core,
         from_core,
         standing,
+        observer,
         unjudged: 0,
         edge: None,
     };
@@ -308,6 +313,7 @@ struct GateTask {
     to_core: Producer<ToCore>,
     from_core: Consumer<FromCore>,
     standing: Arc<Standing>,
+    observer: Option<Observer>,
     /// Commands that the loop has, or its verdicts on them, which are on their way back.
     unjudged: usize,
     edge: Option<Bond>,
@@ -359,14 +365,20 @@ impl GateTask {
     }
 
     async fn listen(&mut self) {
+        let mut newest = None;
         while let Ok(said) = self.from_core.pop() {
             self.unjudged -= usize::from(matches!(said, FromCore::Judged(_)));
             if let FromCore::Snapshot(snapshot) = &said {
                 self.standing.note(&snapshot.report);
+                newest = self.observer.is_some().then(|| snapshot.clone());
             }
             let mut passed = Vec::new();
             self.gate.from_core(said, |out| passed.push(out));
             self.deliver(passed);
+        }
+        // After a pause there may be several: the last one counts.
+        if let (Some(observer), Some(snapshot)) = (&self.observer, newest) {
+            observer.tell(&snapshot);
         }
     }
 

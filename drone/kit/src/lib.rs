@@ -17,13 +17,14 @@ mod journal;
 mod journal_file;
 mod kit;
 mod metrics;
+mod observer;
 mod pace;
 mod self_test;
 mod store;
 
-pub use crate::core::{Core, FromCore, Judged, Snapshot, Stage, ToCore};
+pub use crate::core::{Core, FromCore, Judged, Snapshot, SnapshotJoints, Stage, ToCore};
 pub use cable::Cable;
-pub use config::{ArmCable, Config, ConfigError};
+pub use config::{ArmCable, Config, ConfigError, ObserverCable};
 pub use custody::NotSigned;
 pub use driver::{RunError, Running, run, run_around};
 pub use gate::{FromGate, Gate, GateError, Identity, Past};

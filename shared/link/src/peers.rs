@@ -24,6 +24,10 @@ pub enum DeviceRole {
     Cloud,
     /// A replica of the ledger.
     Validator,
+    /// Tells the ROS world how a kit stands, and in the simulator hears what ROS wants of it.
+    Observer,
+    /// Of the ROS world: watches, and in the simulator commands.
+    Ros,
 }
 
 impl fmt::Display for DeviceRole {

@@ -1,4 +1,7 @@
 //! Who may publish and read what, as Zenoh's access list. What is not said here is denied.
+//!
+//! **Invariant (local): the ROS world commands a simulated arm, or none.** Where the router was not told that the arm is
+//! simulated, no rule lets a command in, and none lets it out.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +9,24 @@ use farhand_link::{DeviceId, DeviceRole};
 use serde_json::{Value, json};
 
 use crate::{
-    MeshError, Topic,
+    MeshError, Topic, crtk,
     topic::{ALL_EVENTS, ALL_HEALTHS, ALL_ORDERS, ALL_STATES},
 };
 
 /// No router knows more devices.
 pub const DEVICES_MAX: usize = 1024;
 
-/// Zenoh's `access_control` for these devices: a subject, a policy and up to four rules for each.
-pub(crate) fn access_control(devices: &BTreeMap<DeviceId, DeviceRole>) -> Result<Value, MeshError> {
+/// Zenoh's `access_control` for these devices: a subject, a policy and a few rules for each.
+pub(crate) fn access_control(
+    devices: &BTreeMap<DeviceId, DeviceRole>,
+    simulator: bool,
+) -> Result<Value, MeshError> {
     if devices.len() > DEVICES_MAX {
         return Err(MeshError::TooManyDevices { seen: devices.len(), max: DEVICES_MAX });
     }
     let (mut rules, mut subjects, mut policies) = (Vec::new(), Vec::new(), Vec::new());
     for (id, role) in devices {
-        let own = rules_of(*id, *role);
+        let own = rules_of(*id, *role, simulator);
         if own.is_empty() {
             continue;
         }
@@ -40,8 +46,30 @@ pub(crate) fn access_control(devices: &BTreeMap<DeviceId, DeviceRole>) -> Result
 }
 
 /// Both directions are ruled: what a device may hand in, and what it is handed.
-fn rules_of(id: DeviceId, role: DeviceRole) -> Vec<Value> {
-    let rule = |flow: &str, message: &str, keys: &[String]| {
+fn rules_of(id: DeviceId, role: DeviceRole, simulator: bool) -> Vec<Value> {
+    let (writes, reads) = (writes(id, role, simulator), reads(id, role, simulator));
+    // Who listens to all of the arm's topics at once must be known to whoever publishes one of them.
+    let wanted = if role == DeviceRole::Observer { crtk::all_keys() } else { writes.clone() };
+    let (shows, watches) = match role {
+        DeviceRole::Observer => (crtk::graph_keys(), Vec::new()),
+        DeviceRole::Ros => (Vec::new(), crtk::graph_keys()),
+        _ => Default::default(),
+    };
+    [
+        ("ingress", "put", &writes),
+        ("egress", "declare_subscriber", &wanted),
+        ("ingress", "declare_subscriber", &reads),
+        ("egress", "put", &reads),
+        ("ingress", "liveliness_token", &shows),
+        ("egress", "declare_liveliness_subscriber", &shows),
+        ("egress", "liveliness_query", &shows),
+        ("ingress", "declare_liveliness_subscriber", &watches),
+        ("ingress", "liveliness_query", &watches),
+        ("egress", "liveliness_token", &watches),
+    ]
+    .into_iter()
+    .filter(|(_, _, keys)| !keys.is_empty())
+    .map(|(flow, message, keys)| {
         json!({
             "id": format!("{id} {flow} {message}"),
             "permission": "allow",
@@ -49,34 +77,28 @@ fn rules_of(id: DeviceId, role: DeviceRole) -> Vec<Value> {
             "messages": [message],
             "key_exprs": keys,
         })
-    };
-    let (writes, reads) = (writes(id, role), reads(id, role));
-    let mut rules = Vec::new();
-    if !writes.is_empty() {
-        rules.push(rule("ingress", "put", &writes));
-        rules.push(rule("egress", "declare_subscriber", &writes));
-    }
-    if !reads.is_empty() {
-        rules.push(rule("ingress", "declare_subscriber", &reads));
-        rules.push(rule("egress", "put", &reads));
-    }
-    rules
+    })
+    .collect()
 }
 
-fn writes(id: DeviceId, role: DeviceRole) -> Vec<String> {
+fn writes(id: DeviceId, role: DeviceRole, simulator: bool) -> Vec<String> {
     match role {
         DeviceRole::Flight => vec![Topic::Event(id).to_string()],
         DeviceRole::Kit => vec![Topic::State(id).to_string()],
         DeviceRole::Edge => vec![Topic::Health(id).to_string()],
         DeviceRole::Cloud => vec![ALL_ORDERS.to_owned()],
-        DeviceRole::Validator => Vec::new(),
+        DeviceRole::Observer => crtk::keys(&crtk::STATES),
+        DeviceRole::Ros if simulator => crtk::keys(&crtk::COMMANDS),
+        DeviceRole::Ros | DeviceRole::Validator => Vec::new(),
     }
 }
 
-fn reads(id: DeviceId, role: DeviceRole) -> Vec<String> {
+fn reads(id: DeviceId, role: DeviceRole, simulator: bool) -> Vec<String> {
     match role {
         DeviceRole::Flight => vec![Topic::Order(id).to_string()],
         DeviceRole::Cloud => [ALL_EVENTS, ALL_STATES, ALL_HEALTHS].map(str::to_owned).to_vec(),
-        DeviceRole::Kit | DeviceRole::Edge | DeviceRole::Validator => Vec::new(),
+        DeviceRole::Observer if simulator => crtk::keys(&crtk::COMMANDS),
+        DeviceRole::Ros => crtk::all_keys(),
+        DeviceRole::Kit | DeviceRole::Edge | DeviceRole::Validator | DeviceRole::Observer => Vec::new(),
     }
 }

@@ -33,6 +33,8 @@ pub struct RouterConfig {
     pub listen: SocketAddr,
     /// Who may come in, as what. Whoever is not here can connect, under a certificate of the site, and do nothing.
     pub devices: BTreeMap<DeviceId, DeviceRole>,
+    /// The arm is a simulated one: the ROS world may command it.
+    pub simulator: bool,
 }
 
 /// How often a lost router is looked for.
@@ -82,7 +84,7 @@ pub(crate) fn of_router(config: &RouterConfig, listen: SocketAddr) -> Result<zen
         "listen_certificate_base64": certificate,
     });
     set(&mut zenoh, "transport/link/tls", &tls)?;
-    set(&mut zenoh, "access_control", &access_control(&config.devices)?)?;
+    set(&mut zenoh, "access_control", &access_control(&config.devices, config.simulator)?)?;
     Ok(zenoh)
 }
 

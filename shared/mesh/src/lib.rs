@@ -10,6 +10,8 @@
 //! | kit      | its own state                |                                   |
 //! | edge box | its own health               |                                   |
 //! | cloud    | orders                       | all events, states and healths    |
+//! | observer | the kit's state in CRTK, and that it is there | in the simulator CRTK's commands |
+//! | ROS      | in the simulator CRTK's commands | the kit's state in CRTK, and who is there |
 //!
 //! A router's certificate alone is good for being connected to, so no other device can pose as the router. An access list
 //! binds a link and not a person: whatever matters (custody, missions) is signed by its author besides.
@@ -25,6 +27,7 @@
 mod access;
 mod certificate;
 mod config;
+pub mod crtk;
 mod error;
 mod mesh;
 mod router;

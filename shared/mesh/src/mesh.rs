@@ -19,7 +19,7 @@ pub const MESSAGES_QUEUED_MAX: usize = 64;
 /// A device on the mesh. Clones share the session, which ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct Mesh {
-    session: zenoh::Session,
+    pub(crate) session: zenoh::Session,
 }
 
 /// What was published.

@@ -23,6 +23,7 @@ struct Site {
     authority: Authority,
     router: DeviceKey,
     devices: BTreeMap<&'static str, (DeviceKey, DeviceRole)>,
+    simulator: bool,
 }
 
 impl Site {
@@ -35,8 +36,11 @@ impl Site {
             ("kit", (key(4), DeviceRole::Kit)),
             ("other kit", (key(5), DeviceRole::Kit)),
             ("edge", (key(6), DeviceRole::Edge)),
+            ("observer", (key(8), DeviceRole::Observer)),
+            ("ros", (key(9), DeviceRole::Ros)),
+            ("other ros", (key(10), DeviceRole::Ros)),
         ];
-        Self { authority: Authority::new(key(0)), router: key(7), devices: devices.into() }
+        Self { authority: Authority::new(key(0)), router: key(7), devices: devices.into(), simulator: false }
     }
 
     fn key(&self, name: &str) -> &DeviceKey {
@@ -51,6 +55,7 @@ impl Site {
             anchor: self.authority.anchor(now).unwrap(),
             listen,
             devices: self.devices.values().map(|(key, role)| (key.id(), *role)).collect(),
+            simulator: self.simulator,
         }
     }
 
@@ -260,6 +265,84 @@ async fn the_key_exchange_is_post_quantum() {
     site.join("kit", &router).await;
     let provider = rustls::crypto::CryptoProvider::get_default().unwrap();
     assert_eq!(provider.kx_groups[0].name(), rustls::NamedGroup::X25519MLKEM768);
+}
+
+const MEASURED: &str = "0/arm1/measured_cp/type/hash";
+const SERVO: &str = "0/arm1/servo_cp/type/hash";
+
+/// Goal: the ROS world hears the kit's state, from nobody but the kit's observer, with what is attached.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ros_world_hears_the_kits_state_from_its_observer_alone() {
+    let site = Site::new(150);
+    let router = site.route().await;
+    let (ros, observer) = (site.join("ros", &router).await, site.join("observer", &router).await);
+    let (edge, kit) = (site.join("edge", &router).await, site.join("kit", &router).await);
+    let other = site.join("other ros", &router).await;
+    let mut heard = ros.listen("*/arm1/**").await.unwrap();
+    let mut forged = Vec::new();
+    for forger in [&edge, &kit, &other] {
+        forged.push(forger.publisher(MEASURED).await.unwrap());
+    }
+    let measured = observer.publisher(MEASURED).await.unwrap();
+    for _ in 0..20 {
+        for publisher in &forged {
+            publisher.put(b"forged".to_vec(), b"").await.unwrap();
+        }
+        measured.put(b"here".to_vec(), b"first").await.unwrap();
+        tokio::time::sleep(PAUSE).await;
+    }
+    measured.put(b"last".to_vec(), b"last").await.unwrap();
+    let mut foreign = heard.recv().await.unwrap();
+    while foreign.bytes != "last" {
+        assert_eq!((&foreign.bytes[..], &foreign.attachment[..]), (&b"here"[..], &b"first"[..]));
+        foreign = heard.recv().await.unwrap();
+    }
+    assert_eq!(foreign.key, MEASURED);
+}
+
+/// Whether a command of the ROS world gets to the kit's observer.
+async fn a_command_arrives(site: &Site) -> bool {
+    let router = site.route().await;
+    let (ros, observer) = (site.join("ros", &router).await, site.join("observer", &router).await);
+    let mut commands = observer.listen("*/arm1/**").await.unwrap();
+    let mut exactly = observer.listen(SERVO).await.unwrap();
+    let servo = ros.publisher(SERVO).await.unwrap();
+    for _ in 0..40 {
+        servo.put(b"go there".to_vec(), b"").await.unwrap();
+        if let Ok(heard) = tokio::time::timeout(PAUSE, exactly.recv()).await {
+            assert_eq!(heard.unwrap().bytes, "go there");
+            return true;
+        }
+    }
+    let nothing = tokio::time::timeout(PAUSE, commands.recv()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    false
+}
+
+/// Goal: a command of the ROS world passes where the router was told that the arm is simulated, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ros_world_commands_a_simulated_arm_alone() {
+    let site = Site { simulator: true, ..Site::new(160) };
+    assert!(a_command_arrives(&site).await);
+    assert!(!a_command_arrives(&Site::new(170)).await);
+}
+
+/// Goal: the ROS world sees who is there, and does not say that somebody is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ros_world_sees_the_observer_and_no_impostor() {
+    let site = Site { simulator: true, ..Site::new(180) };
+    let router = site.route().await;
+    let (ros, other) = (site.join("ros", &router).await, site.join("other ros", &router).await);
+    let (observer, kit) = (site.join("observer", &router).await, site.join("kit", &router).await);
+    let (all, arm) = ("@ros2_lv/0/**", "@ros2_lv/0/z/0/0/NN/%/%/arm1");
+    let _impostor = other.be_there("@ros2_lv/0/z/0/1/NN/%/%/impostor").await.unwrap();
+    let _there = observer.be_there(arm).await.unwrap();
+    while ros.who_is_there(all).await.unwrap().is_empty() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    tokio::time::sleep(4 * PAUSE).await;
+    assert_eq!(ros.who_is_there(all).await.unwrap(), [arm]);
+    assert!(kit.who_is_there(all).await.unwrap().is_empty(), "a kit has no business with the ROS world");
 }
 
 /// Goal: a port in use is named.

@@ -71,6 +71,7 @@ async fn no_log_shows_a_private_key() {
         anchor: authority.anchor(now).unwrap(),
         listen: SocketAddr::new(LOOPBACK, 0),
         devices: [(kit.id(), DeviceRole::Kit)].into(),
+        simulator: false,
     })
     .await
     .unwrap();

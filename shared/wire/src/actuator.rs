@@ -31,7 +31,7 @@ impl Action {
 }
 
 /// No joint value exceeds this, in rad or m.
-const JOINT_MAX: f64 = 10.0;
+pub(crate) const JOINT_MAX: f64 = 10.0;
 
 /// One permitted setpoint, kit to arm. Joints: yaw, pitch (rad), insertion (m), roll, wrist pitch, wrist yaw (rad).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,7 +169,7 @@ fn unused(reserved: [u8; 5]) -> Result<(), Malformed> {
     reserved.iter().try_for_each(|byte| flags("reserved byte", *byte, 0).map(drop))
 }
 
-fn joints(bytes: [F64; 6]) -> Result<[f64; 6], Malformed> {
+pub(crate) fn joints(bytes: [F64; 6]) -> Result<[f64; 6], Malformed> {
     let values = bytes.map(F64::get);
     for value in values {
         bounded("joint", value, -JOINT_MAX, JOINT_MAX)?;

@@ -32,12 +32,16 @@ pub enum Kind {
     CustodyAnswer = 22,
     /// Console to edge: over which of its paths pictures shall come.
     PicturesVia = 23,
+    /// Edge to a surgeon's console: how the endoscope looks at the arm.
+    Camera = 25,
     ArmSetpoint = 32,
     ArmState = 33,
+    /// Kit to whoever watches it on the same machine.
+    Observation = 34,
 }
 
 impl Kind {
-    const ALL: [Kind; 17] = [
+    const ALL: [Kind; 19] = [
         Kind::Command,
         Kind::KitState,
         Kind::FrameMark,
@@ -53,8 +57,10 @@ impl Kind {
         Kind::CustodyAsk,
         Kind::CustodyAnswer,
         Kind::PicturesVia,
+        Kind::Camera,
         Kind::ArmSetpoint,
         Kind::ArmState,
+        Kind::Observation,
     ];
 
     /// The kind of a message, once its version is known to be ours.

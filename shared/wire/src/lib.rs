@@ -11,6 +11,7 @@ mod ids;
 mod kind;
 mod lease;
 mod mac;
+mod observation;
 mod pose;
 pub mod region;
 mod rejection;
@@ -28,10 +29,13 @@ pub use ids::{
 pub use kind::{Kind, Malformed, VERSION};
 pub use lease::{LeaseKeys, LeaseTranscript};
 pub use mac::{MAC_BYTES, MacKey, Unauthentic};
+pub use observation::{OBSERVATION_BYTES, Observation};
 pub use pose::{POSITION_M_MAX, Pose};
 pub use region::Region;
 pub use rejection::Rejection;
 pub use state::{KIT_STATE_BYTES, KitState, Mode, OperatingState, VERDICTS_MAX, Verdict, state_flags};
 pub use statement::{BadSignature, KitNotice, Role, STATEMENT_BYTES_MAX, Said, Signed, Statement};
 pub use tick::{EdgeTick, KitTick};
-pub use video::{ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, Watermark};
+pub use video::{
+    Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, Watermark,
+};

@@ -50,7 +50,7 @@ pub enum OperatingState {
 }
 
 impl OperatingState {
-    const ALL: [OperatingState; 4] =
+    pub(crate) const ALL: [OperatingState; 4] =
         [OperatingState::Disabled, OperatingState::Enabled, OperatingState::Paused, OperatingState::Fault];
 }
 
@@ -64,7 +64,7 @@ pub mod state_flags {
     pub const CLAMPED: u8 = 32;
     pub const LEASED: u8 = 64;
     pub const GRASPING: u8 = 128;
-    pub(super) const ALL: u8 = 255;
+    pub(crate) const ALL: u8 = 255;
 }
 
 /// What became of one command.
@@ -281,6 +281,6 @@ impl TryFrom<VerdictBytes> for Verdict {
     }
 }
 
-fn numbered<T: Copy>(field: &'static str, all: &[T], value: u8) -> Result<T, Malformed> {
+pub(crate) fn numbered<T: Copy>(field: &'static str, all: &[T], value: u8) -> Result<T, Malformed> {
     all.get(usize::from(value)).copied().ok_or(Malformed::Unknown { field, value: value.into() })
 }

@@ -2,12 +2,13 @@
 
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
-    little_endian::{U32, U64},
+    little_endian::{F64, U32, U64},
 };
 
 use crate::{
-    EdgeTick, FrameId, Kind, KitTick, LeaseToken, Malformed, Sequence, VERSION,
-    kind::{flags, layout},
+    EdgeTick, FrameId, Kind, KitTick, LeaseToken, Malformed, Pose, Sequence, VERSION,
+    kind::{bounded, flags, layout},
+    pose::PoseBytes,
 };
 
 macro_rules! fixed {
@@ -178,6 +179,53 @@ impl TryFrom<FrameRecordBytes> for FrameRecord {
             key_frame: flags("frame flags", bytes.flags, KEY_FRAME)? == KEY_FRAME,
             au_hash: bytes.au_hash,
             picture_hash: bytes.picture_hash,
+        })
+    }
+}
+
+/// Edge to a surgeon's console, once: how the endoscope looks at the arm. What the pictures cannot say of themselves, and a
+/// console needs to draw over them and to move the tool as the picture shows it. A pinhole without distortion.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    /// The optical frame (x to the right of the picture, y down, z into it) in the arm's base frame.
+    pub base_from_camera: Pose,
+    /// Full vertical angle of view.
+    pub fov_y_rad: f64,
+}
+
+/// Angles of view that a camera may have.
+const FOV_Y_RAD: std::ops::RangeInclusive<f64> = 0.1..=2.4;
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct CameraBytes {
+    kind: u8,
+    version: u8,
+    base_from_camera: PoseBytes,
+    fov_y_rad: F64,
+}
+
+fixed!(Camera, CameraBytes, Kind::Camera);
+
+impl From<Camera> for CameraBytes {
+    fn from(camera: Camera) -> Self {
+        Self {
+            kind: Kind::Camera as u8,
+            version: VERSION,
+            base_from_camera: camera.base_from_camera.into(),
+            fov_y_rad: camera.fov_y_rad.into(),
+        }
+    }
+}
+
+impl TryFrom<CameraBytes> for Camera {
+    type Error = Malformed;
+
+    fn try_from(bytes: CameraBytes) -> Result<Self, Malformed> {
+        let (min, max) = (*FOV_Y_RAD.start(), *FOV_Y_RAD.end());
+        Ok(Self {
+            base_from_camera: bytes.base_from_camera.try_into()?,
+            fov_y_rad: bounded("fov_y_rad", bytes.fov_y_rad.get(), min, max)?,
         })
     }
 }

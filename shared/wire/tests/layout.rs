@@ -145,6 +145,10 @@ fn frame_messages_and_clock_messages_survive_the_wire() {
     assert_eq!(FrameMark::read(&mark.to_bytes()), Ok(mark));
     let via = PicturesVia { path: 1 };
     assert_eq!((PicturesVia::read(&via.to_bytes()), via.to_bytes()), (Ok(via), [23, 1, 1]));
+    let camera = Camera { base_from_camera: Pose::default(), fov_y_rad: 0.75 };
+    assert_eq!(Camera::read(&camera.to_bytes()), Ok(camera));
+    let blind = Camera { fov_y_rad: 0.0, ..camera };
+    assert!(matches!(Camera::read(&blind.to_bytes()), Err(Malformed::Range { field: "fov_y_rad", .. })));
     let pong = ClockPong { sent_us: 5, edge: EdgeTick(6) };
     assert_eq!(ClockPong::read(&pong.to_bytes()), Ok(pong));
     assert!(matches!(ClockPing::read(&pong.to_bytes()), Err(Malformed::Kind { .. })));
@@ -159,6 +163,39 @@ fn the_arm_s_cable_is_sealed_in_both_directions() {
     assert!(ArmSetpoint::open(&setpoint.seal(&other), &key).is_err());
     let state = ArmState { setpoint: 7, flags: arm_flags::HOMED, joints: [0.1; 6], jaw_rad: 0.2 };
     assert_eq!(ArmState::open(&state.seal(&key), &key), Ok(state));
+}
+
+/// Goal: what an observer is told is what the kit sealed: every flipped bit of it is refused, and so is what is out of bounds.
+#[test]
+fn an_observation_opens_as_it_was_sealed_and_no_flipped_bit_does() {
+    let key = MacKey::new(&[1; 32]);
+    let observation = Observation {
+        tick: KitTick(7),
+        mode: Mode::Holding,
+        operating_state: OperatingState::Enabled,
+        flags: state_flags::HOMED | state_flags::ARMED,
+        measured_joints: [0.1; 6],
+        setpoint_velocity: [0.2; 6],
+        setpoint_jaw_rad: 0.3,
+        ..Observation::default()
+    };
+    let sealed = observation.seal(&key);
+    assert_eq!(Observation::open(&sealed, &key), Ok(observation));
+    for bit in 0..sealed.len() * 8 {
+        let mut flipped = sealed;
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(Observation::open(&flipped, &key).is_err(), "bit {bit} flipped unnoticed");
+    }
+    for bad in [
+        Observation { measured_jaw_rad: f64::NAN, ..observation },
+        Observation { setpoint_velocity: [1e6; 6], ..observation },
+        Observation { measured: Pose { orientation_wxyz: [0.0; 4], ..Pose::default() }, ..observation },
+    ] {
+        assert!(
+            matches!(Observation::open(&bad.seal(&key), &key), Err(Unauthentic::Malformed(_))),
+            "{bad:?}"
+        );
+    }
 }
 
 proptest! {

@@ -23,6 +23,8 @@ use crate::{
     site::{Site, write},
 };
 
+/// The second surgeon: a person, or whoever commands over ROS.
+pub(crate) const SECOND: &str = "S2";
 const LOOK: Duration = Duration::from_millis(200);
 /// With a validator down it may take seconds until the next leader is a live one.
 const COMMIT: Duration = Duration::from_secs(30);
@@ -179,18 +181,21 @@ impl<'a> Desk<'a> {
 }
 
 /// Records of the people of a rehearsal, whom there are not, and of a consent that nobody had to give.
-pub(crate) fn made_up_people() -> Result<Vault, VaultError> {
+/// `second`: who the second surgeon is, if there is one.
+pub(crate) fn made_up_people(second: Option<&str>) -> Result<Vault, VaultError> {
     const MADE_UP: &str = "made up for a rehearsal: there is no such person";
     const CONSENT: &str =
         "Made up for a rehearsal: there is no patient, the arm is simulated, and nobody had to consent.";
     let mut vault = Vault::default();
-    for (pseudonym, name, role, text) in [
+    let people = [
         ("P1", "Patient of the trial", "patient", CONSENT),
         ("S1", "Surgeon of the trial", "surgeon", ""),
         ("B1", "Bedside of the trial", "bedside", ""),
         ("F1", "Field team of the trial", "field", ""),
         ("R1", "Auditor of the trial", "auditor", ""),
-    ] {
+    ];
+    let second = second.map(|name| (SECOND, name, "surgeon", ""));
+    for (pseudonym, name, role, text) in people.into_iter().chain(second) {
         let [name, role, licence, text] = [name, role, MADE_UP, text].map(str::to_owned);
         vault.add(pseudonym, &Record { name, role, licence, text })?;
     }

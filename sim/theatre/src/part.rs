@@ -21,7 +21,7 @@ use farhand_validator::ValidatorConfig;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    line,
+    crtk, line,
     session::RouterFile,
     world::{self, config::WorldConfig},
 };
@@ -37,6 +37,7 @@ pub(crate) enum Kind {
     Cloud,
     Flight,
     Line,
+    Crtk,
 }
 
 /// Runs one part until its standard input ends, or SIGTERM.
@@ -58,6 +59,7 @@ impl Kind {
             Self::Cloud => "cloud",
             Self::Flight => "flight",
             Self::Line => "line",
+            Self::Crtk => "crtk",
         }
     }
 }
@@ -67,7 +69,7 @@ impl Kind {
     pub(crate) fn niceness(self) -> &'static str {
         match self {
             Self::Kit | Self::World | Self::Line => "-10",
-            Self::Edge => "-5",
+            Self::Edge | Self::Crtk => "-5",
             Self::Validator | Self::Mesh | Self::Cloud | Self::Flight => "0",
         }
     }
@@ -91,6 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             Kind::Edge => edge(config).await,
             Kind::Cloud => cloud(config).await,
             Kind::Flight => flight(config).await,
+            Kind::Crtk => crtk(config).await,
             Kind::World | Kind::Line => Ok(()),
         }?;
         Ok(ExitCode::SUCCESS)
@@ -163,6 +166,7 @@ async fn mesh(path: &Path) -> anyhow::Result<()> {
         anchor: pem(&file.anchor)?,
         listen: file.listen,
         devices: file.devices.iter().map(device).collect::<anyhow::Result<BTreeMap<_, _>>>()?,
+        simulator: file.simulator,
     })
     .await?;
     told().await?;
@@ -176,6 +180,8 @@ fn role_of(name: &str) -> Option<DeviceRole> {
         "cloud" => Some(DeviceRole::Cloud),
         "aircraft" => Some(DeviceRole::Flight),
         "kit" => Some(DeviceRole::Kit),
+        "observer" => Some(DeviceRole::Observer),
+        "ros" => Some(DeviceRole::Ros),
         _ => None,
     }
 }
@@ -220,4 +226,11 @@ async fn flight(path: &Path) -> anyhow::Result<()> {
     told().await?;
     running.stop().await;
     Ok(())
+}
+
+async fn crtk(path: &Path) -> anyhow::Result<()> {
+    tokio::select! {
+        ran = crtk::part(path) => ran,
+        told = told() => told,
+    }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use farhand_wire::{
-    ArmSetpoint, ArmState, ClockPing, ClockPong, Command, FrameMark, FrameRecord, Kind, KitState, MacKey,
-    Malformed, PicturesVia, Pose, Signed, Statement, Watermark,
+    ArmSetpoint, ArmState, Camera, ClockPing, ClockPong, Command, FrameMark, FrameRecord, Kind, KitState,
+    MacKey, Malformed, Observation, PicturesVia, Pose, Signed, Statement, Watermark,
 };
 
 use crate::stage::key;
@@ -38,6 +38,10 @@ pub(crate) fn messages(bytes: &[u8]) {
         if let Ok(state) = ArmState::open(bytes, &key) {
             assert_eq!(state.seal(&key), bytes);
         }
+        if let Ok(observation) = Observation::open(bytes, &key) {
+            let apart = |seen| Observation { measured: Pose::default(), setpoint: Pose::default(), ..seen };
+            assert_eq!(Observation::open(&observation.seal(&key), &key).map(apart), Ok(apart(observation)));
+        }
     }
     if let Ok(command) = Command::read(bytes) {
         // An orientation is brought to length 1 when it is read; all else stays as it was.
@@ -46,6 +50,10 @@ pub(crate) fn messages(bytes: &[u8]) {
     }
     if let Ok(state) = KitState::read(bytes) {
         assert!(KitState::read(&state.seal(&key)).is_ok());
+    }
+    if let Ok(camera) = Camera::read(bytes) {
+        let apart = |camera: Camera| Camera { base_from_camera: Pose::default(), ..camera };
+        assert_eq!(Camera::read(&camera.to_bytes()).map(apart), Ok(apart(camera)));
     }
     fixed(bytes, FrameMark::read, |mark| mark.to_bytes().to_vec());
     fixed(bytes, PicturesVia::read, |via| via.to_bytes().to_vec());

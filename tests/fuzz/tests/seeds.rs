@@ -23,7 +23,7 @@ use farhand_submit::frames::{Answer, Ask, parts};
 use farhand_validator::frames::PeerFrame;
 use farhand_wire::{
     Action, ArmSetpoint, ArmState, Challenge, ClockPing, FrameId, FrameMark, Kind, KitTick, LeaseToken,
-    LeaseTranscript, MacKey, PressId, Role, Said, Sequence, Signed, Statement, Watermark,
+    LeaseTranscript, MacKey, Observation, PressId, Role, Said, Sequence, Signed, Statement, Watermark,
 };
 use hotstuff_rs::{
     block_sync::messages::BlockSyncRequest,
@@ -111,6 +111,7 @@ fn wire() {
     put("wire", "setpoint", setpoint.seal(&key));
     let state = ArmState { setpoint: 1, flags: 1, joints: [0.1; 6], jaw_rad: 0.1 };
     put("wire", "arm", state.seal(&key));
+    put("wire", "observation", Observation::default().seal(&key));
     put("wire", "mark", FrameMark { frame: FrameId(1), kit_tick_at_capture: KitTick(2) }.to_bytes());
     let watermark = Watermark { token: LeaseToken(3), newest: Sequence(4), segments: 5 };
     put("wire", "watermark", watermark.to_bytes());

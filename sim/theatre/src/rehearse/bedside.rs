@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use farhand_agent::peer::{Peer, RoleLink};
 use farhand_wire::{KitNotice, Mode, Role, Said, Statement, state_flags};
 use farhand_world::{Keys, Person};
@@ -11,11 +12,23 @@ use super::clock::Clock;
 
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The kit must say that the operation is closed within this.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// What the assistant does when told to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Leave,
+    /// Says that the operation is over, and leaves when the kit says so too.
+    Close,
+}
+
 /// **Stands by until told to go.**
-pub(super) async fn stand_by(
+pub(crate) async fn stand_by(
     mut peer: Peer,
     link: RoleLink,
     mut gone: watch::Receiver<bool>,
+    end: End,
 ) -> anyhow::Result<()> {
     let sender = peer.sender();
     let keys = Keys { link: link.key.clone(), session: sender.session_key().clone() };
@@ -38,6 +51,17 @@ pub(super) async fn stand_by(
                 }
             }
         }
+    }
+    if end == End::Close {
+        sender.send_statement(&person.say(Said::Close {})).await?;
+        let closed = async {
+            while let Some(bytes) = peer.statements.recv().await {
+                if heard(&bytes, kit).is_some_and(|notice| notice.closed) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(CLOSE, closed).await.context("the kit did not close")?;
     }
     peer.close().await;
     Ok(())

@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// **Dispatches, brings up and pairs, each as soon as it may.** Returns when the kit is paired.
-pub(super) async fn deliver(link: RoleLink, session: SessionId) -> anyhow::Result<()> {
+pub(crate) async fn deliver(link: RoleLink, session: SessionId) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || Page::open(link, session)?.deliver()).await?
 }
 

@@ -2,10 +2,10 @@
 //! flies and brings up the kit, [`bedside`] arms and clears, [`surgeon`] reaches for the bead, grasps it, presses the
 //! e-stop, clears it, and closes. Then what was received is held against what was logged, and the bundle is audited.
 
-mod bedside;
+pub(crate) mod bedside;
 mod clock;
 pub(crate) mod compare;
-mod field;
+pub(crate) mod field;
 pub(crate) mod figures;
 pub(crate) mod surgeon;
 mod truth;
@@ -22,9 +22,11 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use farhand_agent::peer::{Peer, PeerSettings, RoleLink};
 use farhand_wire::Role;
-use serde_json::json;
+use farhand_world::exercise::{CUTOFF_S, Exercise};
+use serde_json::{Value, json};
 
 use crate::{
+    crtk,
     desk::Desk,
     line::{Choice, Link},
     part::Kind,
@@ -71,6 +73,13 @@ pub(crate) struct Arguments {
     /// Reach, grasp and hold for so many seconds before the operation goes on to its end: time for a line to show itself.
     #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=3600))]
     pub(crate) practise: u32,
+    /// The surgeon is whoever commands over ROS (docs/crtk.md). Says in one JSON object where to connect, goes on until standard
+    /// input ends, and says in another what came of it.
+    #[arg(long, conflicts_with_all = ["video", "kill_edge", "practise", "link"])]
+    pub(crate) crtk: bool,
+    /// An exercise instead of the bead: reach, peg-transfer, ring-on-wire, suturing-path (docs/exercises.md).
+    #[arg(long, value_name = "NAME", conflicts_with = "crtk")]
+    pub(crate) exercise: Option<Exercise>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -88,10 +97,15 @@ pub(crate) struct Outcome {
     pub(crate) used: Vec<(String, f64)>,
     pub(crate) took: Duration,
     killed: u32,
+    /// What the world wrote down of it.
+    exercise: Option<Value>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if arguments.crtk {
+        return runtime.block_on(crtk::rehearsal::rehearse(arguments));
+    }
     let outcome = runtime.block_on(rehearse(arguments))?;
     let (bundle, trust) = (outcome.bundle.clone(), outcome.bundle.with_extension("mcap.trust"));
     tell(arguments, &outcome, &bundle, &trust)?;
@@ -136,6 +150,7 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<Outcome> {
         used,
         took: began.elapsed(),
         killed: arguments.kill_edge,
+        exercise: read_exercise(arguments, &session)?,
     })
 }
 
@@ -164,10 +179,14 @@ async fn play(
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let stand_by = async || -> anyhow::Result<_> {
         let peer = bedside.connect().await.context("the bedside's console")?;
-        Ok(tokio::spawn(bedside::stand_by(peer, bedside.link.clone(), stopped.clone())))
+        Ok(tokio::spawn(bedside::stand_by(peer, bedside.link.clone(), stopped.clone(), bedside::End::Leave)))
     };
     let mut at_bedside = stand_by().await?;
-    let script = surgeon::Script { truth: session.truth(), video: arguments.video.is_some() };
+    let script = surgeon::Script {
+        truth: session.truth(),
+        video: arguments.video.is_some(),
+        exercises: arguments.exercise.is_some(),
+    };
     let mut operation = surgeon::Operation::begin(surgeon, script).await?;
     if arguments.practise > 0 {
         steps.step(&format!("practice, {} s", arguments.practise));
@@ -193,19 +212,19 @@ async fn play(
 
 /// A person's place in the session: however often they connect, they sign with the same key.
 #[derive(Debug)]
-struct Seat {
-    link: RoleLink,
+pub(crate) struct Seat {
+    pub(crate) link: RoleLink,
     settings: PeerSettings,
 }
 
 impl Seat {
-    fn new(site: &Site, session: &Session, role: Role) -> anyhow::Result<Self> {
+    pub(crate) fn new(site: &Site, session: &Session, role: Role) -> anyhow::Result<Self> {
         let settings = PeerSettings { session: Some(session.id), ..PeerSettings::new(LOOPBACK)? };
         Ok(Self { link: session.url(site, role).parse()?, settings })
     }
 
     /// Tried again while an edge box that was killed still counts as there.
-    async fn connect(&self) -> anyhow::Result<Peer> {
+    pub(crate) async fn connect(&self) -> anyhow::Result<Peer> {
         let mut tries = 0;
         loop {
             match Peer::connect(&self.link, self.settings.clone()).await {
@@ -220,10 +239,11 @@ impl Seat {
 
 impl Arguments {
     fn patience(&self) -> Duration {
-        SESSION + Duration::from_secs(self.practise.into()) + self.kill_edge * (LIFE + RETURN)
+        let exercise_s = self.exercise.map_or(0, |_| CUTOFF_S);
+        SESSION + Duration::from_secs((self.practise + exercise_s).into()) + self.kill_edge * (LIFE + RETURN)
     }
 
-    fn plan(&self) -> anyhow::Result<Plan> {
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
         Ok(Plan {
             listen: http_address(SocketAddr::new(LOOPBACK, 0))?,
             console: PathBuf::from("cloud/console/dist"),
@@ -234,12 +254,30 @@ impl Arguments {
             stamp: false,
             link: self.line.link(self.seed)?,
             test_delay: None,
+            crtk: self.crtk,
+            second_surgeon: false,
+            exercise: self.exercise,
         })
     }
 }
 
+/// How the exercise went, if there was one and it came to an end.
+fn read_exercise(arguments: &Arguments, session: &Session) -> anyhow::Result<Option<Value>> {
+    let path = session.truth().with_file_name("exercise.json");
+    if arguments.exercise.is_none() || !path.is_file() {
+        return Ok(None);
+    }
+    let read = || Ok::<_, anyhow::Error>(serde_json::from_slice(&fs::read(&path)?)?);
+    read().map(Some).with_context(|| format!("could not read {}", path.display()))
+}
+
 /// Where the bundle was wanted, with the genesis beside it.
-fn keep(arguments: &Arguments, site: &Site, session: &Session, sealed: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn keep(
+    arguments: &Arguments,
+    site: &Site,
+    session: &Session,
+    sealed: &Path,
+) -> anyhow::Result<PathBuf> {
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => PathBuf::from(format!("farhand-{}.mcap", &session.id.to_string()[..8])),
@@ -264,7 +302,7 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
             "stops": seen.stops, "edge_restarts": compared.restarts, "lost": compared.lost, "bundle": bundle, "trust": trust, "verified": outcome.report.exit == 0,
             "link": outcome.link.as_ref().map(|link| link.profile.name()),
             "link_from": outcome.link.as_ref().map(Link::origin), "reconnected": seen.reconnected,
-            "line": outcome.figures.to_json(),
+            "line": outcome.figures.to_json(), "exercise": outcome.exercise,
         });
         writeln!(out, "{object}")?;
         return Ok(());
@@ -283,7 +321,18 @@ fn tell(arguments: &Arguments, outcome: &Outcome, bundle: &Path, trust: &Path) -
         "  commands   {} sent, {} applied, {} rejected",
         seen.commands, outcome.report.commands.taken_in, outcome.report.commands.refused
     )?;
-    writeln!(out, "  the bead   {}", if seen.grasped { "grasped" } else { "not grasped" })?;
+    match &outcome.exercise {
+        Some(result) => writeln!(
+            out,
+            "  {}   {} points{} in {} s; errors: {}",
+            result["exercise"].as_str().unwrap_or_default(),
+            result["score"],
+            if result["passed"] == true { ", passed," } else { ", not passed," },
+            result["measures"]["time_s"],
+            result["errors"]
+        )?,
+        None => writeln!(out, "  the bead   {}", if seen.grasped { "grasped" } else { "not grasped" })?,
+    }
     writeln!(out, "  e-stops    {} pressed and cleared", seen.stops)?;
     if let Some(link) = &outcome.link {
         writeln!(out, "  the line   {}, {}: {}", link.profile, link.origin(), outcome.figures)?;
@@ -314,8 +363,8 @@ impl Outcome {
         if self.figures.unritual > 0 {
             bail!("the tool moved after {} pauses without release and press", self.figures.unritual);
         }
-        if !self.surgeon.grasped {
-            bail!("the bead was not grasped");
+        if !self.surgeon.done {
+            bail!("what there was to do was not done");
         }
         if let Some(why) = &self.compared.video_broke {
             bail!("{why}");

@@ -14,6 +14,7 @@ use farhand_wire::{
     ClockPong, Command, FrameId, FrameRecord, Kind, KitTick, LeaseToken, Mode, Role, Sequence, Watermark,
     state_flags,
 };
+use farhand_world::exercise::{CUTOFF_S, Hand, ScriptedHand};
 use farhand_world::{Console, Keys, Person, Sent};
 
 use super::{Seat, clock::Clock, truth};
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const VIDEO_END: Duration = Duration::from_secs(2);
 /// How long things take at most, one after the other.
 const STEP: Duration = Duration::from_secs(60);
+/// And an exercise, with its beginning.
+const EXERCISE: Duration = Duration::from_secs(CUTOFF_S as u64 + 30);
 /// Without one command applied for so long, the line is one that the kit refuses.
 const REFUSED: Duration = Duration::from_secs(15);
 /// The tool moves again for this long after the stop was cleared.
@@ -40,6 +43,8 @@ pub(super) struct Script {
     pub(super) truth: PathBuf,
     /// A file is played once, and its end closes the session.
     pub(super) video: bool,
+    /// What the truth says there is to do is done, and no bead taken.
+    pub(super) exercises: bool,
 }
 
 /// What the surgeon's console saw.
@@ -57,6 +62,8 @@ pub(crate) struct Seen {
     /// From capture to the last packet's arrival, µs.
     pub(crate) arrived_us: Vec<u64>,
     pub(crate) grasped: bool,
+    /// The bead was taken, or the exercise done.
+    pub(super) done: bool,
     /// From the operation's beginning.
     pub(crate) grasped_after: Option<Duration>,
     /// The kit ever let the hand at the tool.
@@ -77,6 +84,7 @@ pub(crate) struct Seen {
 enum Act {
     /// Reaches and holds, until told to go on.
     Practise,
+    /// Until the bead is grasped, or the exercise done.
     Grasp,
     /// The e-stop is pressed, and the kit must say so.
     Stop,
@@ -104,6 +112,8 @@ pub(super) struct Operation {
     sender: PeerSender,
     script: Script,
     console: Console,
+    /// In an exercise: the hand, and where it goes next.
+    hand: (ScriptedHand, Option<Hand>),
     clock: Clock,
     reports: Chain,
     unreported: Vec<Shown>,
@@ -127,6 +137,7 @@ impl Operation {
         let person = Person::new(keys, Role::Surgeon, opening.session());
         Ok(Self {
             console: Console::new(person, opening.session(), opening.kit(), random()?),
+            hand: (ScriptedHand::default(), None),
             reports: Chain::new(opening.session()),
             unreported: Vec::new(),
             unacknowledged: BTreeMap::new(),
@@ -191,6 +202,9 @@ impl Operation {
             self.receive(&mut out)?;
             while stepped_us + 1_000 <= self.clock.now_us() {
                 stepped_us += 1_000;
+                if let (hand, Some(next)) = &mut self.hand {
+                    hand.lead(stepped_us, &mut self.console, next);
+                }
                 self.console.step(stepped_us, &mut out);
             }
             if looked.elapsed() >= LOOK {
@@ -311,16 +325,26 @@ impl Operation {
     /// Ten times a second: where the bead is, and what comes next.
     fn look(&mut self, out: &mut Vec<Sent>) -> anyhow::Result<()> {
         if let Some(truth) = truth::read(&self.script.truth) {
-            self.console.look_at(truth.goal_mm(), truth.grasped);
             self.seen.grasped |= truth.grasped;
+            match truth.exercise.as_ref().filter(|_| self.script.exercises) {
+                Some(exercise) => {
+                    self.hand.1 = Some(exercise.next());
+                    self.seen.done |= exercise.is_done();
+                }
+                None => {
+                    self.console.look_at(truth.goal_mm(), truth.grasped);
+                    self.seen.done |= truth.grasped;
+                }
+            }
             if truth.grasped && self.seen.grasped_after.is_none() {
                 self.seen.grasped_after = Some(self.began.elapsed());
             }
         }
         self.seen.engaged |= self.is_engaged();
         let (act, since) = self.act;
-        if since.elapsed() > STEP && !matches!(act, Act::Watch | Act::Practise) {
-            bail!("{act:?} took more than {} s; the kit says: {}", STEP.as_secs(), self.reason());
+        let step = if self.script.exercises && act == Act::Grasp { EXERCISE } else { STEP };
+        if since.elapsed() > step && !matches!(act, Act::Watch | Act::Practise) {
+            bail!("{act:?} took more than {} s; the kit says: {}", step.as_secs(), self.reason());
         }
         let next = self.next(act, out)?;
         if next != act {
@@ -341,7 +365,7 @@ impl Operation {
                 self.close(out)?;
                 Act::Close { since: Instant::now() }
             }
-            Act::Grasp if self.seen.grasped => {
+            Act::Grasp if self.seen.done => {
                 self.console.person.press();
                 Act::Stop
             }

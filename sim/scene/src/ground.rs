@@ -1,10 +1,12 @@
-//! Draws the tissue. Its picture is kept, and drawn anew only for another camera or another tissue.
+//! Draws the tissue, and what stands on it. The picture is kept, and drawn anew only for another camera, tissue or fixture.
 
 use nalgebra::{Isometry3, Point3};
 
 use crate::bake::{self, Maps};
 use crate::error::SceneError;
+use crate::fixture::Fixtures;
 use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
+use crate::state::Fixture;
 use crate::tissue::{TISSUE_SIDE_M, Tissue};
 use crate::view::ViewUniform;
 
@@ -41,6 +43,7 @@ pub(crate) struct Ground {
     distance_to_read: wgpu::Buffer,
     depth: wgpu::TextureView,
     grown: Option<Grown>,
+    fixtures: Fixtures,
 }
 
 /// What belongs to one seed.
@@ -73,6 +76,7 @@ impl Ground {
             distance_to_read: gpu.buffer("tissue distance to read", distance_bytes, mapped),
             depth: gpu::whole(&kept("tissue depth", gpu::DEPTH_FORMAT, wgpu::TextureUsages::empty())),
             grown: None,
+            fixtures: Fixtures::new(gpu),
         }
     }
 
@@ -105,6 +109,11 @@ impl Ground {
         self.grown = Some(Grown { tissue, corners, group, label_group });
     }
 
+    /// Puts these fixtures in place of those before.
+    pub(crate) fn furnish(&mut self, gpu: &Gpu, view: &wgpu::Buffer, fixtures: &[Fixture]) {
+        self.fixtures.place(gpu, view, fixtures);
+    }
+
     /// Draws the kept picture anew.
     pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder) {
         let dark = wgpu::Color { r: 0.05, g: 0.015, b: 0.012, a: 1.0 };
@@ -118,6 +127,7 @@ impl Ground {
         if let Some(grown) = &self.grown {
             self.draw_grid(&mut pass, &self.pipeline, grown, &grown.group);
         }
+        self.fixtures.draw(&mut pass);
         drop(pass);
         let bytes_per_row = Some(row_bytes(self.distance_texture.width()));
         encoder.copy_texture_to_buffer(
@@ -146,6 +156,7 @@ impl Ground {
         if let Some(grown) = &self.grown {
             self.draw_grid(pass, &self.label_pipeline, grown, &grown.label_group);
         }
+        self.fixtures.draw_labels(pass);
     }
 
     fn draw_grid(

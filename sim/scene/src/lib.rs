@@ -34,6 +34,7 @@ mod class;
 mod compose;
 mod cover;
 mod error;
+mod fixture;
 mod gpu;
 mod ground;
 mod instrument;
@@ -51,5 +52,8 @@ pub use class::Class;
 pub use error::SceneError;
 pub use instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M, SHAFT_RADIUS_M};
 pub use scene::{DEFAULT_RATE_HZ, Frame, Scene, SceneSettings};
-pub use state::{Camera, GOALS_MAX, Goal, SceneState, TARGETS_MAX, Target, TargetShape, Tool};
+pub use state::{
+    Camera, FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Goal, SceneState, TARGETS_MAX, Target,
+    TargetShape, Tool,
+};
 pub use tissue::{TISSUE_SIDE_M, Tissue, WORK_HEIGHT_M, WORK_RADIUS_M};

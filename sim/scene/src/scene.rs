@@ -133,7 +133,7 @@ impl Scene {
     /// Draws a state and waits for the picture.
     ///
     /// Only what changed since the last frame is drawn: the tool, its shadow, targets and goals. Another camera
-    /// pose draws the tissue anew, another seed bakes it anew.
+    /// pose or other fixtures draw the tissue anew, another seed bakes it anew.
     ///
     /// # Errors
     /// Those of [`SceneState::check`], and [`SceneError::DeviceFailed`] if the driver gives up.
@@ -189,8 +189,10 @@ impl Scene {
 
     fn draw(&mut self, state: &SceneState) -> Result<(), SceneError> {
         let last = self.last.take();
-        let same_ground =
-            last.as_ref().is_some_and(|last| last.camera == state.camera && last.seed == state.seed);
+        let same = |last: &SceneState| {
+            last.camera == state.camera && last.seed == state.seed && last.fixtures == state.fixtures
+        };
+        let same_ground = last.as_ref().is_some_and(same);
         let view = if same_ground { self.view(state) } else { self.draw_ground(state)? };
         self.stage(&view, state, same_ground);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
@@ -245,6 +247,7 @@ impl Scene {
         if self.ground.seed() != Some(state.seed) {
             self.ground.grow(&self.gpu, &self.view_buffer, state.seed, &self.settings.base_from_tissue);
         }
+        self.ground.furnish(&self.gpu, &self.view_buffer, &state.fixtures);
         let view = self.view(state);
         self.gpu.queue.write_buffer(&self.view_buffer, 0, bytemuck::bytes_of(&view.uniform()));
         view

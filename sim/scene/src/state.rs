@@ -14,6 +14,9 @@ use crate::instrument::JAW_LENGTH_M;
 pub const TARGETS_MAX: usize = 6;
 /// Most goal zones that one picture holds.
 pub const GOALS_MAX: usize = 4;
+/// Most fixtures that one picture holds, and most points of a fixture's path.
+pub const FIXTURES_MAX: usize = 16;
+const PATH_MAX: usize = 128;
 
 /// Everything a picture depends on. Two equal states give the same picture, byte for byte, on one machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +29,9 @@ pub struct SceneState {
     pub targets: Vec<Target>,
     /// Places to bring them to, at most [`GOALS_MAX`].
     pub goals: Vec<Goal>,
+    /// What stands in the field and stays where it is, at most [`FIXTURES_MAX`]. Other fixtures are drawn with the tissue, as
+    /// for another camera.
+    pub fixtures: Vec<Fixture>,
     /// Which tissue. A new seed paints a new one, which takes some hundred milliseconds.
     pub seed: u64,
 }
@@ -42,7 +48,9 @@ impl SceneState {
         self.camera.check()?;
         self.tool.iter().try_for_each(Tool::check)?;
         self.targets.iter().try_for_each(Target::check)?;
-        self.goals.iter().try_for_each(Goal::check)
+        self.goals.iter().try_for_each(Goal::check)?;
+        at_most("fixtures", self.fixtures.len(), FIXTURES_MAX)?;
+        self.fixtures.iter().try_for_each(Fixture::check)
     }
 }
 
@@ -181,6 +189,38 @@ impl Goal {
     fn check(&self) -> Result<(), SceneError> {
         within("goal zone's place (m)", worst(self.centre_m.coords.iter()), 0.0, 10.0, "-10", "10")?;
         within("goal zone's radius (m)", self.radius_m, 0.001, 0.05, "0.001", "0.05")
+    }
+}
+
+/// What a [`Fixture`] looks like; the shader knows the same numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum FixtureLook {
+    /// Dark and matt, and no shadow: what others stand on.
+    Board = 0,
+    /// Pale plastic.
+    Peg = 1,
+    /// Bright steel.
+    Wire = 2,
+}
+
+/// A round rod along a path, flat at both ends: a peg, a wire; a board, if it is thicker than long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fixture {
+    /// Places along its middle line, in the base frame.
+    pub path_m: Vec<Point3<f64>>,
+    /// Radius of the rod, in metres.
+    pub radius_m: f64,
+    /// What it is made of.
+    pub look: FixtureLook,
+}
+
+impl Fixture {
+    fn check(&self) -> Result<(), SceneError> {
+        at_most("points of a fixture", self.path_m.len(), PATH_MAX)?;
+        let numbers = self.path_m.iter().flat_map(|at| at.coords.iter());
+        within("fixture's place (m)", worst(numbers), 0.0, 10.0, "-10", "10")?;
+        within("fixture's radius (m)", self.radius_m, 0.0002, 0.1, "0.0002", "0.1")
     }
 }
 

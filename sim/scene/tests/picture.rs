@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail it")]
 
-use farhand_scene::{Class, Goal, Scene, SceneState, Target, TargetShape, Tool};
+use farhand_scene::{Class, Fixture, FixtureLook, Goal, Scene, SceneState, Target, TargetShape, Tool};
 use nalgebra::{Point2, Point3, Vector3};
 
 mod common;
@@ -242,4 +242,51 @@ fn the_camera_may_move_and_come_back() {
     elsewhere.camera.base_from_camera.translation.vector += Vector3::new(0.004, 0.0, 0.002);
     assert!(picture(&mut scene, &elsewhere) != here);
     assert!(picture(&mut scene, &state()) == here);
+}
+
+/// A board with a peg on it, beside the middle of the field.
+fn fixtures() -> Vec<Fixture> {
+    let foot_m = above(SEED, -0.010, -0.008, 0.002);
+    let rod = |from: f64, to: f64, radius_m, look| Fixture {
+        path_m: [from, to].map(|up_m| foot_m + Vector3::z() * up_m).into(),
+        radius_m,
+        look,
+    };
+    vec![rod(-0.006, 0.0, 0.008, FixtureLook::Board), rod(0.0, 0.006, 0.001, FixtureLook::Peg)]
+}
+
+/// Goal: what stands in the field is paid for once: a tool that moves there draws no more tiles than without it; and taken
+/// away it leaves the tissue as it was.
+#[test]
+fn fixtures_cost_a_frame_nothing() {
+    let Some(mut scene) = small_scene() else { return };
+    let empty = picture(&mut scene, &with_tool(None));
+    let standing = |tool| SceneState { fixtures: fixtures(), ..with_tool(tool) };
+    assert!(picture(&mut scene, &standing(None)) != empty);
+    let tool = tool(above(SEED, 0.012, 0.010, 0.01), [0.2, 0.2], 0.0, 0.3);
+    let drawn = scene.render(&standing(Some(tool))).unwrap().tiles_drawn;
+    assert!(picture(&mut scene, &with_tool(None)) == empty);
+    assert_eq!(scene.render(&with_tool(Some(tool))).unwrap().tiles_drawn, drawn);
+}
+
+/// Goal: a peg is told from the board that it stands on and from the tissue; what is behind it is hidden, and what is before
+/// it is not.
+#[test]
+fn a_peg_stands_where_it_is() {
+    let Some(mut scene) = small_scene() else { return };
+    let standing = SceneState { fixtures: fixtures(), ..with_tool(None) };
+    let seen = labels(&mut scene, &standing);
+    let peg_px = |up_m: f64| {
+        let at = fixtures()[1].path_m[0] + Vector3::z() * up_m;
+        standing.camera.project(&at, WIDTH, HEIGHT).unwrap()
+    };
+    let class_at = |labels: &[u8], at: Point2<f64>| labels[at.y as usize * WIDTH as usize + at.x as usize];
+    assert_eq!(class_at(&seen, peg_px(0.004)), Class::Target.id());
+    assert_eq!(
+        class_at(&seen, peg_px(-0.001) + Vector3::new(12.0, 4.0, 0.0).xy()),
+        Class::BackgroundTissue.id()
+    );
+    let empty = labels(&mut scene, &with_tool(None));
+    let more = seen.iter().zip(&empty).filter(|(now, then)| now != then).count();
+    assert!((100..8_000).contains(&more), "{more} pixels");
 }

@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
-use farhand_scene::{GOALS_MAX, Scene, SceneError, SceneSettings, SceneState, TARGETS_MAX, TargetShape};
-use nalgebra::Vector3;
+use farhand_scene::{
+    FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Scene, SceneError, SceneSettings, SceneState, TARGETS_MAX,
+    TargetShape,
+};
+use nalgebra::{Point3, Vector3};
 
 mod common;
 
@@ -35,18 +38,30 @@ fn a_list_beyond_its_limit_is_refused() {
         Err(SceneError::TooMany { what: "goal zones", .. })
     ));
     assert_eq!(SceneState { targets: vec![bead; TARGETS_MAX], ..state() }.check(), Ok(()));
+    let fixtures = vec![peg(0.0, 0.001); FIXTURES_MAX + 1];
+    assert!(matches!(
+        SceneState { fixtures, ..state() }.check(),
+        Err(SceneError::TooMany { what: "fixtures", .. })
+    ));
+}
+
+fn peg(at_m: f64, radius_m: f64) -> Fixture {
+    let path_m = vec![Point3::new(at_m, 0.0, -0.15), Point3::new(at_m, 0.0, -0.14)];
+    Fixture { path_m, radius_m, look: FixtureLook::Peg }
 }
 
 /// Goal: a number that is not a number, or is out of any body, does not reach the device.
 #[test]
 fn a_number_that_cannot_be_drawn_is_refused() {
-    let spoiled: [fn(&mut SceneState); 6] = [
+    let spoiled: [fn(&mut SceneState); 8] = [
         |s| s.camera.fov_y_rad = f64::NAN,
         |s| s.camera.base_from_camera.translation.vector.x = f64::INFINITY,
         |s| s.tool.as_mut().unwrap().base_from_tip.translation.vector.y = f64::NAN,
         |s| s.tool.as_mut().unwrap().rcm_m += Vector3::new(100.0, 0.0, 0.0),
         |s| s.targets[0].radius_m = 0.0,
         |s| s.goals[0].centre_m.z = f64::NAN,
+        |s| s.fixtures = vec![peg(f64::NAN, 0.001)],
+        |s| s.fixtures = vec![peg(0.0, 0.0)],
     ];
     for (number, spoil) in spoiled.into_iter().enumerate() {
         let mut state = state();

@@ -29,9 +29,15 @@ pub struct Line {
 impl Line {
     #[must_use]
     pub fn new(seed: u64, impairment: Impairment) -> Self {
+        Self::along(Way::new(seed, impairment))
+    }
+
+    /// The line that goes this way.
+    #[must_use]
+    pub fn along(way: Way) -> Self {
         Self {
-            impairment,
-            way: Way::new(seed, impairment),
+            impairment: way.impairment,
+            way,
             under_way: UnderWay::default(),
             reliable: Vec::new(),
             reliable_at_us: 0,

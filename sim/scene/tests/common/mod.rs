@@ -77,6 +77,7 @@ pub(crate) fn state() -> SceneState {
         tool: Some(tool(above(SEED, 0.002, 0.004, 0.012), [0.35, -0.3], 0.6, 0.5)),
         targets: vec![target(TargetShape::Sphere, -0.012, -0.006, 0.003)],
         goals: vec![Goal { centre_m: above(SEED, 0.012, -0.016, 0.0), radius_m: 0.007, highlighted: true }],
+        fixtures: Vec::new(),
         seed: SEED,
     }
 }

@@ -1,15 +1,18 @@
-//! The arm on its cable, and the bead that its jaws may take.
+//! The arm on its cable, and what its jaws may take: the bead, or what an exercise has.
 //!
 //! Invariant (local): the arm's thread waits for nobody. It shows its state by a lock that it only tries; who looks holds
 //! that lock for one copy, and a tick that finds it taken shows nothing, the next one does.
 
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use farhand_motion::{Joints, TICK_S};
 use farhand_wire::arm_flags;
+use farhand_world::exercise::{Attempt, Hand, Marks, Objects, Standing};
 use farhand_world::{Arm, Task, live::serve_arm};
+use nalgebra::Point3;
 
 use super::config::ArmEnd;
 use super::stage::{Stage, millimetres};
@@ -24,16 +27,26 @@ pub(crate) struct ArmTruth {
     pub(crate) jaw_rad: f64,
     /// The axis on which the jaws turn: the point that kit and guard call the tip.
     pub(crate) tip_mm: [f64; 3],
-    /// Where the closed jaws end: what must meet the bead.
+    /// Where the closed jaws end: what must meet the target.
     pub(crate) jaw_end_mm: [f64; 3],
+    /// The bead's middle; in an exercise, where the jaws' end should be next.
     pub(crate) target_mm: [f64; 3],
-    /// From the jaws' end to the bead's middle.
+    /// From the jaws' end to the target.
     pub(crate) error_mm: f64,
     pub(crate) grasped: bool,
     pub(crate) tip_speed_mm_s: f64,
     pub(crate) homed: bool,
     pub(crate) watchdog: bool,
     pub(crate) fault: bool,
+    pub(crate) exercise: Option<Exercised>,
+}
+
+/// How an exercise stands, and what of it moves. Base frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Exercised {
+    pub(crate) standing: Standing,
+    pub(crate) objects: Objects,
+    pub(crate) marks: Marks,
 }
 
 /// The newest truth that the arm showed.
@@ -74,11 +87,13 @@ pub(crate) fn serve(
         .with_context(|| format!("cannot open the arm's cable at {}: is another arm running?", end.listen))
 }
 
-/// Reach and grasp, beside the arm that does it.
+/// What there is to do, beside the arm that does it.
 #[derive(Debug)]
 pub(crate) struct Reach {
     stage: Stage,
     task: Task,
+    /// Instead of the bead; and who measures the way of the jaws' end.
+    exercise: Option<(Attempt, SyncSender<Point3<f64>>)>,
     tip_mm: [f64; 3],
     tip_speed_mm_s: f64,
 }
@@ -86,14 +101,29 @@ pub(crate) struct Reach {
 impl Reach {
     pub(crate) fn new(stage: Stage, arm: &Arm) -> Self {
         let task = Task::at(millimetres(&stage.bead_m));
-        Self { stage, task, tip_mm: arm.tip_mm(), tip_speed_mm_s: 0.0 }
+        Self { stage, task, exercise: None, tip_mm: arm.tip_mm(), tip_speed_mm_s: 0.0 }
     }
 
-    /// One tick: the jaws feel for the bead, and a bead in the jaws goes with them.
+    /// With this to do instead.
+    pub(crate) fn exercising(mut self, attempt: Attempt, measured: SyncSender<Point3<f64>>) -> Self {
+        self.exercise = Some((attempt, measured));
+        self
+    }
+
+    /// One tick: the jaws feel for what there is, and what is in the jaws goes with them.
     pub(crate) fn tick(&mut self, arm: &mut Arm) -> ArmTruth {
         let jaw_end_mm = millimetres(&self.stage.jaw_end_m(&arm.joints()));
-        self.task.touch(jaw_end_mm, arm.jaw_rad());
-        arm.grasping = self.task.is_grasped();
+        let exercise = self.exercise(arm);
+        match exercise {
+            Some(Exercised { standing, .. }) => arm.grasping = standing.holds,
+            None => {
+                self.task.touch(jaw_end_mm, arm.jaw_rad());
+                arm.grasping = self.task.is_grasped();
+            }
+        }
+        let target_mm = exercise.map_or(self.task.target_mm, |it| {
+            millimetres(&it.standing.next.base_from_end.translation.vector.into())
+        });
         self.measure_speed(arm.tip_mm());
         let flags = arm.state().flags;
         ArmTruth {
@@ -101,14 +131,26 @@ impl Reach {
             jaw_rad: arm.jaw_rad(),
             tip_mm: self.tip_mm,
             jaw_end_mm,
-            target_mm: self.task.target_mm,
-            error_mm: self.task.error_mm(jaw_end_mm),
-            grasped: self.task.is_grasped(),
+            target_mm,
+            error_mm: Task::at(target_mm).error_mm(jaw_end_mm),
+            grasped: arm.grasping,
             tip_speed_mm_s: self.tip_speed_mm_s,
             homed: flags & arm_flags::HOMED != 0,
             watchdog: flags & arm_flags::WATCHDOG != 0,
             fault: flags & arm_flags::FAULT != 0,
+            exercise,
         }
+    }
+
+    fn exercise(&mut self, arm: &Arm) -> Option<Exercised> {
+        let (attempt, measured) = self.exercise.as_mut()?;
+        let hand = Hand::of_tip(&self.stage.model.forward(&arm.joints()), arm.jaw_rad());
+        if let Some(at) = attempt.step(&hand) {
+            // Who measures is ten thousand ticks late or gone: then nobody reads it.
+            let _ = measured.try_send(at);
+        }
+        let (standing, objects, marks) = (attempt.standing(), attempt.objects(), attempt.marks());
+        Some(Exercised { standing, objects, marks })
     }
 
     fn measure_speed(&mut self, tip_mm: [f64; 3]) {

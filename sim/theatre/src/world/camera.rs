@@ -5,17 +5,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use farhand_scene::{Scene, SceneSettings};
+use farhand_world::exercise::Object;
 use gstreamer as gst;
 
-use super::arm::{ArmTruth, Shown};
+use super::arm::{ArmTruth, Exercised, Shown};
 use super::config::CameraEnd;
 use super::shm::ShmOut;
 use super::stage::Stage;
 
 /// An axis that moved by less, rad or m, is drawn where it was: a fiftieth of a pixel at the default size.
 const STILL_RAD_M: f64 = 2e-5;
-/// A bead that moved by less, mm.
+/// A bead that moved by less, mm, and what an exercise has, m and rad.
 const STILL_MM: f64 = 2e-3;
+const STILL_M: f64 = 2e-6;
+const TURNED_RAD: f64 = 1e-3;
 
 /// **Films until `stop`; a picture that would come too late is left out, never queued.**
 pub(crate) fn film(
@@ -79,7 +82,24 @@ fn looks_different(before: &ArmTruth, now: &ArmTruth) -> bool {
     };
     before.grasped != now.grasped
         || farther(&axes(before), &axes(now), STILL_RAD_M)
-        || farther(&before.target_mm, &now.target_mm, STILL_MM)
+        || match (&before.exercise, &now.exercise) {
+            (Some(before), Some(now)) => exercise_looks_different(before, now),
+            // In an exercise the target is where to go next, and nothing to see.
+            _ => farther(&before.target_mm, &now.target_mm, STILL_MM),
+        }
+}
+
+fn exercise_looks_different(before: &Exercised, now: &Exercised) -> bool {
+    let moved = |(before, now): (&Option<Object>, &Option<Object>)| match (before, now) {
+        (Some(before), Some(now)) => {
+            let (from, to) = (before.base_from_object, now.base_from_object);
+            before.held != now.held
+                || (to.translation.vector - from.translation.vector).norm() > STILL_M
+                || from.rotation.angle_to(&to.rotation) > TURNED_RAD
+        }
+        _ => before != now,
+    };
+    before.marks != now.marks || before.objects.iter().zip(&now.objects).any(moved)
 }
 
 /// A steady clock that waits for the next picture's time.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use farhand_kit::ArmCable;
 use farhand_scene::{DEFAULT_RATE_HZ, SceneSettings};
+use farhand_world::exercise::Exercise;
 use serde::{Deserialize, Serialize};
 
 /// Pictures a second, most: more than any endoscope gives.
@@ -20,6 +21,12 @@ pub(crate) struct WorldConfig {
     /// Where the truth is written, about five times a second, as one JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) truth: Option<PathBuf>,
+    /// What is exercised instead of taking the bead, by its name; its result is written beside the truth, as exercise.json.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exercise: Option<String>,
+    /// What lies between console and edge box, for that result.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) line: Option<String>,
     pub(crate) arm: ArmEnd,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) camera: Option<CameraEnd>,
@@ -85,6 +92,7 @@ impl WorldConfig {
         for (name, address) in ends.into_iter().chain(companion) {
             ensure!(address.ip().is_loopback(), "{name} is {address}, allowed is the loopback, as 127.0.0.1");
         }
+        self.exercise()?;
         if let Some(camera) = &self.camera {
             ensure!(
                 (1..=FPS_MAX).contains(&camera.fps),
@@ -93,6 +101,10 @@ impl WorldConfig {
             );
         }
         Ok(())
+    }
+
+    pub(crate) fn exercise(&self) -> anyhow::Result<Option<Exercise>> {
+        Ok(self.exercise.as_deref().map(str::parse).transpose()?)
     }
 
     fn relative_to(mut self, folder: &Path) -> Self {
@@ -149,6 +161,8 @@ mod tests {
     const TEXT: &str = r#"
         seed = 7
         truth = "truth.json"
+        exercise = "peg-transfer"
+        line = "leo"
         arm = { listen = "127.0.0.1:1", kit = "127.0.0.1:2", cable_key = "cable.key" }
         camera = { socket = "/run/eye" }
         aircraft = { remote = "127.0.0.1:3", signing_key = "link.key", speedup = 5.0 }
@@ -188,6 +202,7 @@ mod tests {
             ("seed = 7", "seed = 7\nspeed = 1", "unknown field `speed`"),
             ("speedup", "speed_up", "unknown field `speed_up`"),
             ("127.0.0.1:1", "192.0.2.1:1", "arm.listen is 192.0.2.1:1"),
+            ("peg-transfer", "juggling", "there is no exercise \"juggling\""),
             ("127.0.0.1:3", "0.0.0.0:3", "aircraft.remote is 0.0.0.0:3"),
             ("\"/run/eye\"", "\"/run/eye\", fps = 0", "camera.fps is 0, allowed is 1 to 120"),
         ] {

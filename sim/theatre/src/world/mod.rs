@@ -7,8 +7,9 @@
 mod arm;
 mod camera;
 pub(crate) mod config;
+mod judge;
 mod shm;
-mod stage;
+pub(crate) mod stage;
 mod truth;
 
 use std::path::PathBuf;
@@ -21,11 +22,13 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use farhand_world::Arm;
 use farhand_world::aircraft::{AircraftConfig, AircraftHandle, UdpConfig, fly_over_udp};
+use farhand_world::exercise::Attempt;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use arm::{Reach, Shown};
 use config::{AircraftEnd, WorldConfig};
+use judge::Judge;
 use stage::Stage;
 use truth::Truth;
 
@@ -37,7 +40,8 @@ const LOOK_PERIOD: Duration = Duration::from_millis(20);
 /// Runs the simulated world: the arm on its cable, the endoscope's picture, the aircraft; all on the loopback.
 ///
 /// The configuration (TOML) names a seed, [arm] listen, kit and cable_key, and, where they are wanted, [camera] socket,
-/// width, height and fps, [aircraft] remote, signing_key and speedup, and truth, a file that says what is so. It runs
+/// width, height and fps, [aircraft] remote, signing_key and speedup, truth, a file that says what is so, and exercise, what
+/// there is to do instead of taking the bead (docs/exercises.md), with its result in exercise.json beside the truth. It runs
 /// until SIGINT or SIGTERM. Without a GPU set LP_NUM_THREADS=1, so that the picture leaves the other cores alone.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -63,14 +67,20 @@ pub(crate) fn command(arguments: &Arguments) -> anyhow::Result<()> {
 /// `mesa-vulkan-drivers`), no `shmsink` (Debian: `gstreamer1.0-plugins-bad`); and later what keeps a part from going on.
 pub(crate) fn run(config: WorldConfig, stop: &AtomicBool) -> anyhow::Result<()> {
     config.check()?;
-    let stage = Stage::new(config.seed)?;
+    let mut stage = Stage::new(config.seed)?;
     let mut arm = arm::arm_at_home(&stage, &config.arm.read_key()?);
+    let attempt = config.exercise()?.map(|exercise| Attempt::new(exercise, config.seed, stage.place()));
+    attempt.iter().for_each(|attempt| stage.furnish(attempt));
     let mut reach = Reach::new(stage.clone(), &arm);
+    let (judge, measured) = Judge::new(config.truth.as_deref(), config.line.clone());
+    if let Some(attempt) = attempt {
+        reach = reach.exercising(attempt, measured);
+    }
     let aircraft = config.aircraft.as_ref().map(fly).transpose()?;
     let shown = Shown::new(reach.tick(&mut arm));
     let world =
         World { stage, aircraft, shown, frames: AtomicU64::new(0), halt: AtomicBool::new(false), config };
-    world.run(arm, reach, stop)
+    world.run(arm, reach, judge, stop)
 }
 
 /// What the parts share.
@@ -87,11 +97,11 @@ struct World {
 type Part<'scope> = ScopedJoinHandle<'scope, anyhow::Result<()>>;
 
 impl World {
-    fn run(&self, arm: Arm, reach: Reach, stop: &AtomicBool) -> anyhow::Result<()> {
+    fn run(&self, arm: Arm, reach: Reach, mut judge: Judge, stop: &AtomicBool) -> anyhow::Result<()> {
         std::thread::scope(|scope| {
             let mut parts = Vec::new();
             let begun = self.begin(scope, arm, reach, &mut parts);
-            let watched = begun.and_then(|()| self.watch(&parts, stop));
+            let watched = begun.and_then(|()| self.watch(&parts, &mut judge, stop));
             self.halt.store(true, Relaxed);
             parts.into_iter().map(join).fold(watched, Result::and)
         })
@@ -115,22 +125,25 @@ impl World {
     }
 
     /// Writes the truth until there is a reason to end.
-    fn watch(&self, parts: &[Part<'_>], stop: &AtomicBool) -> anyhow::Result<()> {
+    fn watch(&self, parts: &[Part<'_>], judge: &mut Judge, stop: &AtomicBool) -> anyhow::Result<()> {
         let mut due = Instant::now();
         while !stop.load(Relaxed) && !parts.iter().any(ScopedJoinHandle::is_finished) {
             if Instant::now() >= due {
                 due = Instant::now() + TRUTH_PERIOD;
-                self.write_truth()?;
+                self.write_truth(judge)?;
             }
             std::thread::sleep(LOOK_PERIOD);
         }
         Ok(())
     }
 
-    fn write_truth(&self) -> anyhow::Result<()> {
+    fn write_truth(&self, judge: &mut Judge) -> anyhow::Result<()> {
         let Some(path) = &self.config.truth else { return Ok(()) };
         let aircraft = self.aircraft.as_ref().map(AircraftHandle::truth);
-        Truth::new(&self.stage, &self.shown.look(), aircraft, self.frames.load(Relaxed)).write(path)
+        let arm = self.shown.look();
+        let exercise = arm.exercise.map(|it| judge.look(&it.standing)).transpose()?;
+        let truth = Truth::new(&self.stage, &arm, aircraft, self.frames.load(Relaxed));
+        truth.with_exercise(exercise).write(path)
     }
 }
 

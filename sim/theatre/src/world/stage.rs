@@ -6,15 +6,17 @@
 use anyhow::Context;
 use farhand_motion::{ArmModel, Joints, Motion};
 use farhand_scene::{
-    Camera, JAW_LENGTH_M, SHAFT_RADIUS_M, SceneSettings, SceneState, Target, TargetShape, Tissue, Tool,
+    Camera, Fixture, FixtureLook, Goal, JAW_LENGTH_M, SHAFT_RADIUS_M, SceneSettings, SceneState, Target,
+    TargetShape, Tissue, Tool,
 };
+use farhand_world::exercise::{Attempt, BOARD_RADIUS_M, Hand, Mark, Object, Place, Rod, RodKind, Shape};
 use fastrand::Rng;
 use nalgebra::{Isometry3, Point3, Translation3, UnitVector3, Vector3};
 
-use super::arm::ArmTruth;
+use super::arm::{ArmTruth, Exercised};
 
-/// Where the endoscope is, what it has in the middle of its picture, and what is up there: arm's base frame, mm. The
-/// console's hand moves in this picture; its `camera.ts` says the same.
+/// Where the endoscope is, what it has in the middle of its picture, and what is up there: arm's base frame, mm. The edge box
+/// tells consoles, whose hands move in this picture.
 pub(crate) const EYE_MM: [f64; 3] = [-58.0, -34.0, -58.0];
 pub(crate) const LOOKED_AT_MM: [f64; 3] = [0.0, 0.0, -149.0];
 pub(crate) const UP: [f64; 3] = [0.0, 1.0, 0.0];
@@ -27,6 +29,9 @@ const ASIDE_M_MAX: f64 = 0.018;
 const HIGH_M: std::ops::Range<f64> = 0.003..0.008;
 /// Places looked at until one can be seen and reached; most seeds need one or two.
 const PLACES_MAX: usize = 1_000;
+/// An exercise's board lies this much over the highest tissue under it, looked for so finely.
+const BOARD_OVER_M: f64 = 0.0005;
+const BOARD_STEP_M: f64 = 0.001;
 /// What is free around the line from the eye to the bead: the bead itself and a little.
 const FREE_M: f64 = BEAD_RADIUS_M + 0.001;
 
@@ -38,6 +43,8 @@ pub(crate) struct Stage {
     pub(crate) camera: Camera,
     /// Where the bead lies at the beginning: its middle, base frame.
     pub(crate) bead_m: Point3<f64>,
+    /// What an exercise has put up.
+    fixtures: Vec<Fixture>,
 }
 
 impl Stage {
@@ -49,7 +56,22 @@ impl Stage {
             .map(|_| somewhere(&tissue, &mut rng))
             .find(|bead_m| is_seen(bead_m, &camera, &tissue) && is_reached(bead_m, &model))
             .with_context(|| format!("seed {seed} has no place for a bead; take another"))?;
-        Ok(Self { model, seed, camera, bead_m })
+        Ok(Self { model, seed, camera, bead_m, fixtures: Vec::new() })
+    }
+
+    /// Where an exercise is laid out: on a level board over the tissue, below the jaws at home.
+    pub(crate) fn place(&self) -> Place {
+        let home = self.model.home();
+        let start = Hand::of_tip(&self.model.forward(&home.joints), home.jaw_rad);
+        let tissue = Tissue::new(self.seed);
+        let high_m = on_a_grid(BOARD_RADIUS_M).map(|(x_m, y_m)| tissue.height_m(x_m, y_m));
+        let top_m = high_m.fold(f64::NEG_INFINITY, f64::max) + BOARD_OVER_M;
+        Place { base_from_board: base_from_tissue() * Translation3::new(0.0, 0.0, top_m), start }
+    }
+
+    /// With what stays where it is of an exercise.
+    pub(crate) fn furnish(&mut self, attempt: &Attempt) {
+        self.fixtures = attempt.rods().into_iter().map(fixture).collect();
     }
 
     /// Where the jaws end for these joints, base frame.
@@ -59,17 +81,24 @@ impl Stage {
 
     /// What the endoscope sees.
     pub(crate) fn seen(&self, now: &ArmTruth) -> SceneState {
-        let bead = Target {
+        let bead = || Target {
             shape: TargetShape::Sphere,
             base_from_target: Translation3::from(metres(now.target_mm).coords).into(),
             radius_m: BEAD_RADIUS_M,
             grasped: now.grasped,
         };
+        let (targets, goals) = match &now.exercise {
+            Some(Exercised { objects, marks, .. }) => {
+                (objects.iter().flatten().map(target).collect(), marks.iter().flatten().map(goal).collect())
+            }
+            None => (vec![bead()], Vec::new()),
+        };
         SceneState {
             camera: self.camera,
             tool: Some(self.tool(now)),
-            targets: vec![bead],
-            goals: Vec::new(),
+            targets,
+            goals,
+            fixtures: self.fixtures.clone(),
             seed: self.seed,
         }
     }
@@ -100,8 +129,40 @@ pub(crate) fn millimetres(point_m: &Point3<f64>) -> [f64; 3] {
     (point_m * 1e3).into()
 }
 
-fn camera() -> Camera {
+pub(crate) fn camera() -> Camera {
     Camera::looking_at(metres(EYE_MM), metres(LOOKED_AT_MM), UP.into(), FOV_Y_RAD)
+}
+
+fn target(object: &Object) -> Target {
+    let shape = match object.shape {
+        Shape::Bead => TargetShape::Sphere,
+        Shape::Ring => TargetShape::Ring,
+        Shape::Needle => TargetShape::Needle,
+    };
+    let Object { base_from_object: base_from_target, radius_m, held: grasped, .. } = *object;
+    Target { shape, base_from_target, radius_m, grasped }
+}
+
+fn goal(mark: &Mark) -> Goal {
+    Goal { centre_m: mark.centre_m, radius_m: mark.radius_m, highlighted: mark.next }
+}
+
+fn fixture(rod: Rod) -> Fixture {
+    let look = match rod.kind {
+        RodKind::Board => FixtureLook::Board,
+        RodKind::Peg => FixtureLook::Peg,
+        RodKind::Wire => FixtureLook::Wire,
+    };
+    Fixture { path_m: rod.path_m, radius_m: rod.radius_m, look }
+}
+
+/// The places of a square grid within a circle around the origin.
+fn on_a_grid(radius_m: f64) -> impl Iterator<Item = (f64, f64)> {
+    let steps = (radius_m / BOARD_STEP_M).ceil() as i32;
+    let each = move || (-steps..=steps).map(|step| f64::from(step) * BOARD_STEP_M);
+    each()
+        .flat_map(move |x_m| each().map(move |y_m| (x_m, y_m)))
+        .filter(move |(x, y)| x.hypot(*y) <= radius_m)
 }
 
 fn base_from_tissue() -> Isometry3<f64> {
@@ -157,6 +218,7 @@ mod tests {
     use super::super::arm::{Reach, arm_at_home};
     use super::*;
     use farhand_scene::{Class, Scene};
+    use farhand_world::exercise::{Exercise, Phase};
 
     const WIDTH: u32 = 960;
     const HEIGHT: u32 = 540;
@@ -187,16 +249,9 @@ mod tests {
     /// Goal: what is drawn shows the bead whole, with the tool at home beside it and not before it.
     #[test]
     fn the_bead_is_drawn_whole_beside_the_tool() {
-        let (width, height) = (WIDTH / 2, HEIGHT / 2);
-        let settings = SceneSettings { width, height, ..SceneSettings::default() };
-        let Ok(mut scene) = Scene::new(settings) else {
-            #[allow(clippy::print_stderr, reason = "a skipped test says so")]
-            {
-                eprintln!("skipped: no Vulkan driver");
-            }
-            return;
-        };
-        let mut labels = vec![0; (width * height) as usize];
+        let Some(mut scene) = small_scene() else { return };
+        let height = HEIGHT / 2;
+        let mut labels = vec![0; (WIDTH / 2 * height) as usize];
         // Seeds whose first place lies under or behind the tool.
         for seed in [9, 36, 88] {
             let stage = Stage::new(seed).unwrap();
@@ -215,6 +270,100 @@ mod tests {
                 "seed {seed}"
             );
         }
+    }
+
+    fn small_scene() -> Option<Scene> {
+        let (width, height) = (WIDTH / 2, HEIGHT / 2);
+        let scene = Scene::new(SceneSettings { width, height, ..SceneSettings::default() }).ok();
+        if scene.is_none() {
+            #[allow(clippy::print_stderr, reason = "a skipped test says so")]
+            {
+                eprintln!("skipped: no Vulkan driver");
+            }
+        }
+        scene
+    }
+
+    /// Goal: whatever the exercise, all of it lies in the picture, over the tissue and free of the tool at home: its objects
+    /// can be told from the tissue, and every place that it has is inside.
+    #[test]
+    fn every_exercise_is_in_the_picture() {
+        let Some(mut scene) = small_scene() else { return };
+        let mut labels = vec![0; (WIDTH * HEIGHT / 4) as usize];
+        for (exercise, objects, pixels) in [
+            (Exercise::Reach, 1, 100),
+            (Exercise::PegTransfer, 6, 900),
+            (Exercise::RingOnWire, 1, 400),
+            (Exercise::SuturingPath, 1, 40),
+        ] {
+            for seed in [1, 2, 3] {
+                let (stage, truth) = exercising(exercise, seed);
+                let inside = |at: &Point3<f64>| {
+                    let pixel = stage.camera.project(at, WIDTH, HEIGHT).unwrap();
+                    let within = |at: f64, side: u32| (20.0..f64::from(side) - 20.0).contains(&at);
+                    within(pixel.x, WIDTH) && within(pixel.y, HEIGHT)
+                };
+                let seen = stage.seen(&truth);
+                assert_eq!(seen.targets.len(), objects);
+                assert!(seen.targets.iter().all(|it| inside(&it.base_from_target.translation.vector.into())));
+                assert!(seen.goals.iter().all(|it| inside(&it.centre_m)));
+                assert!(seen.fixtures.iter().flat_map(|it| &it.path_m).all(inside));
+                scene.render_labels(&seen, &mut labels).unwrap();
+                let count = labels.iter().filter(|id| **id == Class::Target.id()).count();
+                assert!(count > pixels, "{exercise}, seed {seed}: {count} pixels");
+            }
+        }
+    }
+
+    /// Goal: whatever the seed, the arm comes to every place that an exercise has, turned as it asks, within its limits.
+    #[test]
+    fn every_exercise_is_reached() {
+        for exercise in Exercise::EACH {
+            for seed in 1..=12 {
+                let stage = Stage::new(seed).unwrap();
+                let mut attempt = Attempt::new(exercise, seed, stage.place());
+                let home = stage.model.home();
+                let motion = Motion::new(&stage.model, home.joints, home.jaw_rad).unwrap();
+                let mut hand = stage.place().start;
+                for _ in 0..60_000 {
+                    let next = attempt.standing().next;
+                    let base_from_tip = next.base_from_tip();
+                    let target = farhand_motion::Target { base_from_tip, jaw_rad: next.jaw_rad };
+                    let clamps = *motion.clamp(&target).clamps();
+                    assert!(!clamps.any(), "{exercise}, seed {seed}: {clamps:?}");
+                    // A hand at 50 mm/s.
+                    let (from, to) = (hand.base_from_end, next.base_from_end);
+                    let away_m = (to.translation.vector - from.translation.vector).norm();
+                    let share =
+                        (5e-5 / away_m.max(from.rotation.angle_to(&to.rotation) * 0.02).max(5e-5)).min(1.0);
+                    let at = from.translation.vector.lerp(&to.translation.vector, share);
+                    hand.base_from_end =
+                        Isometry3::from_parts(at.into(), from.rotation.slerp(&to.rotation, share));
+                    hand.jaw_rad += (next.jaw_rad - hand.jaw_rad).clamp(-2e-3, 2e-3);
+                    attempt.step(&hand);
+                }
+                assert_eq!(attempt.phase(), Phase::Done, "{exercise}, seed {seed}");
+            }
+        }
+    }
+
+    /// Goal: the jaws that an exercise knows end where those do that are drawn.
+    #[test]
+    fn the_jaws_end_where_they_are_drawn() {
+        assert_eq!(farhand_world::exercise::JAW_LENGTH_M, JAW_LENGTH_M);
+        let (stage, truth) = exercising(Exercise::Reach, 1);
+        let start: Point3<f64> = stage.place().start.base_from_end.translation.vector.into();
+        assert!((stage.tool(&truth).jaw_end_m() - start).norm() < 1e-12);
+    }
+
+    fn exercising(exercise: Exercise, seed: u64) -> (Stage, ArmTruth) {
+        let mut stage = Stage::new(seed).unwrap();
+        let attempt = Attempt::new(exercise, seed, stage.place());
+        stage.furnish(&attempt);
+        let mut arm = arm_at_home(&stage, &[0; 32]);
+        let (measured, _way) = std::sync::mpsc::sync_channel(1);
+        let truth = Reach::new(stage.clone(), &arm).exercising(attempt, measured).tick(&mut arm);
+        (stage, truth)
     }
 
     fn at_home(stage: &Stage) -> ArmTruth {

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use farhand_world::aircraft;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::arm::ArmTruth;
 use super::stage::Stage;
@@ -30,6 +31,9 @@ pub(crate) struct Truth {
     aircraft: Option<Aircraft>,
     /// Pictures given to the camera's readers so far.
     frames: u64,
+    /// How the exercise stands, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exercise: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,17 +78,24 @@ impl Truth {
                 released: truth.released,
             }),
             frames,
+            exercise: None,
         }
     }
 
-    /// Whoever reads the file sees the old truth or the new one, never half of one.
+    pub(crate) fn with_exercise(mut self, exercise: Option<Value>) -> Self {
+        self.exercise = exercise;
+        self
+    }
+
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let beside = path.with_extension("new");
-        let put = |json: Vec<u8>| {
-            std::fs::write(&beside, json)?;
-            std::fs::rename(&beside, path)
-        };
-        put(serde_json::to_vec(self)?)
+        replace(path, &serde_json::to_vec(self)?)
             .with_context(|| format!("cannot write the truth to {}", path.display()))
     }
+}
+
+/// Whoever reads the file sees the old content or the new one, never half of one.
+pub(super) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, content)?;
+    std::fs::rename(&beside, path)
 }

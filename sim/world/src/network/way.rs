@@ -91,7 +91,7 @@ pub struct Fate {
 }
 
 /// One direction of a line. It holds no packets, only what it needs to judge the next.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Way {
     pub impairment: Impairment,
     rng: Rng,

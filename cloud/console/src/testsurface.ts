@@ -44,6 +44,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     kitPictureAgeMs: state?.said.pictureAgeMs ?? null,
     pictureAgeMs: surgeon.pictureAgeMs(nowMs) ?? null,
     loopMs: surgeon.loopMs ?? null,
+    ghost: surgeon.ghostly(nowMs),
     clockOffsetMs: clock?.offsetMs ?? null,
     clockUncertaintyMs: clock?.uncertaintyMs ?? null,
     roundTripMs: surgeon.clock.roundTripMs ?? null,

@@ -7,13 +7,14 @@ use std::{
 };
 
 use farhand_video::{Settings, Source, SourceParseError};
+use farhand_wire::{Camera, Malformed, Pose};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::meeting::CONSOLE_PATHS_MAX;
 
 /// The file's content. Unknown keys are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The device key's file; made if absent, readable by its owner alone.
@@ -110,7 +111,7 @@ pub struct LedgerConfig {
 }
 
 /// Pictures.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VideoConfig {
     /// As [`farhand_video::source::FORMS`] lists them. A file's path is taken as it is, not relative to this one.
@@ -139,6 +140,21 @@ pub struct VideoConfig {
     /// For tests: some time after the capture began, every picture is held back between capture and encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_delay: Option<TestDelay>,
+    /// How the endoscope looks at the arm, once that is calibrated. Without it consoles draw nothing over the picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<CameraConfig>,
+}
+
+/// A pinhole without distortion, in the arm's base frame.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraConfig {
+    /// Where the eye is.
+    pub position_m: [f64; 3],
+    /// How the optical frame (x to the right of the picture, y down, z into it) is turned.
+    pub orientation_wxyz: [f64; 4],
+    /// Full vertical angle of view.
+    pub fov_y_rad: f64,
 }
 
 /// A delay that sets in while consoles are watching.
@@ -168,6 +184,8 @@ pub enum ConfigError {
     Nowhere { seen: IpAddr },
     #[error("forwarded.ports is {first} to {last}; write the first and the last, such as [50000, 50015]")]
     NoPorts { first: u16, last: u16 },
+    #[error("video.camera: {0}")]
+    Camera(#[from] Malformed),
     #[error("console_paths names {seen} more paths for consoles, at most {max} are served")]
     ConsolePaths { seen: usize, max: usize },
 }
@@ -200,6 +218,7 @@ impl Config {
         for path in self.all_console_paths() {
             path.check()?;
         }
+        self.video.camera()?;
         Ok(self.video.source.parse()?)
     }
 }
@@ -243,7 +262,17 @@ impl VideoConfig {
             size_max: None,
             stamp: false,
             test_delay: None,
+            camera: None,
         }
+    }
+
+    /// As consoles are told it.
+    pub(crate) fn camera(&self) -> Result<Option<Camera>, ConfigError> {
+        let Some(CameraConfig { position_m, orientation_wxyz, fov_y_rad }) = self.camera else {
+            return Ok(None);
+        };
+        let camera = Camera { base_from_camera: Pose { position_m, orientation_wxyz }, fov_y_rad };
+        Ok(Some(Camera::read(&camera.to_bytes())?))
     }
 
     pub(crate) fn settings(&self) -> Settings {

@@ -13,7 +13,7 @@ use std::sync::{
 use bytes::Bytes;
 use farhand_link::{Bond, CloseReason};
 use farhand_record::RecordHealth;
-use farhand_wire::{FRAME_RECORD_BYTES, FrameRecord, Watermark};
+use farhand_wire::{Camera, FRAME_RECORD_BYTES, FrameRecord, Role, Watermark};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
@@ -94,6 +94,8 @@ pub(crate) struct Desk {
     pub(crate) to_cloud: mpsc::Sender<Bytes>,
     /// The number of the first picture, once the session is open.
     pub(crate) first_frame: AtomicU64,
+    /// What surgeons' consoles are told of it.
+    camera: Option<Bytes>,
     next_line: AtomicU64,
     lines: Arc<Semaphore>,
     inner: Mutex<Inner>,
@@ -116,7 +118,7 @@ impl std::fmt::Debug for Desk {
 
 impl Desk {
     /// And the queue of custody answers for the cloud.
-    pub(crate) fn new(clock: Clock) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
+    pub(crate) fn new(clock: Clock, camera: Option<Camera>) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
         let (to_cloud, queue) = mpsc::channel(TO_CLOUD_QUEUED_MAX);
         let signs = Signs {
             open: watch::Sender::new(false),
@@ -133,6 +135,7 @@ impl Desk {
             signs,
             to_cloud,
             first_frame: AtomicU64::new(1),
+            camera: camera.map(|camera| Bytes::from_owner(camera.to_bytes())),
             next_line: AtomicU64::new(1),
             lines: Arc::new(Semaphore::new(LINES_MAX)),
             inner: Mutex::default(),
@@ -192,6 +195,7 @@ impl Desk {
     /// known here.
     pub(crate) fn sit(&self, guest: Guest, vouched: Bytes, hello: Hello, how: Line) -> Option<Seat> {
         let line = self.next_line.fetch_add(1, Relaxed);
+        let camera = self.camera.as_ref().filter(|_| guest.role == Role::Surgeon);
         let mut inner = self.lock();
         let (console, input) = match inner.consoles.join(guest.session_key, hello, line, how) {
             Joined::Began(console) => (console, Input::ConsoleCame { console, guest, vouched }),
@@ -204,6 +208,7 @@ impl Desk {
         inner.handle(self, input);
         if hello.begins {
             inner.handle(self, Input::ConsoleListens { console });
+            camera.into_iter().for_each(|it| inner.send_console(console, Channel::Statements, it.clone()));
         }
         Some(Seat { console, path: hello.path, line })
     }

@@ -218,7 +218,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let key = DeviceKey::load_or_create(&config.device_key)?;
     let trust = trust(&config)?;
     let clock = Clock::start();
-    let (desk, custody) = Desk::new(clock);
+    let (desk, custody) = Desk::new(clock, config.video.camera()?);
     let (to_cloud, cloud_link) = cloud_link(&config, &key)?;
     let (to_kit, kit_paths) = kit_paths(&config, &key)?;
     let gauge = kit_paths.gauge();

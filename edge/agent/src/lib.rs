@@ -27,8 +27,8 @@ mod signal;
 mod together;
 
 pub use config::{
-    Config, ConfigError, ConsolePath, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig, TestDelay,
-    VideoConfig,
+    CameraConfig, Config, ConfigError, ConsolePath, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig,
+    TestDelay, VideoConfig,
 };
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use film::{PLAYED, VIDEO};

@@ -13,6 +13,7 @@ export const KEYS = {
   scaleCoarser: "KeyW",
   speedSlower: "KeyA",
   speedFaster: "KeyS",
+  ghost: "KeyG",
 } as const;
 
 const PRIMARY = 1;
@@ -27,6 +28,8 @@ export interface Hands {
   readonly give: (input: Input) => void;
   readonly stop: () => void;
   readonly help: () => void;
+  /** Shows the ghost, or hides it. */
+  readonly ghost: () => void;
 }
 
 /** Listens until the returned function is called. `picture`: where dragging counts. */
@@ -43,7 +46,7 @@ export function listen(picture: HTMLElement, hands: Hands): () => void {
   return () => off.abort();
 }
 
-function keyboard({ give, stop, help }: Hands, signal: AbortSignal): void {
+function keyboard({ give, stop, help, ghost }: Hands, signal: AbortSignal): void {
   const jaw = new Set<string>();
   const turnJaw = () => give({ is: "jaw", direction: (Number(jaw.has(KEYS.jawOpen)) - Number(jaw.has(KEYS.jawClose))) as -1 | 0 | 1 });
   const pressed: Readonly<Record<string, () => void>> = {
@@ -55,6 +58,7 @@ function keyboard({ give, stop, help }: Hands, signal: AbortSignal): void {
     [KEYS.scaleCoarser]: () => give({ is: "scale", step: 1 }),
     [KEYS.speedSlower]: () => give({ is: "speed", step: -1 }),
     [KEYS.speedFaster]: () => give({ is: "speed", step: 1 }),
+    [KEYS.ghost]: ghost,
   };
   const down = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;

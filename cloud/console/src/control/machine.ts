@@ -49,6 +49,8 @@ export type Input =
   | { readonly is: "kit-state"; readonly state: KitState }
   /** Presses that a notice of the kit lists. */
   | { readonly is: "acknowledged"; readonly presses: readonly Bytes[] }
+  /** How the endoscope looks at the arm: the hand moves in its picture. */
+  | { readonly is: "view"; readonly axes: ViewAxes }
   /** A frame was shown; its capture on this page's clock, if the clocks have met. */
   | { readonly is: "frame-shown"; readonly frame: bigint; readonly capturedMs: number | undefined }
   | { readonly is: "dead-man"; readonly source: DeadManSource; readonly down: boolean }
@@ -119,10 +121,9 @@ export class Control {
   #changed = false;
   #burst = 0;
 
-  constructor(
-    private readonly session: Bytes,
-    private readonly viewAxes: ViewAxes = SIMULATOR_VIEW,
-  ) {}
+  #view: ViewAxes = SIMULATOR_VIEW;
+
+  constructor(private readonly session: Bytes) {}
 
   /** Takes one thing that came, and says what is to be sent. */
   step(nowMs: number, input: Input): Output[] {
@@ -146,6 +147,12 @@ export class Control {
       sent: this.#sequence,
       unacknowledgedStopMs: this.#presses.waitingMs(nowMs),
     };
+  }
+
+  /** Where the tool is to be, by what was last commanded, while the kit says that it follows. */
+  get aim(): { readonly pose: Pose; readonly jawRad: number } | undefined {
+    const follows = this.#following();
+    return follows && { pose: follows.target, jawRad: this.#jawRad };
   }
 
   /** The dead-man is held, and counts. */
@@ -172,6 +179,9 @@ export class Control {
         return this.#takeState(nowMs, input.state);
       case "acknowledged":
         return this.#presses.acknowledge(input.presses);
+      case "view":
+        this.#view = input.axes;
+        return;
       case "frame-shown":
         this.#frame = { seen: input.frame, capturedMs: input.capturedMs };
         return;
@@ -307,9 +317,9 @@ export class Control {
     if (follows === undefined) return;
     const { target, setpoint } = follows;
     if (move.turning) {
-      this.#target = turned(target, move, this.viewAxes, setpoint);
+      this.#target = turned(target, move, this.#view, setpoint);
     } else {
-      const mm = translationMm(move, SCALES[this.#scale] ?? 0, this.viewAxes);
+      const mm = translationMm(move, SCALES[this.#scale] ?? 0, this.#view);
       const share = this.#gate.share(nowMs, length(mm), SPEEDS_MM_S[this.#speed] ?? 0);
       this.#target = moved(target, [mm[0] * share, mm[1] * share, mm[2] * share], setpoint);
     }

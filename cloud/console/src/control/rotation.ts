@@ -23,6 +23,13 @@ export function turn(axisRad: Vec3): Quaternion {
   return [Math.cos(angle / 2), axisRad[0] * s, axisRad[1] * s, axisRad[2] * s];
 }
 
+/** `a`, turned by `q`. */
+export function rotated(q: Quaternion, a: Vec3): Vec3 {
+  const axis: Vec3 = [q[1], q[2], q[3]];
+  const across = times(cross(axis, a), 2);
+  return add(add(a, times(across, q[0])), cross(axis, across));
+}
+
 /** Angle between two orientations, in degrees. */
 export function degreesBetween(a: Quaternion, b: Quaternion): number {
   const dot = Math.abs(a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3]);
@@ -43,6 +50,10 @@ export function times(a: Vec3, factor: number): Vec3 {
 
 export function length(a: Vec3): number {
   return Math.hypot(...a);
+}
+
+export function dot(a: Vec3, b: Vec3): number {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
 export function cross(a: Vec3, b: Vec3): Vec3 {

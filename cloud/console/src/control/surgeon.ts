@@ -7,19 +7,23 @@ import { type LeaseKeys } from "../wire/mac";
 import { type Shown } from "../wire/segment";
 import { type KitState, openKitState } from "../wire/state";
 import { type KitNotice, type LeaseTranscript } from "../wire/statement";
-import { type Watermark, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
+import { type Pose } from "../wire/pose";
+import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
 import { lastWords } from "../evidence/lastwords";
 import { Scribe } from "../evidence/scribe";
 import { type Proven } from "../link/boot";
 import { chainStore } from "../link/keystore";
 import { LeaseTaker } from "../link/lease";
+import { type LineTest } from "../link/linetest";
 import { type Lane } from "../link/peer";
 import { type Heard, Station } from "../link/station";
 import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
 import { type Presented } from "../video/viewer";
 import { Worst } from "../video/history";
+import { axesOf } from "./camera";
+import { Trail, plainness } from "./ghost";
 import { Control, type ControlView, type Input, type Output } from "./machine";
 
 const TICK_MS = 4;
@@ -45,6 +49,10 @@ export class Surgeon {
   /** Of each path over which pictures may come. */
   readonly streams = signal<readonly (readonly [number, MediaStream])[]>([]);
   readonly asking = signal(false);
+  /** How the endoscope looks at the arm, if the edge box knows. */
+  readonly camera = signal<Camera | undefined>(undefined);
+  /** Whether the surgeon wants to see where the tool will be. */
+  readonly ghost = signal(true);
   readonly clock = new ClockFilter();
   readonly frames = new FrameMatcher();
   readonly loopWorst = new Worst();
@@ -56,6 +64,8 @@ export class Surgeon {
   readonly durable = signal<Heard<Watermark> | undefined>(undefined);
   /** Kit states whose code was not good, since the lease began. */
   unauthentic = 0;
+  /** A test of the line that is going on. */
+  probe: LineTest | undefined;
   loopMs: number | undefined;
   newestSample: AgeSample | undefined;
   readonly #lease: LeaseTaker;
@@ -63,6 +73,7 @@ export class Surgeon {
   #token = 0n;
   #taken: LeaseTranscript | undefined;
   readonly #sentAtMs = new Map<bigint, number>();
+  readonly #trail = new Trail();
   #askedMs = 0;
   #silentUntilMs = 0;
 
@@ -114,6 +125,13 @@ export class Surgeon {
     await this.station.say(await this.#lease.request(notice.challenge));
   }
 
+  /** Gives control to another surgeon's session key: the tool holds until that one takes it. */
+  async handOver(to: Bytes): Promise<void> {
+    this.give({ is: "let-go", why: "control" });
+    await this.scribe.flush();
+    await this.station.say({ is: "hand-over", token: this.#token, to });
+  }
+
   /**
    * The operation is over: nothing more is sent, all that was sent is signed, then the kit is told to disarm for good. So the
    * record that is sealed next holds no command that no list names.
@@ -144,6 +162,18 @@ export class Surgeon {
   pictureAgeMs(nowMs: number): number | undefined {
     const [newest, clock] = [this.frames.newest, this.clock.at(nowMs)];
     return newest && clock && glassToGlassMs({ ...newest, shownMs: nowMs }, clock);
+  }
+
+  /** How plainly the ghost is to be seen now: from 0, not at all, to 1. */
+  ghostly(nowMs: number): number {
+    const [aim, shown] = [this.control.aim, this.shownPose(nowMs)];
+    return aim === undefined || shown === undefined ? 0 : plainness(aim.pose, shown);
+  }
+
+  /** Where the arm was when the newest shown picture was taken, as far as its states tell. */
+  shownPose(nowMs: number): Pose | undefined {
+    const ageMs = this.pictureAgeMs(nowMs);
+    return ageMs === undefined ? undefined : this.#trail.at(nowMs - ageMs + (this.clock.roundTripMs ?? 0) / 2);
   }
 
   // ---- out
@@ -189,6 +219,7 @@ export class Surgeon {
     this.clock.reset();
     this.frames.reset();
     this.displayed.reset();
+    this.#trail.clear();
     this.scribe.connected();
     this.give({ is: "connected" });
   }
@@ -209,6 +240,7 @@ export class Surgeon {
       if (lane === "control" && kind === Kind.KitState) this.#kitState(bytes);
       else if (lane === "control" && kind === Kind.ClockPong) this.#pong(bytes);
       else if (lane === "control" && kind === Kind.Watermark) this.#watermark(readWatermark(bytes));
+      else if (lane === "statements" && kind === Kind.Camera) this.#camera(readCamera(bytes));
       else if (lane === "frames" && kind === Kind.FrameRecord) this.#shown(this.frames.record(readFrameRecord(bytes)));
     } catch {
       this.unauthentic += 1;
@@ -229,13 +261,20 @@ export class Surgeon {
       this.loopMs = now - sent;
       this.loopWorst.take(this.loopMs);
     }
+    this.#trail.heard(state.measured, now);
     this.state.value = { said: state, atMs: now };
     this.give({ is: "kit-state", state });
+  }
+
+  #camera(camera: Camera): void {
+    this.camera.value = camera;
+    this.give({ is: "view", axes: axesOf(camera) });
   }
 
   #pong(bytes: Bytes): void {
     const { sentUs, edgeUs } = readClockPong(bytes);
     this.clock.pong(sentUs, microseconds(performance.now()), edgeUs);
+    this.probe?.answered(sentUs, performance.now());
   }
 
   #watermark(watermark: Watermark): void {
@@ -262,6 +301,7 @@ export class Surgeon {
     this.#report(this.displayed.shown(frame, age));
     this.newestSample = { frame: Number(frame.frame), glassToGlassMs: age, stampMs: stamp, uncertaintyMs };
     this.glassWorst.take(age);
+    this.probe?.shown(age, performance.now());
     if (this.samples.length >= SAMPLES_MAX) this.samples.splice(0, SAMPLES_MAX / 4);
     this.samples.push(this.newestSample);
   }

@@ -18,6 +18,7 @@ export const Kind = {
   SurgeonSegment: 18,
   DisplayReport: 20,
   PicturesVia: 23,
+  Camera: 25,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 

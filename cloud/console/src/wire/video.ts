@@ -1,6 +1,7 @@
 /** About pictures: what the edge box says of each frame, and how console and edge box compare clocks. */
 import { type Bytes } from "./bytes";
-import { Kind, VERSION, bytesAt, flags, layout } from "./kind";
+import { Kind, VERSION, bounded, bytesAt, flags, layout } from "./kind";
+import { type Pose, readPose } from "./pose";
 
 export const FRAME_RECORD_BYTES = 88;
 const KEY_FRAME = 1;
@@ -41,6 +42,19 @@ export function clockPing(sentUs: bigint): Bytes {
 /** Console to edge: pictures shall come over this one of its paths from now on. */
 export function picturesVia(path: number): Bytes {
   return Uint8Array.of(Kind.PicturesVia, VERSION, path);
+}
+
+/** How the endoscope looks at the arm: a pinhole without distortion. */
+export interface Camera {
+  /** The optical frame (x to the right of the picture, y down, z into it) in the arm's base frame. */
+  readonly baseFromCamera: Pose;
+  /** Full vertical angle of view. */
+  readonly fovYRad: number;
+}
+
+export function readCamera(bytes: Uint8Array): Camera {
+  const view = layout(Kind.Camera, bytes, 66);
+  return { baseFromCamera: readPose(view, 2), fovYRad: bounded("fov_y_rad", view.getFloat64(58, true), 0.1, 2.4) };
 }
 
 export interface ClockPong {

@@ -80,7 +80,7 @@ pub struct Peer {
     /// From `control`: `KitState`, `ClockPong`, `Watermark`, whole messages; over two paths, what came over each. Those that nobody takes in time are dropped,
     /// newest first.
     pub control: mpsc::Receiver<Bytes>,
-    /// From `statements`: signed statements (notices, grants, refusals), whole. Who takes none stops the channel.
+    /// From `statements`: signed statements (notices, grants, refusals) and how the camera stands, whole. Who takes none stops the channel.
     pub statements: mpsc::Receiver<Bytes>,
     /// From `frames`; nothing for the bedside. Who takes none stops the channel.
     pub frames: mpsc::Receiver<FrameRecord>,

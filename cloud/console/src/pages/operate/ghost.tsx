@@ -1,0 +1,85 @@
+/** The ghost over the picture: thin lines where the tool will be, while that is not where the picture shows it. */
+import { useEffect, useRef } from "preact/hooks";
+import { project } from "../../control/camera";
+import { skeleton } from "../../control/ghost";
+import { type Surgeon } from "../../control/surgeon";
+
+const LINE_PX = 1.5;
+/** Dark beside the line, so that it shows on bright tissue. */
+const EDGE_PX = 3.5;
+const EDGE = "rgb(0 0 0 / 45%)";
+
+export function Ghost({ surgeon }: { readonly surgeon: Surgeon }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const wanted = surgeon.ghost.value && surgeon.camera.value !== undefined && surgeon.view.value.phase === "engaged";
+  useEffect(() => (canvas.current === null || !wanted ? undefined : haunt(canvas.current, surgeon)), [wanted, surgeon]);
+  return <canvas ref={canvas} aria-hidden="true" />;
+}
+
+/** Draws at the screen's own rate until the returned function is called, which leaves nothing behind. */
+function haunt(canvas: HTMLCanvasElement, surgeon: Surgeon): () => void {
+  const context = canvas.getContext("2d");
+  if (context === null) return () => undefined;
+  const colour = getComputedStyle(canvas).color;
+  const clear = () => context.clearRect(0, 0, canvas.width, canvas.height);
+  let handle = 0;
+  const draw = () => {
+    handle = requestAnimationFrame(draw);
+    fit(canvas);
+    clear();
+    const lines = ghostOf(surgeon);
+    if (lines !== undefined) stroke(context, lines, colour);
+  };
+  draw();
+  return () => {
+    cancelAnimationFrame(handle);
+    clear();
+  };
+}
+
+/** The ghost's lines on the canvas, and how plain they are. */
+interface Lines {
+  readonly alpha: number;
+  readonly path: Path2D;
+}
+
+function ghostOf(surgeon: Surgeon): Lines | undefined {
+  const [aim, camera, alpha] = [surgeon.control.aim, surgeon.camera.peek(), surgeon.ghostly(performance.now())];
+  if (aim === undefined || camera === undefined || alpha === 0) return undefined;
+  const path = new Path2D();
+  for (const [fromM, toM] of skeleton(aim.pose, aim.jawRad)) {
+    const seen = project(camera, fromM, toM);
+    if (seen === undefined) continue;
+    path.moveTo(seen[0].right, seen[0].down);
+    path.lineTo(seen[1].right, seen[1].down);
+  }
+  return { alpha, path };
+}
+
+function stroke(context: CanvasRenderingContext2D, { alpha, path }: Lines, colour: string): void {
+  const { canvas } = context;
+  const height = pictureHeight(canvas);
+  const drawn = new Path2D();
+  drawn.addPath(path, new DOMMatrix([height, 0, 0, height, canvas.width / 2, canvas.height / 2]));
+  context.lineCap = "round";
+  context.globalAlpha = alpha;
+  for (const [px, style] of [[EDGE_PX, EDGE], [LINE_PX, colour]] as const) {
+    context.lineWidth = px * devicePixelRatio;
+    context.strokeStyle = style;
+    context.stroke(drawn);
+  }
+}
+
+/** The picture keeps its form in the middle of its place (`object-fit: contain`); this is how high it is there. */
+function pictureHeight(canvas: HTMLCanvasElement): number {
+  const video = canvas.parentElement?.querySelector<HTMLVideoElement>("video.on-top");
+  const aspect = video ? video.videoWidth / video.videoHeight : Number.NaN;
+  return Number.isFinite(aspect) ? Math.min(canvas.height, canvas.width / aspect) : canvas.height;
+}
+
+/** As many points as the screen has there. */
+function fit(canvas: HTMLCanvasElement): void {
+  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((px) => Math.round(px * devicePixelRatio));
+  if (width !== undefined && canvas.width !== width) canvas.width = width;
+  if (height !== undefined && canvas.height !== height) canvas.height = height;
+}

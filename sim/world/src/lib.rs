@@ -6,12 +6,14 @@
 pub mod aircraft;
 mod arm;
 mod checker;
+pub mod exercise;
 pub mod live;
 mod network;
 mod outcome;
 mod people;
 mod recorder;
 mod session;
+mod sight;
 mod story;
 mod surgeon;
 mod task;
@@ -26,8 +28,9 @@ pub use network::{
 pub use outcome::Outcome;
 pub use people::{Keys, Person};
 pub use recorder::{Logbook, RecordFault, Recorder};
-pub use session::{CannotBegin, Moment, Session};
+pub use session::{CannotBegin, Moment, Session, Terms};
+pub use sight::Sight;
 pub use story::{Fault, Story, Trouble};
-pub use surgeon::{Console, Sent};
+pub use surgeon::{Console, Lead, Sent};
 pub use task::{GRASP_MM, Task};
 pub use trunk::Trunk;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::Violation;
+use farhand_wire::Rejection;
+
+use crate::{Violation, exercise::Report};
 
 /// What came of it.
 #[derive(Clone, Debug, Default)]
@@ -12,12 +14,18 @@ pub struct Outcome {
     pub commands: u64,
     pub applied: u64,
     pub refused: BTreeMap<&'static str, u64>,
+    /// The newest refusal of each kind, with its values.
+    pub last_refused: BTreeMap<&'static str, Rejection>,
     /// States of the kit that gave this for the tool's standing still, or being slower.
     pub reasons: BTreeMap<&'static str, u64>,
     /// Orders that were not followed, by the kit's words.
     pub orders_refused: BTreeMap<String, u64>,
     pub unauthentic: u64,
     pub tasks_done: u64,
+    /// Of an exercise, if there was one to do.
+    pub exercise: Option<Report>,
+    /// Of each object, how long after it appeared it was grasped; the first has to wait for the kit's arming.
+    pub tasks_us: Vec<Option<u64>>,
     pub moves: u64,
     /// Segments of the kit's log that the edge box has, and verdicts in them.
     pub segments: u64,
@@ -41,6 +49,7 @@ impl Outcome {
         self.applied += other.applied;
         self.unauthentic += other.unauthentic;
         self.tasks_done += other.tasks_done;
+        self.tasks_us.extend(other.tasks_us);
         self.moves += other.moves;
         self.segments += other.segments;
         self.verdicts += other.verdicts;
@@ -56,6 +65,8 @@ impl Outcome {
         for (words, count) in other.orders_refused {
             *self.orders_refused.entry(words).or_default() += count;
         }
+        self.last_refused.extend(other.last_refused);
+        self.exercise = other.exercise.or(self.exercise.take());
         self.broken_us = self.broken_us.or(other.broken_us);
         self.violations.extend(other.violations);
     }

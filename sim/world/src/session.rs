@@ -3,24 +3,30 @@
 mod beginning;
 mod edge;
 mod people;
+mod practice;
 mod troubles;
 
+use std::collections::VecDeque;
+
 use ed25519_dalek::SigningKey;
-use farhand_guard::{Actuator, Permit};
+use farhand_guard::{Actuator, Limits, Permit};
 use farhand_kit::{Kit, KitInput, KitOutput, Past};
 use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, TrustRoot};
 use farhand_motion::ArmModel;
 use farhand_wire::{
-    Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement, arm_flags,
+    FrameId, Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement,
+    arm_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
 
 use crate::{
     Arm, Checker, Console, Delivery, Fault, Impairment, Keys, Line, Logbook, Outcome, Person, Recorder,
-    Story, Task, Trouble, Trunk, Violation, people::public,
+    Sight, Story, Task, Trouble, Trunk, Violation, people::public,
 };
+use beginning::Own;
 use people::Seat;
+use practice::Practice;
 use troubles::Ongoing;
 
 const TICK_US: u64 = 1_000;
@@ -65,6 +71,14 @@ impl Actuator for VirtualCable<'_> {
     }
 }
 
+/// What a session is held under, beside its story.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    pub limits: Limits,
+    /// Surgeons go by the picture, with a ghost or without; else their hands know where the tool is.
+    pub ghost: Option<bool>,
+}
+
 /// What there is to see of a session in one millisecond.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
@@ -84,6 +98,7 @@ pub struct Moment<'a> {
 
 /// Everything in one session.
 pub struct Session {
+    terms: Terms,
     story: Story,
     rng: Rng,
     now_us: u64,
@@ -104,6 +119,8 @@ pub struct Session {
     arm: Arm,
     task: Task,
     task_since_us: u64,
+    practice: Option<Practice>,
+    grasped_us: Option<u64>,
     /// Two surgeons at their consoles, and which of them is to operate.
     seats: [Seat; 2],
     operating: usize,
@@ -116,6 +133,8 @@ pub struct Session {
     kit_to_edge: Trunk,
     newest_kit_tick: KitTick,
     frame: u64,
+    /// Where the tool is in the newest pictures.
+    pictures: VecDeque<(FrameId, [f64; 3])>,
     /// The kit's newest word to the holder of control, as it left.
     state: Option<KitState>,
     /// How much of the story has begun, and what of it goes on.
@@ -146,8 +165,13 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Everything in its place, before the first millisecond.
+    /// Everything in its place, before the first millisecond, under the usual terms.
     pub fn new(story: Story) -> Result<Self, CannotBegin> {
+        Self::under(Terms::default(), story)
+    }
+
+    /// The same under these.
+    pub fn under(terms: Terms, story: Story) -> Result<Self, CannotBegin> {
         let mut rng = Rng::with_seed(story.seed);
         let model = ArmModel::psm_large_needle_driver();
         let kit_key = SigningKey::from_bytes(&[21; 32]);
@@ -155,7 +179,7 @@ impl Session {
         let bedside = Keys::from_seed(32);
         let [first, second] = surgeons.each_ref().map(|(_, keys)| (keys.member(), Role::Surgeon));
         let people = [first, second, (bedside.member(), Role::Bedside)];
-        let (trust, evidence) = beginning::opening(&kit_key, &people, &model)?;
+        let (trust, evidence) = beginning::opening(&kit_key, &people, &terms.limits, &model)?;
 
         let mut joints = model.home().joints.0;
         // Every third arm stands where homing would take it: a single setpoint homes it, and that one may be lost.
@@ -166,17 +190,24 @@ impl Session {
         let arm = Arm::new(model.clone(), &CABLE_KEY, joints);
         let home_mm = model.forward(&model.home().joints).translation.vector * 1e3;
         let task = Task::near([home_mm.x, home_mm.y, home_mm.z], &mut rng);
-        let kit = beginning::kit(&kit_key, 1, &trust, &model, arm.state(), LeaseToken(0), Past::default())?;
+        let practice = story.exercise.map(|exercise| Practice::new(exercise, story.seed, &model));
+        let own = Own { key: &kit_key, trust: &trust, limits: &terms.limits, model: &model };
+        let kit = beginning::kit(own, 1, arm.state(), LeaseToken(0), Past::default())?;
         let kit_public = public(&kit_key);
         let seats = surgeons.map(|(seed, keys)| {
             let person = Person::new(keys, Role::Surgeon, SESSION);
-            Seat::new(Console::new(person, SESSION, kit_public, seed), &mut rng, story.series.as_ref())
+            let mut console = Console::new(person, SESSION, kit_public, seed);
+            console.sight = terms.ghost.map(|ghost| Sight::new(ghost, story.seed));
+            let mut seat = Seat::new(console, &mut rng, story.series.as_ref());
+            story.ways.iter().for_each(|ways| seat.lay(ways));
+            seat
         });
         let [edge_to_kit, kit_to_edge] =
             [(); 2].map(|()| Trunk::new(rng.u64(..), [(); 2].map(|()| Line::new(rng.u64(..), NEAR))));
         let checker = Checker::new(model.clone(), people);
         let outcome = Outcome { seed: story.seed, ..Outcome::default() };
         let mut session = Self {
+            terms,
             story,
             now_us: TICK_US,
             kit_began_us: 0,
@@ -194,6 +225,8 @@ impl Session {
             arm,
             task,
             task_since_us: 0,
+            practice,
+            grasped_us: None,
             seats,
             operating: 0,
             bedside: Person::new(bedside, Role::Bedside, SESSION),
@@ -203,6 +236,7 @@ impl Session {
             kit_to_edge,
             newest_kit_tick: KitTick(0),
             frame: 0,
+            pictures: VecDeque::new(),
             state: None,
             told: 0,
             ongoing: Vec::new(),
@@ -231,13 +265,16 @@ impl Session {
     /// The same, and somebody watches every millisecond.
     pub fn show(mut self, mut watch: impl FnMut(&Session)) -> Result<Outcome, CannotBegin> {
         self.greet_kit();
-        while self.now_us < self.end_us() {
+        let practised =
+            |session: &Self| session.practice.as_ref().is_some_and(|it| it.is_over(session.now_us));
+        while self.now_us < self.end_us() && !practised(&self) {
             self.step()?;
             watch(&self);
         }
         self.finish_kit();
         self.outcome.ticks = self.now_us / TICK_US;
         self.outcome.moves = self.checker.moves;
+        self.outcome.exercise = self.practice.as_ref().map(Practice::report);
         self.outcome.preconditions = self.checker.preconditions();
         (self.outcome.segments, self.outcome.verdicts) = (self.logbook.segments, self.logbook.verdicts);
         self.outcome.resent = self.logbook.again;
@@ -258,7 +295,7 @@ impl Session {
             now_us: self.now_us,
             tip_mm: self.arm.tip_mm(),
             jaw_rad: self.arm.jaw_rad(),
-            object_mm: self.task.target_mm,
+            object_mm: self.practice.as_ref().map_or(self.task.target_mm, Practice::goal_mm),
             state: self.state.as_ref(),
             notice: self.notice.as_ref(),
             begun: &self.story.troubles[..self.told],
@@ -272,8 +309,12 @@ impl Session {
         self.edge();
         self.kit_step();
         self.arm.step(self.now_us);
-        self.task_step();
-        if self.outcome.broken_us.is_none() && !self.checker.violations().is_empty() {
+        if !self.practise() {
+            self.task_step();
+        }
+        // The checker holds to the usual limits: under others it is not asked.
+        let asked = self.terms.limits == Limits::default();
+        if asked && self.outcome.broken_us.is_none() && !self.checker.violations().is_empty() {
             self.outcome.broken_us = Some(self.now_us);
         }
         self.now_us += TICK_US;
@@ -382,8 +423,9 @@ impl Session {
         self.finish_kit();
         self.boot += 1;
         let past = Past { closed: self.closed.clone(), segments: Vec::new() };
-        let (key, token, arm) = (&self.kit_key, self.stored_token, self.arm.state());
-        self.kit = beginning::kit(key, self.boot, &self.trust, &self.model, arm, token, past)?;
+        let (trust, limits, model) = (&self.trust, &self.terms.limits, &self.model);
+        let own = Own { key: &self.kit_key, trust, limits, model };
+        self.kit = beginning::kit(own, self.boot, self.arm.state(), self.stored_token, past)?;
         (self.kit_began_us, self.kit_extra_us) = (self.now_us - TICK_US, 0);
         (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
         self.kit_to_edge.cut();
@@ -404,11 +446,16 @@ impl Session {
     fn task_step(&mut self) {
         self.task.touch(self.arm.tip_mm(), self.arm.jaw_rad());
         self.arm.grasping = self.task.is_grasped();
+        if self.task.is_grasped() {
+            self.grasped_us.get_or_insert(self.now_us);
+        }
         let late = self.now_us > self.task_since_us + TASK_US_MAX;
         if late || self.task.is_grasped() && !self.seats[self.operating].console.is_engaged() {
             self.outcome.tasks_done += u64::from(self.task.is_grasped());
             let home = self.model.forward(&self.model.home().joints).translation.vector * 1e3;
             self.task = Task::near([home.x, home.y, home.z], &mut self.rng);
+            let took_us = self.grasped_us.take().map(|at_us| at_us - self.task_since_us);
+            self.outcome.tasks_us.push(took_us);
             self.task_since_us = self.now_us;
         }
     }

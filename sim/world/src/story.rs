@@ -7,7 +7,7 @@ use std::fmt;
 
 use fastrand::Rng;
 
-use crate::Series;
+use crate::{Series, Way, exercise::Exercise};
 
 /// Nothing goes wrong before: the kit is armed and the work has begun.
 const CALM_US: u64 = 15_000_000;
@@ -134,13 +134,17 @@ pub struct Story {
     pub troubles: Vec<Trouble>,
     /// Measured delays that the wide area takes, instead of steady ones.
     pub series: Option<Series>,
+    /// Towards the edge box and towards the consoles, instead of the two paths of good days.
+    pub ways: Option<[Way; 2]>,
+    /// What is done instead of taking beads. The session ends with it.
+    pub exercise: Option<Exercise>,
 }
 
 impl Story {
     /// A good line all the way.
     #[must_use]
     pub fn calm(seed: u64, seconds: u64) -> Self {
-        Self { seed, seconds, troubles: Vec::new(), series: None }
+        Self { seed, seconds, troubles: Vec::new(), series: None, ways: None, exercise: None }
     }
 
     /// Faults at random. Two strands of them, so that they meet each other.
@@ -152,7 +156,7 @@ impl Story {
         teller.strand(CALM_US / 2, Fault::is_region);
         teller.end();
         teller.told.sort_by_key(|trouble| trouble.from_us);
-        Self { seed, seconds, troubles: teller.told, series: None }
+        Self { troubles: teller.told, ..Self::calm(seed, seconds) }
     }
 
     /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
@@ -166,6 +170,20 @@ impl Story {
     #[must_use]
     pub fn over(mut self, series: Series) -> Self {
         self.series = Some(series);
+        self
+    }
+
+    /// Over one line that goes these ways, towards the edge box and towards the consoles.
+    #[must_use]
+    pub fn along(mut self, ways: [Way; 2]) -> Self {
+        self.ways = Some(ways);
+        self
+    }
+
+    /// With this to do.
+    #[must_use]
+    pub fn practising(mut self, exercise: Exercise) -> Self {
+        self.exercise = Some(exercise);
         self
     }
 

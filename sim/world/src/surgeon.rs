@@ -10,7 +10,7 @@ use farhand_wire::{
 };
 use x25519_dalek::{PublicKey as Point, StaticSecret};
 
-use crate::Person;
+use crate::{Person, Sight};
 
 /// A command in so many ms while the dead-man is held.
 const COMMAND_MS: u64 = 8;
@@ -24,8 +24,10 @@ const TREMOR_M: f64 = 2e-4;
 const LEAD_MM_MAX: f64 = 5.0;
 const ARRIVED_MM: f64 = 0.3;
 const TWIST_RAD_S: f64 = 20.0;
+/// The dead-man is up for so long at least.
+const AWAY_US: u64 = 150_000;
 /// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
-const AGAIN_US: u64 = 60_000;
+const AGAIN_US: u64 = 20_000;
 const CONFUSED_COMMANDS: u64 = 10;
 const OPEN_RAD: f64 = 0.6;
 const JAW_RAD_S: f64 = 2.0;
@@ -44,6 +46,23 @@ enum Hand {
     Away { since_us: u64 },
     /// It is held, from this held setpoint on.
     Engaged { hold: HoldNumber, since_us: u64 },
+}
+
+/// Where a hand shall be that is led from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lead {
+    pub target: Pose,
+    /// As it is, unless said.
+    pub jaw_rad: Option<f64>,
+}
+
+/// Who moves the hand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mover {
+    /// The script: reaches, and grasps.
+    Itself,
+    /// Somebody else, who has it on the tool or off it.
+    Another(Option<Lead>),
 }
 
 #[derive(Debug)]
@@ -68,6 +87,7 @@ pub struct Console {
     sequence: u64,
     engagement: u64,
     hand: Hand,
+    mover: Mover,
     target: Pose,
     jaw_rad: f64,
     sent_us: u64,
@@ -75,6 +95,8 @@ pub struct Console {
     goal_mm: [f64; 3],
     done: bool,
     closing: bool,
+    /// Goes by what the picture shows and when; without it the hand knows where the tool is as soon as the kit has said it.
+    pub sight: Option<Sight>,
     /// The surgeon is to operate; otherwise watches.
     pub wanting: bool,
     /// The surgeon keeps the pedal down whatever happens, as a foot asleep would.
@@ -129,12 +151,14 @@ impl Console {
             sequence: 0,
             engagement: 0,
             hand: Hand::Away { since_us: 0 },
+            mover: Mover::Itself,
             target: Pose::default(),
             jaw_rad: 0.0,
             sent_us: 0,
             goal_mm: [0.0; 3],
             done: false,
             closing: false,
+            sight: None,
             wanting: true,
             stuck: false,
             hasty: false,
@@ -184,6 +208,27 @@ impl Console {
     #[must_use]
     pub fn is_engaged(&self) -> bool {
         matches!(self.hand, Hand::Engaged { .. })
+    }
+
+    /// From now on the hand goes where it is led: onto the tool as soon as that is held at rest, off it when nobody leads.
+    pub fn follow(&mut self, lead: Option<Lead>) {
+        self.mover = Mover::Another(lead);
+    }
+
+    #[must_use]
+    pub fn holds_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Whether an engagement may begin now.
+    #[must_use]
+    pub fn is_ready(&self, now_us: u64) -> bool {
+        let Hand::Away { since_us } = self.hand else { return false };
+        let held = self.state.as_ref().is_some_and(|state| {
+            let has = |flag| state.flags & flag != 0;
+            state.mode == Mode::Holding && has(state_flags::AT_REST) && !has(state_flags::ENGAGED)
+        });
+        self.control.is_some() && held && now_us > since_us + AWAY_US
     }
 
     /// Takes the hand off, as anybody does now and then.
@@ -331,13 +376,16 @@ impl Console {
 
     fn move_hand(&mut self, now_us: u64) {
         let Some(state) = self.state.clone() else { return };
+        if let Mover::Another(lead) = self.mover {
+            return self.be_led(now_us, lead, &state);
+        }
         let has = |flag| state.flags & flag != 0;
         match self.hand {
             Hand::Away { since_us } => {
                 let ready = matches!(state.mode, Mode::Holding | Mode::SafeStop)
                     && has(state_flags::AT_REST)
                     && !has(state_flags::ENGAGED);
-                if ready && now_us > since_us + 150_000 {
+                if ready && now_us > since_us + AWAY_US {
                     self.engage(now_us, &state);
                 }
             }
@@ -351,9 +399,21 @@ impl Console {
                 if lost && now_us > since_us + patience_us && !self.stuck {
                     self.hand = Hand::Away { since_us: now_us };
                 } else if has(state_flags::ENGAGED) {
-                    self.reach(&state);
+                    self.reach(now_us, &state);
                 }
             }
+        }
+    }
+
+    fn be_led(&mut self, now_us: u64, lead: Option<Lead>, state: &KitState) {
+        match lead {
+            Some(_) if self.is_ready(now_us) => self.engage(now_us, state),
+            None if self.is_engaged() => self.hand = Hand::Away { since_us: now_us },
+            _ => {}
+        }
+        if let Some(Lead { target, jaw_rad }) = lead.filter(|_| self.is_engaged()) {
+            self.target = target;
+            self.jaw_rad = jaw_rad.unwrap_or(self.jaw_rad);
         }
     }
 
@@ -361,21 +421,30 @@ impl Console {
         self.engagement += 1;
         (self.target, self.jaw_rad) = (state.setpoint, state.jaw_rad);
         self.hand = Hand::Engaged { hold: state.hold, since_us: now_us };
+        self.sight.iter_mut().for_each(|sight| sight.begin(now_us));
     }
 
     /// One millisecond of reaching: open jaws towards the goal, then closed.
-    fn reach(&mut self, state: &KitState) {
+    fn reach(&mut self, now_us: u64, state: &KitState) {
         let at_mm = self.target.position_m.map(|m| m * 1e3);
-        let tool_mm = state.setpoint.position_m.map(|m| m * 1e3);
+        let mut tool_mm = state.setpoint.position_m.map(|m| m * 1e3);
         let away_mm = distance(at_mm, self.goal_mm);
-        if !self.done && away_mm > 1e-6 && distance(at_mm, tool_mm) < LEAD_MM_MAX {
+        if let Some(sight) = &mut self.sight {
+            if !self.done && !self.closing {
+                let free = distance(at_mm, tool_mm) < LEAD_MM_MAX;
+                let to_mm = sight.move_hand(now_us, at_mm, self.goal_mm, free);
+                self.target.position_m = to_mm.map(|mm| mm / 1e3);
+            }
+            tool_mm = sight.sees(at_mm).unwrap_or(tool_mm);
+        } else if !self.done && away_mm > 1e-6 && distance(at_mm, tool_mm) < LEAD_MM_MAX {
             let hand_mm_s = if self.hasty { HASTY_MM_S } else { HAND_MM_S };
             let step = (hand_mm_s / 1e3).min(away_mm) / away_mm;
             for (axis, goal) in self.goal_mm.iter().enumerate() {
                 self.target.position_m[axis] += (goal - at_mm[axis]) * step / 1e3;
             }
         }
-        let arrived = away_mm < ARRIVED_MM && distance(tool_mm, self.goal_mm) < ARRIVED_MM;
+        let there = self.sight.is_some() || away_mm < ARRIVED_MM;
+        let arrived = there && distance(tool_mm, self.goal_mm) < ARRIVED_MM;
         self.closing = self.done || (arrived && (self.closing || state.jaw_rad > OPEN_RAD - 0.05));
         let wanted = if self.closing { 0.0 } else { OPEN_RAD };
         self.jaw_rad += (wanted - self.jaw_rad).clamp(-JAW_RAD_S / 1e3, JAW_RAD_S / 1e3);
@@ -446,19 +515,19 @@ impl Console {
     }
 }
 
-/// One thing wrong for as long as silence would hold the tool, then another.
+/// One thing wrong for as long as silence would hold the tool, then another, with some sense between.
 fn confuse(command: &mut Command) {
     command.dead_man = true;
-    match command.sequence.0 / CONFUSED_COMMANDS % 12 {
+    match command.sequence.0 / CONFUSED_COMMANDS % 16 {
         0 => command.arm = 1,
         1 => command.kit_tick_echo.0 += 60_000_000,
         2 => command.frame_seen.0 += 1_000_000,
         3 => command.token.0 = command.token.0.saturating_sub(1),
         4 => command.hold.0 += 1,
         5 => command.target.orientation_wxyz = [0.0, 1.0, 0.0, 0.0],
-        6 => command.target.position_m[0] += 0.05,
         // The first ends the engagement; the next come while the tool still brakes.
-        7 | 8 => command.engagement.0 += 1,
+        7 | 15 => command.engagement.0 += 1,
+        8 => command.target.position_m[0] += 0.05,
         9 => command.kit_tick_echo.0 = command.kit_tick_echo.0.saturating_sub(400_000),
         _ => {}
     }

@@ -33,6 +33,8 @@ pub(super) fn lines(arguments: &super::Arguments, runtime: &tokio::runtime::Runt
             practise: practise_s(profile),
             speedup: 50.0,
             kill_edge: 0,
+            crtk: false,
+            exercise: None,
             json: arguments.json,
         }))?;
         rows.push(Row { link: Link::find(profile, arguments.seed, None)?, outcome });

@@ -7,7 +7,9 @@ mod lines;
 mod log;
 mod made_up;
 mod paths;
+mod prediction;
 mod pulse;
+mod skill;
 mod verify;
 mod video;
 
@@ -64,8 +66,12 @@ enum What {
     Log,
     /// How much later the ticks of the kit's loop begin than an empty loop's, beside a whole session.
     Loop,
+    /// How long an object takes the modelled surgeon with the console's ghost and without, over lines of a steady delay.
+    Prediction,
     /// Between two commands' arriving while one of two paths to the kit dies.
     Paths,
+    /// Every exercise over every line by the scripted surgeon, in virtual time: time, path, smoothness, errors, score.
+    Skill,
     /// An hour's bundle, verified by `farhand-audit`.
     Verify,
     /// A part of `loop`: lateness of a loop that does nothing.
@@ -116,6 +122,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         What::Video => video::video(arguments, &runtime)?,
         What::Command => command::command(arguments, &runtime)?,
         What::Lines => return lines::lines(arguments, &runtime),
+        What::Skill => return skill::skill(arguments),
+        What::Prediction => return prediction::prediction(arguments),
         What::Ledger => runtime.block_on(ledger::ledger())?,
         What::Log => runtime.block_on(log::log())?,
         What::Loop => pulse::pulse(arguments, &runtime)?,
@@ -155,17 +163,19 @@ fn rehearsal(arguments: &Arguments, folder: &Path) -> rehearse::Arguments {
         practise: 0,
         speedup: 50.0,
         kill_edge: 0,
+        crtk: false,
+        exercise: None,
         json: arguments.json,
     }
 }
 
 /// A script of `tests/browser`, which drives Debian's Chromium, and what it printed.
 fn in_a_browser<T: DeserializeOwned>(script: &str, told: &[&str]) -> anyhow::Result<T> {
-    let target = std::env::current_exe()?.ancestors().nth(2).map(Path::to_owned);
+    let program = std::env::current_exe()?;
     let output = Command::new("node")
         .arg(format!("tests/browser/{script}"))
         .args(told)
-        .env("CARGO_TARGET_DIR", target.context("this program stands in no target folder")?)
+        .env("FARHAND_BIN", program.parent().context("this program stands in no folder")?)
         .env("RUST_LOG", format!("{},farhand_kit::driver=trace", crate::QUIET))
         .env("NO_COLOR", "1") // logs are read
         .stderr(Stdio::inherit())

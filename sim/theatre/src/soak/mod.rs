@@ -18,6 +18,9 @@ use serde::Serialize;
 
 use crate::line::Link;
 
+const SECONDS: u64 = 60;
+const BEGUN: &str = "the software under test refused its own beginning";
+
 /// Runs sessions of the patient side in virtual time, under random faults, and checks the promises after every step.
 ///
 /// Every fourth session has a good line all the way: there the work must get done. Every fourth is over a line whose delays
@@ -34,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Virtual seconds each.
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(30..=3600))]
+    #[arg(long, default_value_t = SECONDS, value_parser = clap::value_parser!(u64).range(30..=3600))]
     seconds: u64,
     /// Sessions at the same time; without it as many as there are processors. The figures are the same.
     #[arg(long, value_name = "N")]
@@ -51,8 +54,9 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
+/// What came of a soak.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
     sessions: u64,
     seed: u64,
     violations: usize,
@@ -77,10 +81,9 @@ struct Report {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let lines = Lines::find(arguments.seed)?;
-    let begun = "the software under test refused its own beginning";
     if let Some(number) = arguments.only {
         let story = arguments.story(number, &lines);
-        film::film(&story, &arguments.film).context(begun)?;
+        film::film(&story, &arguments.film).context(BEGUN)?;
     }
     let began = Instant::now();
     let progress = if arguments.json { ProgressBar::hidden() } else { bar(arguments.numbers().count()) };
@@ -89,12 +92,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         progress.inc(1);
         broken.extend((!outcome.violations.is_empty()).then_some(number));
     })
-    .context(begun)?;
+    .context(BEGUN)?;
     progress.finish_and_clear();
     tell(arguments, &lines, &sum, began.elapsed().as_secs_f64())?;
     match broken.iter().min() {
         None => Ok(()),
-        Some(&number) => explain(arguments, &lines, number, broken.len()).context(begun),
+        Some(&number) => explain(arguments, &lines, number, broken.len()),
     }
 }
 
@@ -115,6 +118,31 @@ impl Lines {
     }
 }
 
+impl Report {
+    fn of(arguments: &Arguments, lines: &Lines, sum: &Outcome, seconds: f64) -> Self {
+        Self {
+            sessions: arguments.numbers().count() as u64,
+            seed: arguments.seed,
+            violations: sum.violations.len(),
+            seconds,
+            simulated_seconds: sum.ticks as f64 / 1e3,
+            commands: sum.commands,
+            applied: sum.applied,
+            unauthentic: sum.unauthentic,
+            tasks_done: sum.tasks_done,
+            lines: lines.origin,
+            segments: sum.segments,
+            verdicts: sum.verdicts,
+            resent: sum.resent,
+            refused: sum.refused.clone(),
+            orders_refused: sum.orders_refused.clone(),
+            reasons: sum.reasons.clone(),
+            preconditions: sum.preconditions.clone(),
+            faults: sum.faults.clone(),
+        }
+    }
+}
+
 impl Arguments {
     fn numbers(&self) -> std::ops::Range<u64> {
         self.only.map_or(0..self.sessions, |number| number..number + 1)
@@ -128,6 +156,23 @@ impl Arguments {
             _ => story,
         }
     }
+}
+
+/// So many sessions from that seed, one at a time, for who has other things to do beside. `done` is told of each.
+pub(crate) fn beside(seed: u64, sessions: u64, done: impl FnMut(u64, &Outcome)) -> anyhow::Result<Report> {
+    let lines = Lines::find(seed)?;
+    let arguments = Arguments {
+        sessions,
+        seed,
+        seconds: SECONDS,
+        jobs: NonZero::new(1),
+        only: None,
+        film: PathBuf::new(),
+        json: true,
+    };
+    let began = Instant::now();
+    let sum = soak(&arguments, &lines, done).context(BEGUN)?;
+    Ok(Report::of(&arguments, &lines, &sum, began.elapsed().as_secs_f64()))
 }
 
 /// All sessions, several at a time. Each is its own story, so that the order they end in changes nothing.
@@ -169,8 +214,9 @@ fn explain(arguments: &Arguments, lines: &Lines, number: u64, broken: usize) -> 
     let whole = arguments.story(number, lines);
     let shortest = whole.shortest(|story| {
         Session::new(story.clone()).and_then(Session::play).map(|outcome| outcome.broken_us)
-    })?;
-    let outcome = film::film(&shortest, &arguments.film)?;
+    });
+    let shortest = shortest.context(BEGUN)?;
+    let outcome = film::film(&shortest, &arguments.film).context(BEGUN)?;
     let first = outcome.violations.first().context("the session went well when it was played again")?;
     let troubles = shortest.troubles.iter().map(|trouble| format!("\n    {trouble}"));
     bail!(
@@ -195,26 +241,7 @@ fn bar(sessions: usize) -> ProgressBar {
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]
 fn tell(arguments: &Arguments, lines: &Lines, sum: &Outcome, seconds: f64) -> anyhow::Result<()> {
-    let report = Report {
-        sessions: arguments.numbers().count() as u64,
-        seed: arguments.seed,
-        violations: sum.violations.len(),
-        seconds,
-        simulated_seconds: sum.ticks as f64 / 1e3,
-        commands: sum.commands,
-        applied: sum.applied,
-        unauthentic: sum.unauthentic,
-        tasks_done: sum.tasks_done,
-        lines: lines.origin,
-        segments: sum.segments,
-        verdicts: sum.verdicts,
-        resent: sum.resent,
-        refused: sum.refused.clone(),
-        orders_refused: sum.orders_refused.clone(),
-        reasons: sum.reasons.clone(),
-        preconditions: sum.preconditions.clone(),
-        faults: sum.faults.clone(),
-    };
+    let report = Report::of(arguments, lines, sum, seconds);
     if arguments.json {
         println!("{}", serde_json::to_string(&report)?);
         return Ok(());

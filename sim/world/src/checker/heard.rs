@@ -159,8 +159,11 @@ impl Checker {
                 self.arming.entry(challenge).or_default().insert(member);
                 self.armed |= self.enough(&self.arming[&challenge]);
             }
-            Said::LeaseConfirm { transcript } if transcript.holder == author && role == Role::Surgeon => {
-                self.holders.insert(transcript.token, author);
+            // A token is granted to one key, and zero is none: a later word for either says nothing.
+            Said::LeaseConfirm { transcript }
+                if transcript.holder == author && role == Role::Surgeon && transcript.token.0 > 0 =>
+            {
+                self.holders.entry(transcript.token).or_insert(author);
             }
             Said::HandOver { token, to } if self.holders.get(&token) == Some(&author) => {
                 self.over.insert(token);

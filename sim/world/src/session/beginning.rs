@@ -13,16 +13,21 @@ use farhand_wire::{ArmState, KitBootId, LeaseToken, Role};
 use super::SESSION;
 use crate::people::public;
 
+/// What is the kit's own, however often it starts.
+pub(super) struct Own<'a> {
+    pub(super) key: &'a SigningKey,
+    pub(super) trust: &'a TrustRoot,
+    pub(super) limits: &'a Limits,
+    pub(super) model: &'a ArmModel,
+}
+
 pub(super) fn kit(
-    key: &SigningKey,
+    Own { key, trust, limits, model }: Own<'_>,
     boot: u8,
-    trust: &TrustRoot,
-    model: &ArmModel,
     measured: ArmState,
     highest: LeaseToken,
     past: Past,
 ) -> Result<Kit, farhand_motion::LimitExceeded> {
-    let limits = Limits::default();
     let identity = Identity {
         key: key.clone(),
         boot: KitBootId([boot; 16]),
@@ -33,12 +38,13 @@ pub(super) fn kit(
         seed: [boot ^ 0x55; 32],
         past,
     };
-    Kit::new(identity, limits, model, measured, highest)
+    Kit::new(identity, limits.clone(), model, measured, highest)
 }
 
 pub(super) fn opening(
     kit: &SigningKey,
     people: &[(farhand_wire::PublicKey, Role)],
+    limits: &Limits,
     model: &ArmModel,
 ) -> Result<(TrustRoot, Vec<u8>), farhand_ledger::Malformed> {
     let mut keys = FiveKeys::new([11; 32]);
@@ -53,7 +59,7 @@ pub(super) fn opening(
         edge: public(&SigningKey::from_bytes(&[22; 32])),
         kit,
         field: &SigningKey::from_bytes(&[23; 32]),
-        limits_digest: Hash(Limits::default().digest()),
+        limits_digest: Hash(limits.digest()),
         arm_digest: Hash(model.digest()),
         at: Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 },
     })?;

@@ -6,6 +6,8 @@ use super::Session;
 use crate::Fault;
 
 const FRAME_US: u64 = 33_000;
+/// Longer than any picture is on its way.
+const PICTURES_MAX: usize = 512;
 
 impl Session {
     pub(super) fn edge(&mut self) {
@@ -86,7 +88,10 @@ impl Session {
         for verdict in &state.verdicts {
             match verdict.rejection {
                 None => self.outcome.applied += 1,
-                Some(rejection) => *self.outcome.refused.entry(rejection.name()).or_default() += 1,
+                Some(rejection) => {
+                    *self.outcome.refused.entry(rejection.name()).or_default() += 1;
+                    self.outcome.last_refused.insert(rejection.name(), rejection);
+                }
             }
         }
     }
@@ -94,6 +99,11 @@ impl Session {
     fn film(&mut self) {
         self.frame += 1;
         let frame = FrameId(self.frame);
+        if self.pictures.len() == PICTURES_MAX {
+            self.pictures.pop_front();
+        }
+        self.pictures.push_back((frame, self.arm.tip_mm()));
+        self.practice.iter_mut().for_each(|practice| practice.film(frame));
         let mark = FrameMark { frame, kit_tick_at_capture: self.newest_kit_tick };
         self.edge_to_kit.send(self.now_us, &mark.to_bytes());
         let record = FrameRecord {

@@ -1,10 +1,10 @@
 //! Two surgeons at their consoles far away, and whoever stands at the bedside.
 
-use farhand_wire::{Mode, Said, state_flags};
+use farhand_wire::{FrameRecord, Mode, Said, state_flags};
 use fastrand::Rng;
 
 use super::{Session, WIDE};
-use crate::{Console, Fault, Line, Series, Trunk, surgeon::Sent};
+use crate::{Console, Fault, Line, Series, Trunk, Way, surgeon::Sent};
 
 /// Without control for so long, the one who is to operate is given it by two people.
 const PATIENCE_US: u64 = 4_000_000;
@@ -34,6 +34,13 @@ impl Seat {
         });
         Self { console, to_edge, from_edge }
     }
+
+    /// Both paths go the same way: there is one line.
+    pub(super) fn lay(&mut self, ways: &[Way; 2]) {
+        for (trunk, way) in [&mut self.to_edge, &mut self.from_edge].into_iter().zip(ways) {
+            *trunk = Trunk::new(0, [(); 2].map(|()| Line::along(way.clone())));
+        }
+    }
 }
 
 impl Session {
@@ -52,10 +59,21 @@ impl Session {
         // The browser's DTLS lets nothing through that was damaged.
         for delivery in seat.from_edge.receive(self.now_us).into_iter().filter(|it| it.intact) {
             seat.console.receive(&delivery.bytes, &mut sent);
+            let shown = FrameRecord::read(&delivery.bytes).ok().map(|record| record.frame);
+            if let (Some(practice), Some(frame)) = (&mut self.practice, shown) {
+                practice.shown(number, frame);
+            }
+            let picture = self.pictures.iter().rev().find(|(frame, _)| Some(*frame) == shown);
+            if let (Some(sight), Some((_, tool_mm))) = (&mut seat.console.sight, picture) {
+                sight.picture(self.now_us, *tool_mm);
+            }
         }
-        seat.console.look_at(target_mm, grasped);
+        match &mut self.practice {
+            Some(practice) => practice.work(number, self.now_us, &mut seat.console),
+            None => seat.console.look_at(target_mm, grasped),
+        }
         seat.console.step(self.now_us, &mut sent);
-        if lets_go {
+        if lets_go && self.practice.is_none() {
             seat.console.let_go(self.now_us);
         }
         for message in sent {

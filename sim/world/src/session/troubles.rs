@@ -2,7 +2,7 @@
 //!
 //! What is wrong at a moment is a question of what goes on then ([`Session::arrange`]): faults that overlap leave nothing behind.
 
-use farhand_wire::{Challenge, Region, Role, Said, region::in_millionths};
+use farhand_wire::{Challenge, LeaseTranscript, Mode, Region, Role, Said, region::in_millionths};
 use fastrand::Rng;
 
 use super::{CannotBegin, NEAR, SESSION, Session, TICK_US, WIDE};
@@ -13,7 +13,9 @@ const DRIFT_US: u64 = 10;
 /// Whoever says something that may not be heard says it again after so long.
 const AGAIN_US: u64 = 500_000;
 const FORGE_US: u64 = 20_000;
-const USURP_US: u64 = 70_000;
+const USURP_US: u64 = 30_000;
+/// Somebody at the bedside who has not seen the stop signs arming so often.
+const ARM_STOPPED_US: u64 = 200_000;
 const OVERHEARD_MAX: usize = 64;
 /// What a fault leaves behind is over by then.
 const SETTLED_US: u64 = 3_000_000;
@@ -63,7 +65,9 @@ impl Session {
         }
         self.kit_extra_us += u64::from(self.has(Fault::KitClock)) * DRIFT_US;
         self.go_on();
-        self.checker.one_path_is_dead(self.has_only(Fault::PathDies) && self.now_us > self.calm_from_us);
+        // Where delays are replayed the path that is left has gaps of its own.
+        let alone = self.has_only(Fault::PathDies) && self.story.series.is_none();
+        self.checker.one_path_is_dead(alone && self.now_us > self.calm_from_us);
         Ok(())
     }
 
@@ -124,11 +128,14 @@ impl Session {
             let cut = |it: &Ongoing| {
                 matches!(it.trouble.fault, Fault::Away | Fault::TakenOver) && it.seat == number
             };
-            let mut line = self.ongoing.iter().fold(WIDE, |line, ongoing| worse(line, ongoing.line));
-            line.partition |= self.ongoing.iter().any(cut);
             let dead = (number == operating).then(|| dead(Hop::Wide)).flatten();
-            seat.to_edge.impair(line, dead);
-            seat.from_edge.impair(line, dead);
+            let ways = self.story.ways.as_ref();
+            let usual = ways.map_or([WIDE; 2], |ways| ways.each_ref().map(|it| it.impairment));
+            for (trunk, usual) in [&mut seat.to_edge, &mut seat.from_edge].into_iter().zip(usual) {
+                let mut line = self.ongoing.iter().fold(usual, |line, ongoing| worse(line, ongoing.line));
+                line.partition |= self.ongoing.iter().any(cut);
+                trunk.impair(line, dead);
+            }
             let console = &mut seat.console;
             console.wanting = number == operating;
             console.conspiring = conspiracy;
@@ -162,6 +169,7 @@ impl Session {
                     self.stalled_until_us = self.now_us + rng.u64(1..12) * TICK_US;
                 }
                 Fault::Usurper if every(USURP_US) => self.usurp(rng),
+                Fault::EStop if every(ARM_STOPPED_US) => self.arm_in_spite_of_a_stop(),
                 Fault::ClosedAtTheBedside if every(AGAIN_US) => self.say_at_the_bedside(Said::Close {}),
                 Fault::ClosedBySurgeon if every(AGAIN_US) => self.close(),
                 Fault::ConsentWithdrawn if every(AGAIN_US) => {
@@ -190,6 +198,13 @@ impl Session {
         press.into_iter().for_each(|bytes| self.edge_to_kit.send_reliably(self.now_us, &bytes));
     }
 
+    fn arm_in_spite_of_a_stop(&mut self) {
+        let stopped = self.notice.as_ref().filter(|notice| notice.mode == Mode::Stopped as u8);
+        if let Some(challenge) = stopped.map(|notice| notice.challenge) {
+            self.say_at_the_bedside(Said::Arm { challenge });
+        }
+    }
+
     /// Somebody who may closes the operation, and everybody else goes on as if nothing had been said.
     fn close(&mut self) {
         let close = self.seats[self.operating].console.close();
@@ -211,7 +226,16 @@ impl Session {
         let seat = &mut self.seats[self.operating ^ 1];
         let person = &seat.console.person;
         let to = person.keys.speaker();
-        let said = match rng.u8(0..9) {
+        let transcript = LeaseTranscript {
+            session: SESSION,
+            token,
+            boot: notice.boot,
+            holder: to,
+            kit: public(&self.kit_key),
+            holder_x25519: to,
+            kit_x25519: to,
+        };
+        let said = match rng.u8(0..10) {
             0 => Said::HandOver { token, to },
             1 => Said::TakeOver { challenge, to },
             2 => Said::Close {},
@@ -220,6 +244,7 @@ impl Session {
             5 => Said::Withdraw { challenge },
             6 => Said::WithdrawConsent {},
             7 => Said::Arm { challenge: Challenge([rng.u8(..); 32]) },
+            8 => Said::LeaseConfirm { transcript },
             _ => Said::LeaseRequest { challenge, x25519: to },
         };
         let said = person.say(said);

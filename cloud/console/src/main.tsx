@@ -1,4 +1,4 @@
-/** One page a role, drawn into `#app`; which one is in the path. */
+/** One page a role, drawn into `#app`, and one for engineers; which one is in the path. */
 import "./styles/tokens.css";
 import "./styles/base.css";
 import { render } from "preact";
@@ -15,12 +15,19 @@ async function page(place: Place) {
       return (await import("./pages/field")).field(place);
     case "audit":
       return (await import("./pages/audit")).audit(place);
+    case "line":
+      return (await import("./pages/line")).line(place);
   }
 }
 
 async function draw(): Promise<void> {
   const root = document.getElementById("app");
   if (root === null) return;
+  if (/^\/simulator(\/|$)/.test(location.pathname)) {
+    document.documentElement.dataset["theme"] = "dark";
+    document.title = "Simulator · Farhand";
+    return render((await import("./pages/simulator")).simulator(location.hash), root);
+  }
   const place = readPlace(location.pathname);
   document.documentElement.dataset["theme"] = place?.page === "operate" ? "dark" : "light";
   const title = place ? `${place.page.charAt(0).toUpperCase()}${place.page.slice(1)} · Farhand` : "Farhand";

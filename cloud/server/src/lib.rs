@@ -31,3 +31,4 @@ pub use rooms::{
     Rooms, SIGNAL_BYTES_MAX,
 };
 pub use server::{OpeningError, Running, StartError, run};
+pub use site::guarded;

@@ -29,14 +29,14 @@ use crate::{
 };
 
 /// Pages that the console draws itself, whatever comes after in the path.
-const PAGES: [&str; 4] = ["operate", "bedside", "field", "audit"];
+const PAGES: [&str; 5] = ["operate", "bedside", "field", "audit", "line"];
 const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Farhand</title>\
     <h1>The console is not built</h1><p>This server runs, but its folder of pages is missing. In Farhand's source: \
     <code>cd cloud/console &amp;&amp; npm ci &amp;&amp; npm run build</code>. Then start the server again.</html>";
 
 pub(crate) fn site(app: Arc<App>, console: &Path) -> Router {
-    let policy = content_policy(&app.hosts);
-    let router = Router::new()
+    let hosts = app.hosts.clone();
+    let calls = Router::new()
         .route("/api/links/{link}", get(api::link))
         .route("/api/links/{link}/claim", post(api::claim))
         .route("/api/session", get(api::session))
@@ -55,13 +55,19 @@ pub(crate) fn site(app: Arc<App>, console: &Path) -> Router {
         .route("/api/{*rest}", any(api::unknown_call))
         .method_not_allowed_fallback(api::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .with_state(app.clone())
-        .merge(pages(console))
-        .layer(from_fn_with_state(app, only_from_here));
-    with_headers(router, policy)
+        .with_state(app);
+    guarded(calls, &PAGES, console, &hosts)
 }
 
-fn pages(console: &Path) -> Router {
+/// **These calls and these pages of the console, for a browser that knows this server by one of `hosts`, and from its own pages
+/// alone.** Says with every answer what a page may load and who may frame it.
+pub fn guarded(calls: Router, pages: &[&str], console: &Path, hosts: &[String]) -> Router {
+    let policy = content_policy(hosts);
+    let router = calls.merge(drawn(pages, console));
+    with_headers(router.layer(from_fn_with_state(Arc::from(hosts), only_from_here)), policy)
+}
+
+fn drawn(pages: &[&str], console: &Path) -> Router {
     let index = console.join("index.html");
     if !index.is_file() {
         tracing::warn!(folder = %console.display(), "the console is not built; a page says how");
@@ -69,18 +75,18 @@ fn pages(console: &Path) -> Router {
     }
     let page = || get_service(ServeFile::new(&index));
     let router = Router::new().fallback_service(ServeDir::new(console));
-    PAGES.iter().fold(router, |router, name| {
+    pages.iter().fold(router, |router, name| {
         router.route(&format!("/{name}"), page()).route(&format!("/{name}/{{*rest}}"), page())
     })
 }
 
 async fn only_from_here(
-    State(app): State<Arc<App>>,
+    State(hosts): State<Arc<[String]>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let headers = request.headers();
-    let host = text(headers, &HOST).filter(|host| app.hosts.iter().any(|ours| ours == host));
+    let host = text(headers, &HOST).filter(|host| hosts.iter().any(|ours| ours == host));
     let Some(host) = host else {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,

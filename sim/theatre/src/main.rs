@@ -1,7 +1,10 @@
 //! `farhand`: runs the whole operation on one machine, and rehearses it.
 
 mod bench;
+mod crtk;
 mod desk;
+mod engineer;
+mod exercise;
 mod line;
 mod part;
 mod rehearse;

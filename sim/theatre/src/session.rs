@@ -9,22 +9,29 @@ use std::{
 use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use farhand_agent::{
-    Config as EdgeConfig, ConsolePath, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay, VideoConfig,
+    CameraConfig, Config as EdgeConfig, ConsolePath, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay,
+    VideoConfig,
 };
-use farhand_kit::{ArmCable, Config as KitConfig};
+use farhand_crtk::ObserveEntry;
+use farhand_kit::{ArmCable, Config as KitConfig, ObserverCable};
 use farhand_ledger::Hash;
-use farhand_link::{DeviceId, DeviceKey, DeviceRole};
+use farhand_link::{DeviceId, DeviceKey};
 use farhand_mission::Mission;
 use farhand_server::{Config as CloudConfig, FieldConfig, LinkEntry, LinkRole, MeshEntry, ValidatorEntry};
 use farhand_wire::{PublicKey, Role, SessionId};
+use farhand_world::exercise::Exercise;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
+    crtk,
     desk::{self, utc_now},
     line::{Between, LineConfig, Link},
     site::{LOOPBACK, Site, certify, write},
-    world::config::{AircraftEnd, ArmEnd, CameraEnd, WorldConfig},
+    world::{
+        config::{AircraftEnd, ArmEnd, CameraEnd, WorldConfig},
+        stage,
+    },
 };
 
 /// The simulated camera's width and height in pixels, and pictures a second: what two cores hold beside the rest.
@@ -65,6 +72,12 @@ pub(crate) struct Plan {
     pub(crate) link: Option<Link>,
     /// For tests.
     pub(crate) test_delay: Option<TestDelay>,
+    /// The ROS world may watch the arm, and has a surgeon's place.
+    pub(crate) crtk: bool,
+    /// Two surgeons, who hand control to each other.
+    pub(crate) second_surgeon: bool,
+    /// What there is to do instead of taking the bead.
+    pub(crate) exercise: Option<Exercise>,
 }
 
 /// A session that is about to begin.
@@ -77,6 +90,7 @@ pub(crate) struct Session {
     /// What the consent commits to: the made-up records in the session's vault.
     pub(crate) consent: Hash,
     pub(crate) has_line: bool,
+    pub(crate) has_crtk: bool,
     kit: DeviceKey,
 }
 
@@ -97,6 +111,9 @@ pub(crate) struct RouterFile {
     pub(crate) certificate: PathBuf,
     pub(crate) anchor: PathBuf,
     pub(crate) listen: SocketAddr,
+    /// The arm is a simulated one: the ROS world may command it.
+    #[serde(default)]
+    pub(crate) simulator: bool,
     /// Who may come in, as what: hex and a role.
     pub(crate) devices: BTreeMap<String, String>,
 }
@@ -109,12 +126,13 @@ struct Ports {
     cable: SocketAddr,
     router: SocketAddr,
     companion: SocketAddr,
+    observer: SocketAddr,
 }
 
 impl Ports {
     fn find() -> std::io::Result<Self> {
         // Held until all are found, so that none is given twice.
-        let sockets = (0..6).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
+        let sockets = (0..7).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
         let mut addresses = sockets.iter().map(UdpSocket::local_addr);
         let mut next =
             || addresses.next().unwrap_or_else(|| Err(std::io::ErrorKind::AddrNotAvailable.into()));
@@ -125,6 +143,7 @@ impl Ports {
             cable: next()?,
             router: next()?,
             companion: next()?,
+            observer: next()?,
         })
     }
 }
@@ -136,16 +155,20 @@ impl Session {
         let folder = site.path("sessions").join(id.to_string());
         let links =
             [(Role::Surgeon, "S1"), (Role::Bedside, "B1"), (Role::Field, "F1"), (Role::Auditor, "R1")];
-        let vault = desk::made_up_people()?;
+        let second = match (plan.crtk, plan.second_surgeon) {
+            (true, _) => Some("Whoever commands over ROS"),
+            (false, true) => Some("Second surgeon of the trial"),
+            (false, false) => None,
+        };
+        let links = links.into_iter().chain(second.map(|_| (Role::Surgeon, desk::SECOND)));
+        let vault = desk::made_up_people(second)?;
         vault.create(&make(&folder)?.join("people.vault"))?;
         let session = Self {
             http: plan.listen,
-            links: links
-                .into_iter()
-                .map(|(role, name)| RoleLink::new(role, name))
-                .collect::<anyhow::Result<_>>()?,
+            links: links.map(|(role, name)| RoleLink::new(role, name)).collect::<anyhow::Result<_>>()?,
             consent: vault.root(),
             has_line: plan.link.is_some(),
+            has_crtk: plan.crtk,
             kit: DeviceKey::load_or_create(&make(&folder)?.join("kit.key"))?,
             id,
             folder,
@@ -164,10 +187,24 @@ impl Session {
 
     /// What a person opens.
     pub(crate) fn url(&self, site: &Site, role: Role) -> String {
-        let link = self.link(role);
+        self.url_of(site, self.link(role))
+    }
+
+    /// What the second surgeon opens, if that is a person.
+    pub(crate) fn second_url(&self, site: &Site) -> Option<String> {
+        let second = self.links.iter().find(|link| link.pseudonym == desk::SECOND && !self.has_crtk);
+        second.map(|link| self.url_of(site, link))
+    }
+
+    fn url_of(&self, site: &Site, link: &RoleLink) -> String {
         let seed = URL_SAFE_NO_PAD.encode(link.key.signing_key().to_bytes());
         let trust = URL_SAFE_NO_PAD.encode(site.trust.fingerprint().0);
-        format!("http://{}/{}/{}#{seed}.{trust}", self.http, page(role), hex::encode(link.name))
+        format!("http://{}/{}/{}#{seed}.{trust}", self.http, page(link.role), hex::encode(link.name))
+    }
+
+    /// What the ROS world needs to connect.
+    pub(crate) fn crtk(&self) -> PathBuf {
+        self.folder.join("crtk")
     }
 
     pub(crate) fn custody(&self) -> PathBuf {
@@ -193,20 +230,27 @@ impl Session {
 
     fn write_configs(&self, site: &Site, plan: &Plan, ports: &Ports) -> anyhow::Result<()> {
         let keys = &site.keys;
-        let devices = [
-            ("edge", keys.edge.id(), DeviceRole::Edge),
-            ("cloud", keys.cloud.id(), DeviceRole::Cloud),
-            ("aircraft", keys.aircraft.id(), DeviceRole::Flight),
-            ("kit", self.kit.id(), DeviceRole::Kit),
+        let mut devices = vec![
+            ("edge", keys.edge.id()),
+            ("cloud", keys.cloud.id()),
+            ("aircraft", keys.aircraft.id()),
+            ("kit", self.kit.id()),
         ];
-        certify(site, &self.folder.join("mesh"), &devices.map(|(name, id, _)| (name, id)))?;
+        let crtk = plan.crtk.then(|| crtk::Keys::make(&self.crtk())).transpose()?;
+        devices.extend(crtk.iter().flat_map(crtk::Keys::devices));
+        certify(site, &self.folder.join("mesh"), &devices)?;
+        if let Some(keys) = &crtk {
+            keys.write_access(&self.crtk(), &self.folder.join("mesh"), ports.router)?;
+            write(&self.folder.join("observer.key"), hex::encode(random::<32>()?).as_bytes())?;
+            self.write_toml("crtk", &self.crtk_part(site, ports))?;
+        }
         write(&self.folder.join("cable.key"), hex::encode(random::<32>()?).as_bytes())?;
         write(&self.folder.join("mavlink.key"), hex::encode(random::<32>()?).as_bytes())?;
         write(&self.folder.join("delivery.plan"), Mission::trial().to_plan().to_json().as_bytes())?;
         write(&self.folder.join("limits.txt"), farhand_guard::Limits::default().text().as_bytes())?;
         self.write_toml("mesh", &self.router(site, ports, &devices))?;
         self.write_toml("world", &self.world(plan, ports))?;
-        self.write_toml("kit", &self.kit_config(site, ports))?;
+        self.write_toml("kit", &self.kit_config(site, plan, ports))?;
         let far = plan.link.as_ref().map(|link| self.line(link)).transpose()?;
         self.write_toml("edge", &self.edge(site, plan, ports, far))?;
         self.write_toml("cloud", &self.cloud(site, plan, ports))?;
@@ -218,13 +262,31 @@ impl Session {
         Ok(write(&self.config(part), toml::to_string(config)?.as_bytes())?)
     }
 
-    fn router(&self, site: &Site, ports: &Ports, devices: &[(&str, DeviceId, DeviceRole)]) -> RouterFile {
+    fn router(&self, site: &Site, ports: &Ports, devices: &[(&str, DeviceId)]) -> RouterFile {
         RouterFile {
             key: site.path("keys/router.key"),
             certificate: "mesh/router.pem".into(),
             anchor: "mesh/anchor.pem".into(),
             listen: ports.router,
-            devices: devices.iter().map(|(name, id, _)| (id.to_string(), (*name).to_owned())).collect(),
+            simulator: self.has_crtk,
+            devices: devices.iter().map(|(name, id)| (id.to_string(), (*name).to_owned())).collect(),
+        }
+    }
+
+    fn crtk_part(&self, site: &Site, ports: &Ports) -> crtk::PartFile {
+        let surgeon = self.links.iter().find(|link| link.pseudonym == desk::SECOND);
+        crtk::PartFile {
+            surgeon: surgeon.map(|link| self.url_of(site, link)).unwrap_or_default(),
+            bridge: farhand_crtk::Config {
+                domain: 0,
+                observe: ObserveEntry { listen: ports.observer, key: "observer.key".into() },
+                mesh: farhand_crtk::MeshEntry {
+                    key: "crtk/bridge.key".into(),
+                    certificate: "mesh/observer.pem".into(),
+                    anchor: "mesh/anchor.pem".into(),
+                    router: ports.router,
+                },
+            },
         }
     }
 
@@ -241,10 +303,13 @@ impl Session {
                 speedup: plan.speedup,
             }),
             truth: Some("truth.json".into()),
+            exercise: plan.exercise.map(|exercise| exercise.name().to_owned()),
+            line: plan.link.as_ref().map(|link| link.profile.name().to_owned()),
         }
     }
 
-    fn kit_config(&self, site: &Site, ports: &Ports) -> KitConfig {
+    fn kit_config(&self, site: &Site, plan: &Plan, ports: &Ports) -> KitConfig {
+        let observer = ObserverCable { to: ports.observer, key: "observer.key".into() };
         KitConfig {
             key: "kit.key".into(),
             data: "kit".into(),
@@ -254,6 +319,7 @@ impl Session {
             edge: site.keys.edge.id().to_string(),
             metrics: Some("kit.prom".into()),
             arm: ArmCable { listen: ports.cable, address: ports.arm, key: "cable.key".into() },
+            observer: plan.crtk.then_some(observer),
             limits: farhand_guard::Limits::default(),
         }
     }
@@ -265,7 +331,8 @@ impl Session {
             listen: SocketAddr::new(FAR_END, port),
             to: SocketAddr::new(LOOPBACK, port),
         });
-        self.write_toml("line", &LineConfig::new(link, between.collect()))?;
+        let dials = Some("line.dials".into());
+        self.write_toml("line", &LineConfig { dials, ..LineConfig::new(link, between.collect()) })?;
         Ok(Forwarded { address: FAR_END, ports })
     }
 
@@ -298,6 +365,7 @@ impl Session {
                 key_interval_frames: 120,
                 encoder_threads: 1,
                 size_max: None,
+                camera: plan.video.is_none().then(endoscope),
             },
             software: console_digest(&plan.console),
         }
@@ -370,6 +438,17 @@ impl RoleLink {
 
     pub(crate) fn public(&self) -> PublicKey {
         PublicKey(*self.key.id().as_bytes())
+    }
+}
+
+/// How the simulator's endoscope looks at the arm.
+fn endoscope() -> CameraConfig {
+    let camera = stage::camera();
+    let (place, turn) = (camera.base_from_camera.translation, camera.base_from_camera.rotation);
+    CameraConfig {
+        position_m: place.vector.into(),
+        orientation_wxyz: [turn.w, turn.i, turn.j, turn.k],
+        fov_y_rad: camera.fov_y_rad,
     }
 }
 
@@ -454,7 +533,7 @@ fn link_role(role: Role) -> LinkRole {
     }
 }
 
-fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
         .map_err(|error| anyhow::anyhow!("the system gives no random numbers: {error}"))?;

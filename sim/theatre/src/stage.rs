@@ -38,11 +38,13 @@ struct Actor {
 }
 
 impl Stage {
-    /// Starts validators, mesh, world, kit, edge box, cloud and aircraft's companion, and the line where there is one.
+    /// Starts validators, mesh, world, kit, edge box, cloud and aircraft's companion, and the line and the ROS
+    /// world's bridge where there are any.
     pub(crate) fn start(site: &Site, session: &Session) -> anyhow::Result<Self> {
         let line = session.has_line.then_some(Kind::Line);
+        let crtk = session.has_crtk.then_some(Kind::Crtk);
         let others = [Kind::Mesh, Kind::World, Kind::Kit, Kind::Edge, Kind::Cloud, Kind::Flight];
-        let others = line.into_iter().chain(others);
+        let others = line.into_iter().chain(others).chain(crtk);
         let others = others.map(|kind| (kind.name().to_owned(), kind, session.config(kind.name())));
         Self::play(validators(site).chain(others), &session.folder.join("logs"))
     }
@@ -77,6 +79,16 @@ impl Stage {
         self.actors.iter().map(|actor| (actor.name.clone(), *actor.pid.borrow())).collect()
     }
 
+    /// Each part, for whoever watches them, or kills one now and then.
+    pub(crate) fn handles(&self) -> Vec<Handle> {
+        let handle = |actor: &Actor| Handle {
+            name: actor.name.clone(),
+            pid: actor.pid.clone(),
+            kill: actor.kill.clone(),
+        };
+        self.actors.iter().map(handle).collect()
+    }
+
     /// Kills a part's process, as power that fails would. It is started again like any that died, however often.
     pub(crate) fn kill(&self, name: &str) {
         self.actors.iter().filter(|actor| actor.name == name).for_each(|actor| actor.kill.notify_one());
@@ -90,6 +102,26 @@ impl Stage {
                 tracing::warn!(part = actor.name, "its supervisor broke");
             }
         }
+    }
+}
+
+/// A part, seen from elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    pub(crate) name: String,
+    pid: watch::Receiver<Option<u32>>,
+    kill: Arc<Notify>,
+}
+
+impl Handle {
+    /// Its process now, if it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        *self.pid.borrow()
+    }
+
+    /// As [`Stage::kill`] does.
+    pub(crate) fn kill(&self) {
+        self.kill.notify_one();
     }
 }
 

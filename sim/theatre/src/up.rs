@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use farhand_agent::TestDelay;
 use farhand_wire::Role;
+use farhand_world::exercise::Exercise;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::{
@@ -20,6 +21,7 @@ use tokio::{
 
 use crate::{
     desk::Desk,
+    engineer::{self, Engineer},
     line::Choice,
     session::{Plan, Session, check_video, http_address},
     site::{self, Site},
@@ -62,12 +64,22 @@ pub(crate) struct Arguments {
     speedup: f64,
     #[command(flatten)]
     line: Choice,
+    /// An exercise instead of the bead: reach, peg-transfer, ring-on-wire, suturing-path. Its result is written beside the
+    /// session's truth, as exercise.json; docs/exercises.md says what is measured.
+    #[arg(long, value_name = "NAME")]
+    exercise: Option<Exercise>,
+    /// Two surgeons, each with a link of their own, who hand control to each other or take it over.
+    #[arg(long, conflicts_with = "crtk")]
+    second_surgeon: bool,
     /// Draw each picture's capture time into its corner, for tests of glass-to-glass.
     #[arg(long)]
     stamp: bool,
     /// Hold every picture back by this much, from ten seconds after the camera began, for tests of glass-to-glass.
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=500))]
     test_delay_ms: Option<u32>,
+    /// Let the ROS world watch the arm and move it, as a second surgeon (docs/crtk.md).
+    #[arg(long)]
+    crtk: bool,
     /// Print one JSON object instead of words: links, folders, processes.
     #[arg(long)]
     json: bool,
@@ -94,8 +106,9 @@ async fn up(arguments: &Arguments) -> anyhow::Result<()> {
     let site = Site::open_or_make(&arguments.data)?;
     let session = Session::make(&site, &plan)?;
     let stage = Stage::start(&site, &session)?;
+    let engineer = engineer::serve(&session, &stage, &plan.console, plan.seed, plan.link.as_ref()).await?;
     let shown = tokio::select! {
-        shown = show(arguments, &site, &session, &stage, &progress, began) => shown,
+        shown = show(arguments, &site, &session, &stage, &engineer, &progress, began) => shown,
         _ = told_to_end() => Ok(()),
     };
     progress.step("ending every part");
@@ -113,6 +126,7 @@ async fn show(
     site: &Site,
     session: &Session,
     stage: &Stage,
+    engineer: &Engineer,
     progress: &Steps,
     began: Instant,
 ) -> anyhow::Result<()> {
@@ -123,9 +137,9 @@ async fn show(
     answers(session.http).await.with_context(|| logs(&session.folder))?;
     progress.done();
     if arguments.json {
-        print_json(site, session, stage)?;
+        print_json(site, session, stage, engineer)?;
     } else {
-        print_links(site, session, began)?;
+        print_links(site, session, engineer, began)?;
     }
     desk.open_session().await?;
     say(arguments, "The kit is paired and the session is open: bedside and surgeon can begin.")?;
@@ -154,6 +168,9 @@ impl Arguments {
             stamp: self.stamp,
             link: self.line.link(self.seed)?,
             test_delay: self.test_delay_ms.map(|ms| TestDelay { ms, after_s: TEST_DELAY_AFTER_S }),
+            crtk: self.crtk,
+            second_surgeon: self.second_surgeon,
+            exercise: self.exercise,
         })
     }
 }
@@ -183,7 +200,7 @@ pub(crate) fn logs(folder: &Path) -> String {
     format!("what the parts say is in {}", folder.join("logs").display())
 }
 
-fn print_links(site: &Site, session: &Session, began: Instant) -> anyhow::Result<()> {
+fn print_links(site: &Site, session: &Session, engineer: &Engineer, began: Instant) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
@@ -198,12 +215,23 @@ fn print_links(site: &Site, session: &Session, began: Instant) -> anyhow::Result
     ] {
         writeln!(out, "{who}\n  {}\n", session.url(site, role))?;
     }
-    writeln!(out, "Each link works once, in the browser that opens it first. Begin with the field team's.")?;
+    if let Some(url) = session.second_url(site) {
+        writeln!(out, "Second surgeon operate, when control is handed over\n  {url}\n")?;
+    }
+    if session.has_crtk {
+        let zenoh = crate::crtk::access(&session.crtk());
+        writeln!(out, "ROS            watch, and operate as the surgeon S2\n  {}\n", zenoh.display())?;
+    }
+    writeln!(out, "Engineer       the line, the parts, the proving ground\n  {}\n", engineer.url)?;
+    writeln!(
+        out,
+        "Each link but the engineer's works once, in the browser that opens it first. Begin with the field team's."
+    )?;
     writeln!(out, "Session {} in {}. Ctrl-C ends it.", session.id, session.folder.display())?;
     Ok(())
 }
 
-fn print_json(site: &Site, session: &Session, stage: &Stage) -> anyhow::Result<()> {
+fn print_json(site: &Site, session: &Session, stage: &Stage, engineer: &Engineer) -> anyhow::Result<()> {
     let processes: serde_json::Map<String, serde_json::Value> =
         stage.processes().into_iter().map(|(name, pid)| (name, json!(pid))).collect();
     let object = json!({
@@ -212,11 +240,14 @@ fn print_json(site: &Site, session: &Session, stage: &Stage) -> anyhow::Result<(
         "bedside": session.url(site, Role::Bedside),
         "field": session.url(site, Role::Field),
         "audit": session.url(site, Role::Auditor),
+        "second": session.second_url(site),
+        "simulator": engineer.url,
         "folder": session.folder,
         "truth": session.truth(),
         "bundle": site.bundles().join(format!("{}.mcap", session.id)),
         "trust": site.genesis(),
         "processes": processes,
+        "zenoh": session.has_crtk.then(|| crate::crtk::access(&session.crtk())),
     });
     writeln!(std::io::stdout().lock(), "{object}")?;
     Ok(())

@@ -88,8 +88,8 @@ export async function json(path: string, init?: RequestInit): Promise<unknown> {
 }
 
 /** Asks for something to be done; what is answered, if anything, says nothing more than that it was accepted. */
-export async function post(path: string, body?: Bytes): Promise<void> {
-  const headers = body && { "Content-Type": "application/octet-stream" };
+export async function post(path: string, body?: Bytes, more?: Readonly<Record<string, string>>): Promise<void> {
+  const headers = body && { "Content-Type": "application/octet-stream", ...more };
   const response = await fetch(path, { method: "POST", credentials: "same-origin", cache: "no-store", ...(body && { body }), ...(headers && { headers }) });
   if (!response.ok) throw errorOf(response.status, await response.json().catch(() => undefined));
 }

@@ -7,7 +7,7 @@ import { type Bytes, fromBase64Url, fromHex } from "../wire/bytes";
 import { SessionSigner, signerFromSeed } from "../wire/ed25519";
 import { signStatement } from "../wire/statement";
 
-export const PAGES = ["operate", "bedside", "field", "audit"] as const;
+export const PAGES = ["operate", "bedside", "field", "audit", "line"] as const;
 export type Page = (typeof PAGES)[number];
 
 export interface Place {

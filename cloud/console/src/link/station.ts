@@ -4,8 +4,10 @@
  */
 import { type Signal, signal } from "@preact/signals";
 import { type Bytes, equal, toHex } from "../wire/bytes";
+import { Kind } from "../wire/kind";
 import { type KitNotice, type LeaseTranscript, type Said, openStatement, signStatement } from "../wire/statement";
 import { session } from "./api";
+import { type Member } from "../trust/opening";
 import { type Proven } from "./boot";
 import { Connector, type LinkState } from "./connector";
 import { type Lane } from "./peer";
@@ -20,6 +22,11 @@ export interface Heard<T> {
   readonly said: T;
   /** On this page's clock. */
   readonly atMs: number;
+}
+
+/** Somebody of the roster who came to this session. */
+export interface Present extends Member {
+  readonly sessionKey: Bytes;
 }
 
 /** What the owner of a station does with what comes. */
@@ -42,6 +49,8 @@ export class Station {
   /** Name of the sealed bundle, by the server's word. */
   readonly sealed = signal<string | undefined>(undefined);
   readonly connector: Connector;
+  /** Who speaks for whom: roster members with the session key that they endorsed last, themselves included. */
+  readonly people = signal<readonly Present[]>([]);
   /** Statements that were not believed. */
   disbelieved = 0;
   heardMs = 0;
@@ -84,9 +93,15 @@ export class Station {
     this.connector.send("statements", bytes);
   }
 
-  /** The pseudonym of a roster key. */
-  nameOf(key: Uint8Array): string {
-    return this.proven.opening.member(key)?.pseudonym ?? `${toHex(key).slice(0, 8)}…`;
+  /** The pseudonym of whoever a session key speaks for, if they came while this page was there. */
+  nameOf(sessionKey: Uint8Array): string | undefined {
+    return this.people.value.find((person) => equal(person.sessionKey, sessionKey))?.pseudonym;
+  }
+
+  /** Surgeons but `sessionKey`'s and this page's own, each of whom control may be given to. */
+  surgeonsBut(sessionKey: Uint8Array | null): readonly Present[] {
+    const { linkKey } = this.proven.identity;
+    return this.people.value.filter((one) => one.role === "surgeon" && !equal(one.key, linkKey) && !(sessionKey && equal(one.sessionKey, sessionKey)));
   }
 
   isOurs(sessionKey: Uint8Array | null): boolean {
@@ -118,13 +133,15 @@ export class Station {
 
   #message(lane: Lane, bytes: Bytes): void {
     this.heardMs = performance.now();
-    if (lane !== "statements") return this.events.message?.(lane, bytes);
+    if (lane !== "statements" || bytes[0] !== Kind.Signed) return this.events.message?.(lane, bytes);
     this.#inbox = this.#inbox.then(() => this.#statement(bytes)).catch(() => void (this.disbelieved += 1));
   }
 
   async #statement(bytes: Bytes): Promise<void> {
     const { opening, identity } = this.proven;
     const { author, session: about, said } = await openStatement(bytes);
+    const member = opening.member(author);
+    if (said.is === "endorse" && member !== undefined && equal(about, opening.session)) return this.#meet(member, said.sessionKey);
     if (!equal(author, opening.kit) || !equal(about, opening.session)) {
       this.disbelieved += 1;
       return;
@@ -134,6 +151,12 @@ export class Station {
     else if (said.is === "refused" && (this.isOurs(said.to) || equal(said.to, identity.linkKey))) {
       this.refusal.value = { said: said.why, atMs: performance.now() };
     }
+  }
+
+  /** By the person's own signature; the edge box that brings it can leave people out, and invent none. */
+  #meet(member: Member, sessionKey: Bytes): void {
+    const others = this.people.peek().filter(({ key }) => !equal(key, member.key));
+    this.people.value = [...others, { ...member, sessionKey }];
   }
 
   /** The newest notice of the newest run of the kit: an old one that comes again changes nothing. */

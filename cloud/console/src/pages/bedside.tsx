@@ -14,7 +14,7 @@ import { onePathNote } from "../words/paths";
 import { HoldButton } from "../ui/hold";
 import { nowMs } from "../ui/now";
 import { Gate } from "./gate";
-import { Ritual } from "./ritual";
+import { Ritual, TakeOver } from "./ritual";
 
 const REPEAT_MS = 10;
 /** A second press within this time does what the first one named. */
@@ -83,7 +83,7 @@ function Bed({ proven }: { readonly proven: Proven }) {
         <h1 class="word">{status.word}</h1>
         <p class="why">{status.why}</p>
       </main>
-      {holds && <p class="quiet">{notice.said.holder ? "A surgeon holds control." : "Nobody holds control."}</p>}
+      {holds && <p class="quiet">{heldBy(station, notice.said)}</p>}
       {station.link.value.is === "connected" && !station.link.value.cloud && (
         <p class="note" role="status">
           The cloud is offline. The operation goes on; this page still speaks to the edge box.
@@ -95,6 +95,7 @@ function Bed({ proven }: { readonly proven: Proven }) {
         </p>
       )}
       <Ritual station={station} flags={flags} />
+      <TakeOver station={station} flags={flags} />
       {notice && notice.said.mode !== Mode.Stopped && <Errands station={station} notice={notice.said} />}
       {notice && !notice.said.closed && <Ending station={station} armed={(flags & StateFlag.Armed) !== 0} withdrawn={notice.said.mode === Mode.SafeStop} />}
       <div class="foot">
@@ -104,6 +105,12 @@ function Bed({ proven }: { readonly proven: Proven }) {
       </div>
     </div>
   );
+}
+
+function heldBy(station: Station, { holder, flags }: KitNotice): string {
+  if (holder === null) return "Nobody holds control.";
+  const name = station.nameOf(holder) ?? "A surgeon";
+  return (flags & StateFlag.Leased) === 0 ? `${name} held control, and is gone.` : `${name} holds control.`;
 }
 
 function started(proven: Proven): BedsideStation {

@@ -11,6 +11,7 @@ import { nowMs } from "../ui/now";
 import { watch } from "../video/viewer";
 import { type Status, statusOf } from "../words/status";
 import { factsOf } from "./operate/facts";
+import { Ghost } from "./operate/ghost";
 import { KeysDialog } from "./operate/keys";
 import { Left, Right, Top } from "./operate/panels";
 import { Line } from "./operate/strip";
@@ -44,6 +45,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
             give: (input) => surgeon.give(input),
             stop: () => surgeon.stop(),
             help: () => (help.value = !help.value),
+            ghost: () => (surgeon.ghost.value = !surgeon.ghost.peek()),
           }),
     [surgeon, help],
   );
@@ -54,6 +56,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
       <Left surgeon={surgeon} />
       <main class="picture" ref={picture} aria-label="Picture">
         <Video surgeon={surgeon} />
+        <Ghost surgeon={surgeon} />
       </main>
       <Right surgeon={surgeon} />
       <Line surgeon={surgeon} />

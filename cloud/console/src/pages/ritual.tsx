@@ -41,6 +41,36 @@ export function Ritual({ station, flags }: Props) {
   );
 }
 
+/**
+ * Control whose holder has been gone for a lease: two people give it to a surgeon who is here, one of them at the bedside. A
+ * surgeon asks for themselves; the bedside says to whom.
+ */
+export function TakeOver({ station, flags }: Props) {
+  const notice = station.notice.value?.said;
+  if (notice === undefined || notice.holder === null || notice.closed) return null;
+  const lapsed = (flags & StateFlag.Armed) !== 0 && (flags & StateFlag.Leased) === 0;
+  if (!lapsed || station.isOurs(notice.holder)) return null;
+  const { identity, opening } = station.proven;
+  const asks = opening.member(identity.linkKey)?.role === "surgeon";
+  const to = asks ? [{ pseudonym: "you", sessionKey: identity.signer.publicKey }] : station.surgeonsBut(notice.holder);
+  const gone = station.nameOf(notice.holder) ?? "whoever held control";
+  return (
+    <>
+      {to.map(({ pseudonym, sessionKey }) => (
+        <Signing
+          key={pseudonym}
+          station={station}
+          title={asks ? "Take over" : `Control to ${pseudonym}`}
+          button={asks ? "Sign taking over" : `Sign: control to ${pseudonym}`}
+          said={{ is: "take-over", challenge: notice.challenge, to: sessionKey }}
+        >
+          {`If ${gone} is gone and nothing was handed over, control passes so.`}
+        </Signing>
+      ))}
+    </>
+  );
+}
+
 interface SigningProps {
   readonly station: Station;
   readonly title: string;

@@ -183,6 +183,7 @@ impl Relay {
             people::Endorsed::Before => {}
             people::Endorsed::Now => {
                 self.record(Passed::Statement { signed: guest.endorsement.clone() });
+                self.introduce(&guest.endorsement);
                 self.send_kit(Route::Reliable, guest.endorsement);
             }
             people::Endorsed::TooMany => return self.dismiss(console),
@@ -209,9 +210,19 @@ impl Relay {
         self.outputs.push_back(Output::Dismiss { console });
     }
 
+    /// Whoever is here learns who speaks for whom: control is handed to a key.
+    fn introduce(&mut self, endorsement: &Bytes) {
+        for console in self.consoles.keys().copied().collect::<Vec<_>>() {
+            self.send_console(console, Channel::Statements, endorsement.clone());
+        }
+    }
+
     fn console_listens(&mut self, console: ConsoleId) {
-        let notice = self.session.as_ref().and_then(|session| session.last_notice.clone());
-        if let Some(message) = notice.filter(|_| self.consoles.contains_key(&console)) {
+        let Some(session) = self.session.as_ref().filter(|_| self.consoles.contains_key(&console)) else {
+            return;
+        };
+        let known = session.people.endorsements().cloned().chain(session.last_notice.clone());
+        for message in known.collect::<Vec<_>>() {
             self.send_console(console, Channel::Statements, message);
         }
     }

@@ -362,10 +362,28 @@ fn what_the_kit_says_reaches_the_consoles() {
     let told: Vec<_> = [SURGEON, BEDSIDE].map(|one| (one, Channel::Statements, notice(true, false))).into();
     assert_eq!(to_consoles(&outputs), told);
     assert!(outputs.iter().any(|output| matches!(output, Output::Armed(true))));
-    assert_eq!(to_consoles(&room.does(Input::ConsoleListens { console: BEDSIDE })), told[1..]);
+    let heard = to_consoles(&room.does(Input::ConsoleListens { console: BEDSIDE }));
+    assert_eq!(heard.last(), told.last());
     let forged = say(&key(12), Said::Refused { to: PublicKey([0; 32]), why: "no".into() });
     assert!(room.does(from_kit(forged)).is_empty());
     assert_eq!(room.relay.counters().unauthorised, 1);
+}
+
+/// Goal: control is handed to a key, so everybody learns whose each is: those who are here when somebody comes, and whoever comes
+/// later; in the person's own words, once.
+#[test]
+fn people_are_introduced_to_each_other() {
+    let mut room = Room::new();
+    let endorsement =
+        |link, session_key| say(&key(link), Said::Endorse { session_key: public(&key(session_key)) });
+    let heard = to_consoles(&room.does(Input::ConsoleListens { console: BEDSIDE }));
+    let known: Vec<_> = heard.into_iter().map(|(_, _, message)| message).collect();
+    assert_eq!(known, [endorsement(1, 21), endorsement(2, 22)]);
+    let third = ConsoleId(7);
+    let outputs = room.does(guest(third, Role::Surgeon, 1, 27));
+    let told = [SURGEON, BEDSIDE].map(|console| (console, Channel::Statements, endorsement(1, 27)));
+    assert_eq!(to_consoles(&outputs), told);
+    assert!(to_consoles(&room.does(guest(ConsoleId(8), Role::Surgeon, 1, 27))).is_empty(), "known already");
 }
 
 /// Goal: the end of the operation is said once, on the kit's signed word alone.

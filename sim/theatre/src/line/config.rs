@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use farhand_world::{Profile, Series, Way};
+use farhand_world::{Impairment, Profile, Series, Way};
 use serde::{Deserialize, Serialize};
 
 /// Beside the project's folder, where whoever has the traces keeps them.
@@ -51,6 +51,21 @@ pub(crate) struct LineConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<PathBuf>,
     pub(crate) between: Vec<Between>,
+    /// A socket in the file system (datagrams) on which [`Dials`] come, as JSON: whoever may write there turns them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dials: Option<PathBuf>,
+}
+
+/// What the line does to packets beside what its profile does, each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Dials {
+    pub(crate) delay_ms: f64,
+    /// Added evenly from zero to this.
+    pub(crate) jitter_ms: f64,
+    pub(crate) loss_percent: f64,
+    /// Nothing gets through.
+    pub(crate) stalled: bool,
 }
 
 /// What is sent to the one comes out at the other.
@@ -114,17 +129,54 @@ impl Link {
 
 impl LineConfig {
     pub(crate) fn new(link: &Link, between: Vec<Between>) -> Self {
-        Self { link: link.profile.to_string(), seed: link.seed, trace: link.trace.clone(), between }
+        Self {
+            link: link.profile.to_string(),
+            seed: link.seed,
+            trace: link.trace.clone(),
+            between,
+            dials: None,
+        }
     }
 
-    /// Reads and checks the file.
-    pub(crate) fn read(path: &Path) -> anyhow::Result<(Link, Vec<Between>)> {
+    /// Reads and checks the file: the line, whom it joins, and where its dials are turned.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<(Link, Vec<Between>, Option<PathBuf>)> {
         let text = fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
         let config: Self = toml::from_str(&text)
             .with_context(|| format!("{} is not a line's configuration", path.display()))?;
         let profile = config.link.parse().with_context(|| format!("in {}", path.display()))?;
         check(&config.between).with_context(|| format!("in {}", path.display()))?;
-        Ok((Link { profile, seed: config.seed, trace: config.trace }, config.between))
+        let dials = config.dials.map(|dials| path.parent().unwrap_or(Path::new(".")).join(dials));
+        Ok((Link { profile, seed: config.seed, trace: config.trace }, config.between, dials))
+    }
+}
+
+impl Dials {
+    pub(crate) const DELAY_MS_MAX: f64 = 1_000.0;
+    pub(crate) const JITTER_MS_MAX: f64 = 200.0;
+    pub(crate) const LOSS_PERCENT_MAX: f64 = 50.0;
+
+    /// The same, if each is within its range.
+    pub(crate) fn checked(self) -> anyhow::Result<Self> {
+        for (name, value, max) in [
+            ("delay_ms", self.delay_ms, Self::DELAY_MS_MAX),
+            ("jitter_ms", self.jitter_ms, Self::JITTER_MS_MAX),
+            ("loss_percent", self.loss_percent, Self::LOSS_PERCENT_MAX),
+        ] {
+            ensure!((0.0..=max).contains(&value), "{name} is {value}, allowed is 0 to {max}");
+        }
+        Ok(self)
+    }
+
+    /// The line as its profile has it, and this.
+    pub(crate) fn on(&self, usual: Impairment) -> Impairment {
+        let through = (1.0 - usual.loss) * (1.0 - self.loss_percent / 100.0);
+        Impairment {
+            delay_ms: usual.delay_ms + self.delay_ms,
+            jitter_ms: usual.jitter_ms + self.jitter_ms,
+            loss: 1.0 - through,
+            partition: usual.partition || self.stalled,
+            ..usual
+        }
     }
 }
 
@@ -156,11 +208,29 @@ mod tests {
         let write = |config: &LineConfig| fs::write(&path, toml::to_string(config).unwrap()).unwrap();
         let config = LineConfig::new(&link, between("127.0.0.1:20000"));
         write(&config);
-        assert_eq!(LineConfig::read(&path).unwrap(), (link.clone(), between("127.0.0.1:20000")));
+        assert_eq!(LineConfig::read(&path).unwrap(), (link.clone(), between("127.0.0.1:20000"), None));
         write(&LineConfig::new(&link, between("192.0.2.1:20000")));
         assert!(format!("{:#}", LineConfig::read(&path).unwrap_err()).contains("to is 192.0.2.1:20000"));
         write(&LineConfig { link: "6g".into(), ..config });
         assert!(format!("{:#}", LineConfig::read(&path).unwrap_err()).contains("5g-urban"));
+    }
+
+    /// Goal: dials add to what the profile does, both losses together, and one turned too far is refused by its name.
+    #[test]
+    fn dials_add_to_the_profile() {
+        let usual = Impairment { delay_ms: 20.0, loss: 0.1, in_order: true, ..Impairment::NONE };
+        let dials = Dials { delay_ms: 80.0, jitter_ms: 5.0, loss_percent: 50.0, stalled: false };
+        let turned = dials.checked().unwrap().on(usual);
+        assert_eq!((turned.delay_ms, turned.jitter_ms, turned.partition), (100.0, 5.0, false));
+        assert!((turned.loss - 0.55).abs() < 1e-12 && turned.in_order);
+        assert_eq!(Dials::default().on(usual), Impairment { loss: turned_none(usual.loss), ..usual });
+        let error = Dials { delay_ms: 1e4, ..dials }.checked().unwrap_err();
+        assert_eq!(error.to_string(), "delay_ms is 10000, allowed is 0 to 1000");
+        assert!(Dials { jitter_ms: f64::NAN, ..dials }.checked().is_err());
+    }
+
+    fn turned_none(loss: f64) -> f64 {
+        1.0 - (1.0 - loss)
     }
 
     /// Goal: the measured lines are replayed where they are at hand. Skipped where they are not.

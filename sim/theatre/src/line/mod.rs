@@ -7,16 +7,18 @@ mod proxy;
 use std::{
     io::{self, BufRead as _, Write as _},
     net::SocketAddr,
+    os::unix::net::UnixDatagram,
     path::Path,
     sync::mpsc::SyncSender,
     thread,
 };
 
+use anyhow::Context as _;
 use clap::Args;
 use farhand_world::Profile;
 use serde_json::json;
 
-pub(crate) use config::{Between, Choice, LineConfig, Link};
+pub(crate) use config::{Between, Choice, Dials, LineConfig, Link};
 use proxy::{Come, Proxy};
 
 /// Put a line between two programs on this machine: UDP in, UDP out, late, in part, or not at all.
@@ -46,20 +48,24 @@ pub(crate) fn command(arguments: &Arguments) -> anyhow::Result<()> {
     let link = Link::find(arguments.link, arguments.seed, arguments.traces.as_deref())?;
     let between = [Between { listen: arguments.listen, to: arguments.to }];
     config::check(&between)?;
-    run(&link, &between)
+    run(&link, &between, None)
 }
 
 /// The part of that name, by its configuration.
 pub(crate) fn part(path: &Path) -> anyhow::Result<()> {
-    let (link, between) = LineConfig::read(path)?;
-    run(&link, &between)
+    let (link, between, dials) = LineConfig::read(path)?;
+    run(&link, &between, dials.as_deref())
 }
 
 /// **Carries packets until the standard input ends.**
-fn run(link: &Link, between: &[Between]) -> anyhow::Result<()> {
+fn run(link: &Link, between: &[Between], dials: Option<&Path>) -> anyhow::Result<()> {
     let proxy = Proxy::bind(between, link.ways()?)?;
     let object = json!({ "listen": proxy.listens()?, "link": link.profile.name(), "seed": link.seed, "from": link.origin() });
     writeln!(io::stdout().lock(), "{object}")?;
+    if let Some(path) = dials {
+        let (socket, teller) = (bind(path)?, proxy.teller());
+        thread::spawn(move || turn(&socket, &teller));
+    }
     let teller = proxy.teller();
     thread::spawn(move || obey(&teller));
     proxy.run()
@@ -68,8 +74,8 @@ fn run(link: &Link, between: &[Between]) -> anyhow::Result<()> {
 fn obey(teller: &SyncSender<Come>) {
     for line in io::stdin().lock().lines().map_while(Result::ok) {
         let come = match line.trim() {
-            "stall" => Come::Stall(true),
-            "flow" => Come::Stall(false),
+            "stall" => Come::Turned(Dials { stalled: true, ..Dials::default() }),
+            "flow" => Come::Turned(Dials::default()),
             other => {
                 tracing::warn!(seen = other, "not understood; there are stall and flow");
                 continue;
@@ -78,4 +84,21 @@ fn obey(teller: &SyncSender<Come>) {
         let _ = teller.send(come); // the line has ended
     }
     let _ = teller.send(Come::End); // likewise
+}
+
+/// In place of one that a run before this one left.
+fn bind(path: &Path) -> anyhow::Result<UnixDatagram> {
+    let _ = std::fs::remove_file(path); // there is none at the first start
+    UnixDatagram::bind(path).with_context(|| format!("the line's dials can't be at {}", path.display()))
+}
+
+fn turn(socket: &UnixDatagram, teller: &SyncSender<Come>) {
+    let mut buffer = [0; 1024];
+    while let Ok(length) = socket.recv(&mut buffer) {
+        let dials = serde_json::from_slice(&buffer[..length]).map_err(anyhow::Error::from);
+        match dials.and_then(Dials::checked) {
+            Ok(dials) => drop(teller.send(Come::Turned(dials))), // the line has ended
+            Err(error) => tracing::warn!(%error, "the dials stay as they are"),
+        }
+    }
 }

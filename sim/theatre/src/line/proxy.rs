@@ -19,9 +19,9 @@ use std::{
 };
 
 use anyhow::Context as _;
-use farhand_world::{UnderWay, Way};
+use farhand_world::{Impairment, UnderWay, Way};
 
-use super::config::Between;
+use super::config::{Between, Dials};
 
 const FLOWS_MAX: usize = 256;
 /// A stall of ten seconds at 6 Mbit/s, twice.
@@ -41,8 +41,8 @@ pub(crate) enum Come {
         flow: usize,
         bytes: Vec<u8>,
     },
-    /// Nothing gets through, or everything that would.
-    Stall(bool),
+    /// The dials stand like this now.
+    Turned(Dials),
     End,
 }
 
@@ -53,6 +53,8 @@ pub(crate) struct Proxy {
     by_client: HashMap<(usize, SocketAddr), usize>,
     to_edge: Way,
     to_console: Way,
+    /// What both did before anybody turned a dial.
+    usual: [Impairment; 2],
     under_way: UnderWay<Packet>,
     under_way_bytes: usize,
     /// When the first packet came: the line's time begins with it.
@@ -92,6 +94,7 @@ impl Proxy {
             places: between.iter().map(place).collect::<anyhow::Result<_>>()?,
             flows: Vec::new(),
             by_client: HashMap::new(),
+            usual: [to_edge.impairment, to_console.impairment],
             to_edge,
             to_console,
             under_way: UnderWay::default(),
@@ -136,9 +139,9 @@ impl Proxy {
                 }
             }
             Come::FromFarEnd { flow, bytes } => self.send(Packet { flow, to_edge: false, bytes }),
-            Come::Stall(stalls) => {
-                self.to_edge.impairment.partition = stalls;
-                self.to_console.impairment.partition = stalls;
+            Come::Turned(dials) => {
+                let [to_edge, to_console] = self.usual.map(|usual| dials.on(usual));
+                (self.to_edge.impairment, self.to_console.impairment) = (to_edge, to_console);
             }
             Come::End => {}
         }
@@ -231,8 +234,6 @@ fn listen(
 
 #[cfg(test)]
 mod tests {
-    use farhand_world::Impairment;
-
     use super::*;
 
     /// A server that answers every packet, and the line before it.
@@ -292,9 +293,10 @@ mod tests {
             (proxy.under_way.len(), proxy.flows.len())
         };
         assert_eq!(under_way(from(1)), (1, 1));
-        assert_eq!(under_way(Come::Stall(true)), (1, 1));
+        let turned = |stalled| Come::Turned(Dials { stalled, ..Dials::default() });
+        assert_eq!(under_way(turned(true)), (1, 1));
         assert_eq!(under_way(from(1)), (1, 1));
-        under_way(Come::Stall(false));
+        under_way(turned(false));
         assert_eq!(under_way(from(2)), (2, 2));
         let crowd: Vec<_> = (3..=300).map(|port| under_way(from(port))).collect();
         assert_eq!(crowd.last(), Some(&(FLOWS_MAX, FLOWS_MAX)));

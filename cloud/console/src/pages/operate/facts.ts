@@ -15,6 +15,6 @@ export function factsOf(surgeon: Surgeon, nowMs: number): Facts {
     asking: surgeon.asking.value,
     pictureAgeMs: surgeon.pictureAgeMs(performance.now()),
     sealed: station.sealed.value,
-    holder: notice?.said.holder && !station.isOurs(notice.said.holder) ? "another console" : undefined,
+    holder: notice?.said.holder && !station.isOurs(notice.said.holder) ? (station.nameOf(notice.said.holder) ?? "another console") : undefined,
   };
 }

@@ -12,6 +12,7 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["D", "F"], "open, close the jaw"],
   [["Q", "W"], "finer, coarser scale"],
   [["A", "S"], "slower, faster"],
+  [["G"], "ghost: a thin line where the tool will be"],
   [["Tab", "Enter"], "go to a button, press it"],
   [["?"], "this list"],
 ];

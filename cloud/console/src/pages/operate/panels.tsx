@@ -9,7 +9,7 @@ import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
 import { onePathNote } from "../../words/paths";
 import { seconds } from "../../words/status";
-import { Ritual, flagsOf } from "../ritual";
+import { Ritual, TakeOver, flagsOf } from "../ritual";
 
 interface Props {
   readonly surgeon: Surgeon;
@@ -70,6 +70,9 @@ export function Left({ surgeon }: Props) {
         <Row name="Dead-man" keys="Space">
           {view.deadMan ? "Held" : "Up"}
         </Row>
+        <Row name="Ghost" keys="G">
+          {surgeon.camera.value === undefined ? "–" : surgeon.ghost.value ? "On" : "Off"}
+        </Row>
       </Rows>
       <Rows title="Commands">
         <Row name="Taken in">{state ? String(state.applied) : "–"}</Row>
@@ -102,7 +105,7 @@ function holderOf({ view, station }: Surgeon): string {
   if (notice?.closed) return "Nobody";
   if (view.value.holdsControl) return "You";
   if (!notice?.holder) return "Nobody";
-  return station.isOurs(notice.holder) ? "You, lapsed" : "Another";
+  return station.isOurs(notice.holder) ? "You, lapsed" : (station.nameOf(notice.holder) ?? "Another");
 }
 
 function Rows({ title, children }: { readonly title: string; readonly children: ComponentChildren }) {
@@ -147,7 +150,14 @@ export function Right({ surgeon }: Props) {
           </button>
         </section>
       )}
+      <TakeOver station={surgeon.station} flags={flags} />
+      {!view.holdsControl && !closed && (
+        <p class="quiet">
+          <a href={`/line/${surgeon.station.proven.identity.link}`}>Test the line</a> from this place first.
+        </p>
+      )}
       {leased && !closed && <HowTo />}
+      {leased && !closed && <HandOver surgeon={surgeon} />}
       {leased && !closed && (
         <section class="task close">
           <h2>End of the operation</h2>
@@ -188,6 +198,23 @@ const RECORD_LAG_MS_MAX = 1000;
 function recordNote(surgeon: Surgeon): string {
   const lagMs = surgeon.view.value.holdsControl ? surgeon.recordLagMs(performance.now()) : undefined;
   return lagMs === undefined || lagMs < RECORD_LAG_MS_MAX ? "" : `The record is ${seconds(lagMs)} behind. The tool holds until it has caught up.`;
+}
+
+/** To another surgeon who is here. Held, so that a slip of the hand gives nothing away. */
+function HandOver({ surgeon }: Props) {
+  const { station } = surgeon;
+  const holder = station.notice.value?.said.holder ?? null;
+  const others = station.surgeonsBut(holder);
+  if (others.length === 0) return <></>;
+  return (
+    <section class="task">
+      <h2>Hand over</h2>
+      {others.map(({ pseudonym, sessionKey }) => (
+        <HoldButton key={pseudonym} label={`Hand over to ${pseudonym}`} holding={`Hold on: to ${pseudonym}`} act={() => void surgeon.handOver(sessionKey)} />
+      ))}
+      <p class="quiet">Hold for 1.5 s. The tool holds; {others.length === 1 ? "they take" : "that one takes"} control when ready.</p>
+    </section>
+  );
 }
 
 function HowTo() {

@@ -45,7 +45,15 @@ impl Guard {
         let held = held.map(|held| at.age(held, limits.silence_pause_ms_max));
         (
             (estop.key(), rituals.key(), leases.key(at), engagements.key(at), frames.key(at)),
-            (*armed, *closed, *consent_withdrawn, *way_out, faulted.map(|why| why.parts().0), *regions, *errand),
+            (
+                *armed,
+                *closed,
+                *consent_withdrawn,
+                *way_out,
+                faulted.map(|why| why.parts().0),
+                *regions,
+                *errand,
+            ),
             (deadlines.key(at), record.key(at, *newest)),
             (heard, *arm_flags, silent, held),
         )

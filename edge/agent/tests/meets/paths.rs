@@ -22,7 +22,7 @@ use farhand_wire::{Challenge, Kind, Said, Statement};
 use tokio::{net::UdpSocket, sync::mpsc, time::timeout};
 
 use crate::{
-    relay::{command, lease, still},
+    relay::{command, lease, said, still},
     stage::{Stage, soon},
 };
 
@@ -136,7 +136,7 @@ impl Play {
         self.stage.kit.state();
         let notice = self.stage.kit.notice(None, true, false);
         self.link.send_message(notice.clone()).unwrap();
-        assert_eq!(soon("a notice", self.surgeon.statements.recv()).await, Some(notice));
+        assert_eq!(soon("a notice", said(&mut self.surgeon)).await, Some(notice));
     }
 }
 

@@ -28,6 +28,8 @@ const TWIST_RAD_S: f64 = 20.0;
 const AWAY_US: u64 = 150_000;
 /// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
 const AGAIN_US: u64 = 20_000;
+/// And so soon another one in the midst of it.
+const IMPATIENT_US: u64 = 400_000;
 const CONFUSED_COMMANDS: u64 = 10;
 const OPEN_RAD: f64 = 0.6;
 const JAW_RAD_S: f64 = 2.0;
@@ -391,7 +393,8 @@ impl Console {
             }
             Hand::Engaged { since_us, .. } => {
                 let lost = !has(state_flags::ENGAGED) || state.engagement != EngagementId(self.engagement);
-                if lost && self.unreleased && now_us > since_us + AGAIN_US {
+                let so_soon_us = if lost { AGAIN_US } else { IMPATIENT_US };
+                if self.unreleased && now_us > since_us + so_soon_us {
                     self.engage(now_us, &state);
                     return;
                 }

@@ -27,7 +27,7 @@ const TWIST_RAD_S: f64 = 20.0;
 /// The dead-man is up for so long at least.
 const AWAY_US: u64 = 150_000;
 /// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
-const AGAIN_US: u64 = 20_000;
+const AGAIN_US: u64 = 60_000;
 /// And so soon another one in the midst of it.
 const IMPATIENT_US: u64 = 400_000;
 const CONFUSED_COMMANDS: u64 = 10;

@@ -3,20 +3,6 @@
 // Only listed tiles are written, so the rest of the picture stays as the last frame left it.
 // Chroma is the mean of its four pixels.
 
-struct View {
-    clip_from_base: mat4x4<f32>,
-    eye_m: vec4<f32>,
-    light_m: vec4<f32>,
-    tissue_x: vec4<f32>,
-    tissue_y: vec4<f32>,
-    tissue_up: vec4<f32>,
-    forward: vec4<f32>,
-    ray_corner: vec4<f32>,
-    ray_right: vec4<f32>,
-    ray_down: vec4<f32>,
-    size_exposure: vec4<f32>,
-}
-
 struct Crop {
     scale_offset: vec4<f32>,
     origin_size: vec4<f32>,
@@ -50,7 +36,6 @@ struct Bodies {
     goals: array<Goal, 4>,
 }
 
-@group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<uniform> crop: Crop;
 @group(0) @binding(2) var<uniform> bodies: Bodies;
 @group(0) @binding(3) var tissue_color: texture_2d<f32>;

@@ -1,20 +1,6 @@
 // Draws what stands in the field and stays where it is, into the kept picture of the tissue: a board, pegs, a wire.
 // Colours leave encoded for display (power 1/2.2); the second target is the distance along the optical axis, in metres.
 
-struct View {
-    clip_from_base: mat4x4<f32>,
-    eye_m: vec4<f32>,
-    light_m: vec4<f32>,
-    tissue_x: vec4<f32>,
-    tissue_y: vec4<f32>,
-    tissue_up: vec4<f32>,
-    forward: vec4<f32>,
-    ray_corner: vec4<f32>,
-    ray_right: vec4<f32>,
-    ray_down: vec4<f32>,
-    size_exposure: vec4<f32>,
-}
-
 // Straight pieces that throw a shadow on the other fixtures.
 struct Shades {
     // How many, in x.
@@ -23,7 +9,6 @@ struct Shades {
     pieces: array<array<vec4<f32>, 2>, 64>,
 }
 
-@group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<uniform> shades: Shades;
 
 struct Surface {
@@ -50,26 +35,6 @@ fn vs_fixture(
     out.normal = normal;
     out.look = look;
     return out;
-}
-
-fn highlight(n: vec3<f32>, v: vec3<f32>, l: vec3<f32>, roughness: f32) -> f32 {
-    let h = normalize(v + l);
-    let nh = max(dot(n, h), 0.0);
-    let nl = max(dot(n, l), 0.0);
-    let nv = max(dot(n, v), 0.05);
-    let a2 = pow(roughness, 4.0);
-    let lobe = nh * nh * (a2 - 1.0) + 1.0;
-    let k = roughness * roughness * 0.5;
-    return a2 / (3.14159 * lobe * lobe) * nl * 0.25 / ((nl * (1.0 - k) + k) * (nv * (1.0 - k) + k));
-}
-
-fn light_at(place_m: vec3<f32>) -> f32 {
-    let set_m = view.size_exposure.z;
-    let to = place_m - view.eye_m.xyz;
-    let d2 = dot(place_m - view.light_m.xyz, place_m - view.light_m.xyz);
-    let cosine = dot(to, view.forward.xyz) * inverseSqrt(dot(to, to));
-    let cone = smoothstep(0.62, 0.99, cosine) * 0.85 + 0.15;
-    return 1.35 * set_m * set_m / (d2 + 0.35 * set_m * set_m) * cone;
 }
 
 // How much of the lamp, a disc, a piece hides from a place; what the place itself is part of hides nothing.
@@ -99,17 +64,6 @@ fn lit(place_m: vec3<f32>) -> f32 {
         worst = max(worst, hidden(place_m, shades.pieces[i][0], shades.pieces[i][1].xyz));
     }
     return 1.0 - worst;
-}
-
-fn encode(linear: vec3<f32>) -> vec3<f32> {
-    let mapped = 1.0 - exp(-linear * 1.35);
-    return pow(mapped, vec3<f32>(1.0 / 2.2));
-}
-
-// The lens darkens toward its rim.
-fn vignette(pixel: vec2<f32>) -> f32 {
-    let off = (pixel - view.size_exposure.xy * 0.5) / (view.size_exposure.x * 0.5);
-    return 1.0 - 0.32 * dot(off, off) * dot(off, off);
 }
 
 @fragment

@@ -1,20 +1,6 @@
 // Draws the instrument and the objects it works on, into a layer of their own that covers a part of the picture.
 // Colours are encoded for display (power 1/2.2) and premultiplied by how much of the pixel they cover.
 
-struct View {
-    clip_from_base: mat4x4<f32>,
-    eye_m: vec4<f32>,
-    light_m: vec4<f32>,
-    tissue_x: vec4<f32>,
-    tissue_y: vec4<f32>,
-    tissue_up: vec4<f32>,
-    forward: vec4<f32>,
-    ray_corner: vec4<f32>,
-    ray_right: vec4<f32>,
-    ray_down: vec4<f32>,
-    size_exposure: vec4<f32>,
-}
-
 struct Crop {
     // clip.xy of the layer = clip.xy of the picture * xy + clip.w * zw.
     scale_offset: vec4<f32>,
@@ -22,7 +8,6 @@ struct Crop {
     origin_size: vec4<f32>,
 }
 
-@group(0) @binding(0) var<uniform> view: View;
 @group(0) @binding(1) var<uniform> crop: Crop;
 @group(0) @binding(2) var tissue_depth: texture_2d<f32>;
 
@@ -60,31 +45,6 @@ fn vs_solid(
     return out;
 }
 
-fn highlight(n: vec3<f32>, v: vec3<f32>, l: vec3<f32>, roughness: f32) -> f32 {
-    let h = normalize(v + l);
-    let nh = max(dot(n, h), 0.0);
-    let nl = max(dot(n, l), 0.0);
-    let nv = max(dot(n, v), 0.05);
-    let a2 = pow(roughness, 4.0);
-    let lobe = nh * nh * (a2 - 1.0) + 1.0;
-    let k = roughness * roughness * 0.5;
-    return a2 / (3.14159 * lobe * lobe) * nl * 0.25 / ((nl * (1.0 - k) + k) * (nv * (1.0 - k) + k));
-}
-
-fn light_at(place_m: vec3<f32>) -> f32 {
-    let set_m = view.size_exposure.z;
-    let to = place_m - view.eye_m.xyz;
-    let d2 = dot(place_m - view.light_m.xyz, place_m - view.light_m.xyz);
-    let cosine = dot(to, view.forward.xyz) * inverseSqrt(dot(to, to));
-    let cone = smoothstep(0.62, 0.99, cosine) * 0.85 + 0.15;
-    return 1.35 * set_m * set_m / (d2 + 0.35 * set_m * set_m) * cone;
-}
-
-fn encode(linear: vec3<f32>) -> vec3<f32> {
-    let mapped = 1.0 - exp(-linear * 1.35);
-    return pow(mapped, vec3<f32>(1.0 / 2.2));
-}
-
 // What polished metal mirrors: reddish tissue below, the dark body above and between, a wide glow around the lamp.
 fn mirrored(r: vec3<f32>, to_light: vec3<f32>) -> vec3<f32> {
     let up = dot(r, view.tissue_up.xyz);
@@ -93,12 +53,6 @@ fn mirrored(r: vec3<f32>, to_light: vec3<f32>) -> vec3<f32> {
     let dark = vec3<f32>(0.020, 0.016, 0.017);
     return mix(dark, vec3<f32>(0.150, 0.070, 0.060), below)
         + vec3<f32>(0.60, 0.61, 0.62) * (0.35 * glow * glow + pow(glow, 12.0));
-}
-
-// The lens darkens toward its rim.
-fn vignette(pixel: vec2<f32>) -> f32 {
-    let off = (pixel - view.size_exposure.xy * 0.5) / (view.size_exposure.x * 0.5);
-    return 1.0 - 0.32 * dot(off, off) * dot(off, off);
 }
 
 @fragment

@@ -42,7 +42,7 @@ pub(crate) struct Compose {
 
 impl Compose {
     pub(crate) fn new(gpu: &Gpu, tiles_max: usize, nv12_bytes: usize) -> Self {
-        let shader = gpu.shader("compose", include_str!("../../../shaders/compose.wgsl"));
+        let shader = gpu.lit_shader("compose", include_str!("../../../shaders/compose.wgsl"));
         let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("compose"),
             layout: None,

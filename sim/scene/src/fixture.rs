@@ -63,7 +63,7 @@ struct Surface {
 
 impl Fixtures {
     pub(crate) fn new(gpu: &Gpu) -> Self {
-        let shader = gpu.shader("fixtures", include_str!("../../../shaders/fixtures.wgsl"));
+        let shader = gpu.lit_shader("fixtures", include_str!("../../../shaders/fixtures.wgsl"));
         Self {
             pipeline: pipeline(gpu, &shader, "fs_fixture", &[COLOR_FORMAT, DISTANCE_FORMAT]),
             label_pipeline: pipeline(gpu, &shader, "fs_fixture_label", &[LABEL_FORMAT]),

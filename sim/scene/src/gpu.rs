@@ -55,6 +55,11 @@ impl Gpu {
         })
     }
 
+    /// A shader of surfaces that the lamp lights: after what they share.
+    pub(crate) fn lit_shader(&self, label: &str, wgsl: &str) -> wgpu::ShaderModule {
+        self.shader(label, &[include_str!("../../../shaders/lamp.wgsl"), wgsl].concat())
+    }
+
     pub(crate) fn buffer(&self, label: &str, size: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         let size = (size as u64).next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT);
         self.device.create_buffer(&wgpu::BufferDescriptor {

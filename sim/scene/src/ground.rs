@@ -57,7 +57,7 @@ struct Grown {
 
 impl Ground {
     pub(crate) fn new(gpu: &Gpu, width: u32, height: u32) -> Self {
-        let shader = gpu.shader("tissue", include_str!("../../../shaders/tissue.wgsl"));
+        let shader = gpu.lit_shader("tissue", include_str!("../../../shaders/tissue.wgsl"));
         let pipeline =
             |fragment, formats: &[wgpu::TextureFormat]| tissue_pipeline(gpu, &shader, fragment, formats);
         let read = wgpu::TextureUsages::TEXTURE_BINDING;

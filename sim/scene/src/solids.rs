@@ -103,7 +103,7 @@ struct Layer {
 impl Solids {
     pub(crate) fn new(gpu: &Gpu, buffers: [&wgpu::Buffer; 3], distance: &wgpu::TextureView) -> Self {
         let [view, crop, whole_crop] = buffers;
-        let shader = gpu.shader("solids", include_str!("../../../shaders/solids.wgsl"));
+        let shader = gpu.lit_shader("solids", include_str!("../../../shaders/solids.wgsl"));
         let pipeline = solid_pipeline(gpu, &shader, "fs_solid", COLOR_FORMAT);
         let label_pipeline = solid_pipeline(gpu, &shader, "fs_solid_label", LABEL_FORMAT);
         let (all, ranges) = meshes();

@@ -53,6 +53,7 @@ pub(crate) struct State<'a> {
 
 /// What every axis may do in a tick.
 pub(crate) struct Bounds<'a> {
+    pub(crate) velocity: &'a Axes,
     pub(crate) acceleration_step: &'a Axes,
     pub(crate) acceleration: &'a Axes,
     pub(crate) position_min: &'a Axes,
@@ -273,7 +274,8 @@ impl Fence {
             if velocity[i] == wanted[i] {
                 return wanted[i];
             }
-            velocity[i].clamp(down.min(0.0), up.max(0.0)).clamp(now - step, now + step)
+            let (down, up) = (down.min(0.0).max(-bounds.velocity[i]), up.max(0.0).min(bounds.velocity[i]));
+            velocity[i].clamp(down, up).clamp(now - step, now + step)
         })
     }
 

@@ -8,7 +8,7 @@ use nalgebra::{Isometry3, Matrix3, Matrix4, Rotation3, Translation3, UnitQuatern
 use serde::Deserialize;
 
 use crate::coupling::Coupling;
-use crate::joints::{Axis, JOINTS, Joints};
+use crate::joints::{AXES, Axis, JOINTS, Joints, SHAFT_JOINTS};
 use crate::limits::ArmLimits;
 use crate::model::{ArmModel, Home, Link, Withdraw, digest_of, smoothing_ticks_for};
 use crate::smooth::SMOOTHING_TICKS_MAX;
@@ -27,11 +27,13 @@ pub enum ArmFileError {
 
 pub(crate) fn parse(text: &str) -> Result<ArmModel, ArmFileError> {
     let file: ArmFile = toml::from_str(text)?;
+    let has_wrist = file.has_wrist()?;
     let links = file.links()?;
     let limits = file.limits()?;
-    let link_from_tip = file.tip.pose()?;
+    let link_from_tip = file.tip.pose(has_wrist)?;
     let model = ArmModel {
         digest: digest_of(text),
+        has_wrist,
         links,
         link_from_tip,
         tip_from_link: link_from_tip.inverse(),
@@ -57,7 +59,7 @@ struct ArmFile {
     source: String,
     link: Vec<LinkRow>,
     tip: Tip,
-    coupling: CouplingRows,
+    coupling: Option<CouplingRows>,
     joint: JointTables,
     tip_speed: TipSpeed,
     tremor: TremorTable,
@@ -96,9 +98,9 @@ struct JointTables {
     pitch: Turning,
     insertion: Sliding,
     roll: Turning,
-    wrist_pitch: Turning,
-    wrist_yaw: Turning,
-    jaw: Turning,
+    wrist_pitch: Option<Turning>,
+    wrist_yaw: Option<Turning>,
+    jaw: Option<Turning>,
 }
 
 #[derive(Deserialize)]
@@ -159,9 +161,9 @@ struct HomeTable {
     pitch_rad: f64,
     insertion_m: f64,
     roll_rad: f64,
-    wrist_pitch_rad: f64,
-    wrist_yaw_rad: f64,
-    jaw_rad: f64,
+    wrist_pitch_rad: Option<f64>,
+    wrist_yaw_rad: Option<f64>,
+    jaw_rad: Option<f64>,
     tip_speed_mm_s_max: f64,
     velocity_fraction_max: f64,
 }
@@ -183,20 +185,41 @@ struct AxisLimits {
 }
 
 impl ArmFile {
+    /// The link table says so; everything else of a wrist and a jaw must then be there, or must not.
+    fn has_wrist(&self) -> Result<bool, ArmFileError> {
+        let rows = self.link.len();
+        let has_wrist = rows == JOINTS;
+        let allowed = "6 rows, yaw to wrist_yaw, or 4 rows, yaw to roll";
+        check("link", &format!("{rows} rows"), has_wrist || rows == SHAFT_JOINTS, allowed)?;
+        let (joint, home) = (&self.joint, &self.home);
+        for (field, given) in [
+            ("coupling", self.coupling.is_some()),
+            ("joint.wrist_pitch", joint.wrist_pitch.is_some()),
+            ("joint.wrist_yaw", joint.wrist_yaw.is_some()),
+            ("joint.jaw", joint.jaw.is_some()),
+            ("home.wrist_pitch_rad", home.wrist_pitch_rad.is_some()),
+            ("home.wrist_yaw_rad", home.wrist_yaw_rad.is_some()),
+            ("home.jaw_rad", home.jaw_rad.is_some()),
+        ] {
+            let said = |given| if given { "given" } else { "missing" };
+            let allowed = format!("{}, as there are {rows} rows of link", said(has_wrist));
+            check(field, &said(given), given == has_wrist, &allowed)?;
+        }
+        Ok(has_wrist)
+    }
+
     fn links(&self) -> Result<[Link; JOINTS], ArmFileError> {
         check("source", &self.source, !self.source.trim().is_empty(), "where the numbers come from")?;
-        let rows: &[LinkRow; JOINTS] = self.link.as_slice().try_into().map_err(|_| {
-            refused("link", &format!("{} rows", self.link.len()), &format!("{JOINTS} rows, yaw to wrist_yaw"))
-        })?;
-        rows.iter().zip(SHAPE).try_for_each(|(row, shape)| row.check(&shape))?;
-        Ok(std::array::from_fn(|i| rows[i].link(SHAPE[i].axis)))
+        self.link.iter().zip(SHAPE).try_for_each(|(row, shape)| row.check(&shape))?;
+        Ok(std::array::from_fn(|i| self.link.get(i).map_or(Link::NONE, |row| row.link(SHAPE[i].axis))))
     }
 
     fn limits(&self) -> Result<ArmLimits, ArmFileError> {
         let axes = self.joint.axes();
         for (axis, limits) in Axis::ALL.into_iter().zip(&axes) {
-            limits.check(axis)?;
+            limits.iter().try_for_each(|limits| limits.check(axis))?;
         }
+        let axes = axes.map(|limits| limits.unwrap_or(AxisLimits::NONE));
         let pick = |value: fn(&AxisLimits) -> f64| Joints::split(&axes.each_ref().map(value));
         let (Joints(position_rad_m_min), jaw_position_rad_min) = pick(|l| l.position[0]);
         let (Joints(position_rad_m_max), jaw_position_rad_max) = pick(|l| l.position[1]);
@@ -223,25 +246,27 @@ impl ArmFile {
         })
     }
 
-    fn coupling(&self) -> Result<Coupling, ArmFileError> {
-        let rows = &self.coupling.joint_from_actuator;
+    fn coupling(&self) -> Result<Option<Coupling>, ArmFileError> {
+        let Some(CouplingRows { joint_from_actuator: rows }) = &self.coupling else { return Ok(None) };
         let finite = rows.iter().flatten().all(|value| value.is_finite());
         let allowed = "a finite matrix with an inverse";
         let refuse = || refused("coupling.joint_from_actuator", &format!("{rows:?}"), allowed);
-        Coupling::new(rows).filter(|_| finite).ok_or_else(refuse)
+        Coupling::new(rows).filter(|_| finite).ok_or_else(refuse).map(Some)
     }
 
     fn home(&self, limits: &ArmLimits) -> Result<Home, ArmFileError> {
         let h = &self.home;
+        let [wrist_pitch_rad, wrist_yaw_rad, jaw_rad] =
+            [h.wrist_pitch_rad, h.wrist_yaw_rad, h.jaw_rad].map(Option::unwrap_or_default);
         let joints =
-            Joints([h.yaw_rad, h.pitch_rad, h.insertion_m, h.roll_rad, h.wrist_pitch_rad, h.wrist_yaw_rad]);
-        limits.check_joints(&joints).and_then(|()| limits.check_jaw(h.jaw_rad)).map_err(|over| {
+            Joints([h.yaw_rad, h.pitch_rad, h.insertion_m, h.roll_rad, wrist_pitch_rad, wrist_yaw_rad]);
+        limits.check_joints(&joints).and_then(|()| limits.check_jaw(jaw_rad)).map_err(|over| {
             let field = format!("home.{}_{}", over.axis, over.axis.unit());
             refused(&field, &over.value, &format!("{} to {}", over.min, over.max))
         })?;
         Ok(Home {
             joints,
-            jaw_rad: h.jaw_rad,
+            jaw_rad,
             tip_speed_mm_s_max: within(
                 "home.tip_speed_mm_s_max",
                 h.tip_speed_mm_s_max,
@@ -327,7 +352,7 @@ impl LinkRow {
 }
 
 impl Tip {
-    fn pose(&self) -> Result<Isometry3<f64>, ArmFileError> {
+    fn pose(&self, has_wrist: bool) -> Result<Isometry3<f64>, ArmFileError> {
         let matrix = Matrix4::from_fn(|row, column| self.link_from_tip[row][column]);
         let rotation: Matrix3<f64> = matrix.fixed_view::<3, 3>(0, 0).into_owned();
         let offset = matrix.fixed_view::<3, 1>(0, 3).into_owned();
@@ -336,21 +361,25 @@ impl Tip {
         let rigid = skew < 1e-9 && rotation.determinant() > 0.0 && offset.norm() <= 0.1 && last_row_good;
         let seen = format!("{:?}", self.link_from_tip);
         check("tip.link_from_tip", &seen, rigid, "a rotation with an offset of at most 0.1 m")?;
+        // There the inverse takes the tip for the shaft's end, and its x axis for what the roll turns.
+        let on_shaft = offset.norm() == 0.0 && rotation.m31.abs() < 1e-9;
+        let allowed = "no offset, and an x axis across the shaft, where there is no wrist";
+        check("tip.link_from_tip", &seen, has_wrist || on_shaft, allowed)?;
         let rotation = UnitQuaternion::from_rotation_matrix(&Rotation3::from_matrix_unchecked(rotation));
         Ok(Isometry3::from_parts(Translation3::from(offset), rotation))
     }
 }
 
 impl JointTables {
-    fn axes(&self) -> [AxisLimits; 7] {
+    fn axes(&self) -> [Option<AxisLimits>; AXES] {
         [
-            self.yaw.axis(),
-            self.pitch.axis(),
-            self.insertion.axis(),
-            self.roll.axis(),
-            self.wrist_pitch.axis(),
-            self.wrist_yaw.axis(),
-            self.jaw.axis(),
+            Some(self.yaw.axis()),
+            Some(self.pitch.axis()),
+            Some(self.insertion.axis()),
+            Some(self.roll.axis()),
+            self.wrist_pitch.as_ref().map(Turning::axis),
+            self.wrist_yaw.as_ref().map(Turning::axis),
+            self.jaw.as_ref().map(Turning::axis),
         ]
     }
 }
@@ -380,6 +409,10 @@ impl Sliding {
 }
 
 impl AxisLimits {
+    /// Of an axis that the arm has not. Its range keeps it still; its rates are only there to be divided by.
+    const NONE: Self =
+        Self { position: [0.0, 0.0], velocity: 1.0, acceleration: 1.0, stop: 1.0, jerk: 2.0 / crate::TICK_S };
+
     fn check(&self, axis: Axis) -> Result<(), ArmFileError> {
         let unit = axis.unit();
         let field = |name: &str| format!("joint.{axis}.{name}");

@@ -4,6 +4,9 @@
 //! from the pitch axis to p, at right angles to z; the pitch axis is at right angles to the shaft, and the shaft passes
 //! through the remote centre. Together these say that the link lies along p's part at right angles to z, one way or the
 //! other. That gives the pitch axis's place, hence the shaft; the other angles follow by projection.
+//!
+//! Without a wrist the tip is the shaft's end, so that its place is the shaft; of the pose's direction only as much as a
+//! roll can give is taken.
 
 use std::f64::consts::TAU;
 
@@ -15,6 +18,10 @@ use crate::model::ArmModel;
 
 /// A wrist axis nearer than this to the remote centre leaves joints undetermined, m.
 const SINGULAR_M: f64 = 1e-6;
+
+/// Where there is no wrist: a tip's x axis with less than this across the shaft says nothing of the roll, which would
+/// otherwise go round with the hand's least tremor.
+const ACROSS_MIN: f64 = 0.1;
 
 /// Why a pose has no joints.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
@@ -36,12 +43,13 @@ pub enum InverseError {
 impl ArmModel {
     /// Joints that put the tip at this pose, all within limits; of several, those nearest to `near`. Roll may unwind
     /// by a whole turn to stay within its range. Allocates nothing.
+    ///
+    /// An arm without a wrist puts the tip at this place; its roll turns the tip's x axis, as seen along the shaft, to the
+    /// pose's x axis, or is that of `near` where that axis lies along the shaft. The direction is otherwise what the place
+    /// makes it.
     pub fn inverse(&self, base_from_tip: &Isometry3<f64>, near: &Joints) -> Result<Joints, InverseError> {
-        let wrist = self.wrist(base_from_tip)?;
-        wrist.check_reach(self.reach_m())?;
-        let plain = self.inside(self.solve(&wrist, self.plain_branch(&wrist), near));
-        let reversed = self.inside(self.solve(&wrist, self.reversed_branch(&wrist), near));
-        match (plain, reversed) {
+        let [plain, reversed] = self.branches(base_from_tip, near)?;
+        match (self.inside(plain), self.inside(reversed)) {
             (Ok(plain), Ok(reversed)) if reversed.distance(near) < plain.distance(near) => Ok(reversed),
             (Err(_), Ok(reversed)) => Ok(reversed),
             (plain, _) => plain,
@@ -55,9 +63,49 @@ impl ArmModel {
         base_from_tip: &Isometry3<f64>,
         near: &Joints,
     ) -> Result<Joints, InverseError> {
+        if !self.has_wrist {
+            return self.solve_end(&ShaftEnd::at(base_from_tip)?, 1.0, near);
+        }
         let wrist = self.wrist(base_from_tip)?;
         let ahead = Branch { shaft_sign: 1.0, ..self.plain_branch(&wrist) };
         self.solve(&wrist, ahead, near)
+    }
+
+    /// The joints of both branches, the one that work is done in first; limits unchecked.
+    fn branches(
+        &self,
+        base_from_tip: &Isometry3<f64>,
+        near: &Joints,
+    ) -> Result<[Result<Joints, InverseError>; 2], InverseError> {
+        if !self.has_wrist {
+            let end = ShaftEnd::at(base_from_tip)?;
+            check_reach(&end.point, self.reach_m())?;
+            return Ok([1.0, -1.0].map(|shaft_sign| self.solve_end(&end, shaft_sign, near)));
+        }
+        let wrist = self.wrist(base_from_tip)?;
+        check_reach(&wrist.point, self.reach_m())?;
+        let branches = [self.plain_branch(&wrist), self.reversed_branch(&wrist)];
+        Ok(branches.map(|branch| self.solve(&wrist, branch, near)))
+    }
+
+    /// `shaft_sign`: whether the shaft's end is ahead of the remote centre (1) or behind it (-1).
+    fn solve_end(&self, end: &ShaftEnd, shaft_sign: f64, near: &Joints) -> Result<Joints, InverseError> {
+        let distance_m = end.point.norm();
+        if distance_m < SINGULAR_M {
+            return Err(singular(distance_m));
+        }
+        let shaft = Shaft::along(&(end.point * (shaft_sign / distance_m)));
+        // The x axis that is asked for, and the tip's own at zero roll, both across the shaft.
+        let (wanted_x, wanted_y) = (end.x.dot(&shaft.x), end.x.dot(&shaft.y));
+        let own = self.link_from_tip.rotation * Vector3::x();
+        let roll_rad = if wanted_x.hypot(wanted_y) < ACROSS_MIN {
+            near.0[Axis::Roll.index()]
+        } else {
+            let turn_rad = (wanted_y * own.x - wanted_x * own.y).atan2(wanted_x * own.x + wanted_y * own.y);
+            nearest_turn(turn_rad, near.0[Axis::Roll.index()])
+        };
+        let insertion_m = distance_m * shaft_sign - self.wrist_at_zero_insertion_m();
+        Ok(Joints([shaft.yaw_rad, shaft.pitch_rad, insertion_m, roll_rad, 0.0, 0.0]))
     }
 
     fn wrist(&self, base_from_tip: &Isometry3<f64>) -> Result<Wrist, InverseError> {
@@ -139,14 +187,17 @@ struct Wrist {
     across_m: f64,
 }
 
-impl Wrist {
-    fn check_reach(&self, reach_m: f64) -> Result<(), InverseError> {
-        let distance_m = self.point.norm();
-        // A nanometre of grace, so that full stretch is not lost to rounding.
-        if distance_m > reach_m + 1e-9 {
-            return Err(InverseError::OutOfReach { distance_m, reach_m });
-        }
-        Ok(())
+/// Where a shaft without a wrist ends, and the x axis that its tip should have, in the base frame.
+struct ShaftEnd {
+    point: Vector3<f64>,
+    x: Vector3<f64>,
+}
+
+impl ShaftEnd {
+    fn at(base_from_tip: &Isometry3<f64>) -> Result<Self, InverseError> {
+        let (point, x) = (base_from_tip.translation.vector, base_from_tip.rotation * Vector3::x());
+        let finite = (point.norm_squared() + x.norm_squared()).is_finite();
+        if finite { Ok(Self { point, x }) } else { Err(InverseError::NotFinite) }
     }
 }
 
@@ -179,6 +230,15 @@ impl Shaft {
             pitch_rad: sin_pitch.atan2(cos_pitch),
         }
     }
+}
+
+fn check_reach(point: &Vector3<f64>, reach_m: f64) -> Result<(), InverseError> {
+    let distance_m = point.norm();
+    // A nanometre of grace, so that full stretch is not lost to rounding.
+    if distance_m > reach_m + 1e-9 {
+        return Err(InverseError::OutOfReach { distance_m, reach_m });
+    }
+    Ok(())
 }
 
 /// The same angle, by whole turns as near to `near_rad` as it can be.

@@ -5,6 +5,9 @@ use std::fmt;
 /// Number of joints that place the tip; the jaw is an axis besides.
 pub const JOINTS: usize = 6;
 
+/// Of these, the joints up to the wrist, which every arm has; where there is no wrist the others and the jaw stay at zero.
+pub(crate) const SHAFT_JOINTS: usize = 4;
+
 /// Joints and jaw: what the tracker moves.
 pub(crate) const AXES: usize = 7;
 

@@ -6,8 +6,9 @@
 //! Frames, each named in its transforms:
 //! - `base`: the remote centre, where the shaft crosses the body wall; z points out of the body along the shaft at zero
 //!   yaw and pitch, so the tool lies at negative z.
-//! - `tip`: on the wrist yaw axis, where the jaws pivot; z along the closed jaws. `base_from_tip` takes a point written in
-//!   the tip's frame to the base's.
+//! - `tip`: on the wrist yaw axis, where the jaws pivot; z along the closed jaws. On an endoscope, where the lens is; z the
+//!   way it looks along its shaft. `base_from_tip` takes a point written in the tip's frame to the base's.
+//! - `kit`: the base frame of a kit's first arm. [`Mounted`] says where each arm's own base lies in it.
 //!
 //! Lengths are metres and angles radians in poses and joints; speeds of the tip are mm/s.
 
@@ -19,6 +20,7 @@ mod joints;
 mod limits;
 mod model;
 mod motion;
+mod mount;
 mod region;
 mod smooth;
 mod speed;
@@ -34,6 +36,7 @@ pub use joints::{Axis, JOINTS, Joints};
 pub use limits::{ArmLimits, LimitExceeded};
 pub use model::{ArmModel, Home, Withdraw};
 pub use motion::{Motion, Setpoint};
+pub use mount::Mounted;
 pub use region::{REGIONS_MAX, Region, RegionError};
 pub use target::{Clamped, Clamps, Lag, Target};
 pub use workspace::Workspace;

@@ -1,7 +1,11 @@
 //! One arm: its link table, limits, and forward kinematics.
 //!
 //! Invariant: an [`ArmModel`] has the shape the closed-form inverse needs (three joints through the remote centre, then a
-//! wrist whose two axes are `wrist_offset_m` apart), and limits that leave room to stop; reading its file checks both.
+//! wrist whose two axes are `wrist_offset_m` apart, or none and a tip on the shaft's axis), and limits that leave room to
+//! stop; reading its file checks both.
+//!
+//! An arm without a wrist has no jaw either. It is carried in the same arrays: its wrist's joints and jaw have the range
+//! from zero to zero, and its links there turn and move nothing.
 
 use nalgebra::{Isometry3, Matrix3, Point3, Rotation3, UnitQuaternion, Vector3};
 use sha2::{Digest, Sha256};
@@ -12,17 +16,26 @@ use crate::joints::{AXES, Axes, Axis, JOINTS, Joints};
 use crate::limits::ArmLimits;
 use crate::tremor::Band;
 
+type Reading = fn() -> ArmModel;
+
+/// The arms that this crate brings along, by the names that a kit's configuration calls them.
+const COMPILED_IN: [(&str, Reading); 2] = [
+    ("psm_large_needle_driver", ArmModel::psm_large_needle_driver),
+    ("ecm_straight_endoscope", ArmModel::ecm_straight_endoscope),
+];
+
 /// An arm with its tool, as its file describes it.
 #[derive(Clone, Debug)]
 pub struct ArmModel {
     pub(crate) name: String,
     pub(crate) digest: [u8; 32],
+    pub(crate) has_wrist: bool,
     pub(crate) links: [Link; JOINTS],
     /// From the last link's frame to the tip's.
     pub(crate) link_from_tip: Isometry3<f64>,
     pub(crate) tip_from_link: Isometry3<f64>,
     pub(crate) turn_lever_m: f64,
-    pub(crate) coupling: Coupling,
+    pub(crate) coupling: Option<Coupling>,
     pub(crate) limits: ArmLimits,
     pub(crate) smoothing_ticks: usize,
     pub(crate) tremor: Band,
@@ -52,9 +65,9 @@ pub(crate) struct Chain {
     /// Axis and a point on it.
     joints: [(Vector3<f64>, Point3<f64>); JOINTS],
     prismatic: [bool; JOINTS],
-    /// Where the jaws pivot.
+    /// Where the jaws pivot, or the lens is.
     pub(crate) tip: Point3<f64>,
-    /// Where the closed jaws end.
+    /// Where the closed jaws end; before a lens, what it keeps clear of.
     pub(crate) jaws: Point3<f64>,
 }
 
@@ -77,6 +90,12 @@ pub(crate) struct Link {
     pub(crate) prismatic: bool,
 }
 
+impl Link {
+    /// What stands for a link that the arm has not.
+    pub(crate) const NONE: Self =
+        Self { sin_alpha: 0.0, cos_alpha: 1.0, a_m: 0.0, theta_offset_rad: 0.0, d_m: 0.0, prismatic: false };
+}
+
 impl ArmModel {
     /// Reads an arm's file. Errors name the field, the value seen and what is allowed.
     pub fn from_toml(text: &str) -> Result<Self, ArmFileError> {
@@ -88,6 +107,23 @@ impl ArmModel {
     pub fn psm_large_needle_driver() -> Self {
         Self::from_toml(include_str!("../arms/psm_large_needle_driver.toml"))
             .expect("the file is compiled in, and a test reads it")
+    }
+
+    /// The da Vinci endoscope manipulator with a straight endoscope: four joints, no wrist and no jaw; its file is part of
+    /// this crate and cites its sources.
+    pub fn ecm_straight_endoscope() -> Self {
+        Self::from_toml(include_str!("../arms/ecm_straight_endoscope.toml"))
+            .expect("the file is compiled in, and a test reads it")
+    }
+
+    /// The compiled-in arm of this name, one of [`ArmModel::names`].
+    pub fn by_name(name: &str) -> Option<Self> {
+        COMPILED_IN.iter().find(|(known, _)| *known == name).map(|(_, read)| read())
+    }
+
+    /// Names of the compiled-in arms, for an error that lists them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        COMPILED_IN.iter().map(|(name, _)| *name)
     }
 
     /// The arm's name in its file.
@@ -112,9 +148,15 @@ impl ArmModel {
         &self.withdraw
     }
 
-    /// Between the tool's actuators and its joints.
-    pub fn coupling(&self) -> &Coupling {
-        &self.coupling
+    /// Whether the tool has a wrist and a jaw. Without, the tip's direction follows from its place but for the roll; wrist
+    /// pitch, wrist yaw and jaw are zero.
+    pub fn has_wrist(&self) -> bool {
+        self.has_wrist
+    }
+
+    /// Between the tool's actuators and its joints, where it has a wrist.
+    pub fn coupling(&self) -> Option<&Coupling> {
+        self.coupling.as_ref()
     }
 
     /// Ticks of the moving average that bounds jerk. A setpoint's velocity is the mean of the tracker's over the last
@@ -147,7 +189,8 @@ impl ArmModel {
         Chain { joints, prismatic: self.links.map(|link| link.prismatic), tip, jaws }
     }
 
-    /// Distance of the wrist pitch axis from the remote centre at zero insertion, m; negative means behind it.
+    /// Distance of the wrist pitch axis from the remote centre at zero insertion, m; negative means behind it. Without a
+    /// wrist, that of the tip.
     pub(crate) fn wrist_at_zero_insertion_m(&self) -> f64 {
         self.links[Axis::Insertion.index()].d_m + self.links[Axis::Roll.index()].d_m
     }

@@ -13,7 +13,7 @@
 //! would speed up (`speed`), fences take away what would cross them (`fence`), and a moving average bounds the jerk (`smooth`). A stop leaves all four aside and brakes
 //! from the setpoint itself; it ends short of where the tracker would have, for it brakes at least as hard.
 
-use nalgebra::Isometry3;
+use nalgebra::{Isometry3, Point3};
 
 use crate::TICK_S;
 use crate::fence::{Bounds, Fence, State};
@@ -129,7 +129,8 @@ impl Motion {
     }
 
     /// Puts a target into the workspace and the joints' ranges, and says what that took. A wrist beyond its range keeps
-    /// the tip's place and gives up its direction. Does not move anything.
+    /// the tip's place and gives up its direction; an arm without a wrist takes of the direction what its roll can give.
+    /// Does not move anything.
     pub fn clamp(&self, target: &Target) -> Clamped {
         self.model.clamp(target, &self.setpoint.joints, self.setpoint.jaw_rad)
     }
@@ -137,7 +138,14 @@ impl Motion {
     /// How far the present setpoint's tip is from the target, or from where that leaves the forbidden regions.
     pub fn lag(&self, target: &Clamped) -> Lag {
         let mut wanted = *target.base_from_tip();
-        wanted.translation.vector = self.fence.outside(wanted.translation.vector.into()).coords;
+        let asked: Point3<f64> = wanted.translation.vector.into();
+        let outside = self.fence.outside(asked);
+        wanted.translation.vector = outside.coords;
+        if !self.model.has_wrist() && outside != asked {
+            // There the direction comes with the place.
+            let joints = self.model.inverse_unlimited(&wanted, &self.setpoint.joints);
+            wanted = joints.map_or(wanted, |joints| self.model.forward(&joints));
+        }
         Lag::between(&self.setpoint.base_from_tip, &wanted)
     }
 
@@ -274,6 +282,7 @@ impl Motion {
         }
         let limits = &self.limits;
         let bounds = Bounds {
+            velocity: &limits.velocity,
             acceleration_step: &limits.acceleration_step,
             acceleration: &limits.acceleration,
             position_min: &limits.position_min,

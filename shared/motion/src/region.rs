@@ -1,4 +1,5 @@
-//! Forbidden regions: convex bodies in the base frame that the tool keeps out of.
+//! Forbidden regions: convex bodies in the base frame that the tool keeps out of; a region given in another frame is first
+//! written in the base's ([`Region::seen_from`]).
 //!
 //! Invariant: a [`Region`] is finite and within its bounds, so its distance is a number everywhere, and changes by no more
 //! than the point moves.
@@ -12,7 +13,8 @@ const PLACE_M_MAX: f64 = 1.0;
 /// Shorter than this a direction is none.
 const DIRECTION_MIN: f64 = 1e-6;
 
-/// A convex body that neither the tip nor the jaws' ends enter.
+/// A convex body that neither the tip nor the jaws' ends enter; of an endoscope, neither the lens nor the point its arm's
+/// file keeps clear before it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Region(Shape);
 
@@ -68,6 +70,26 @@ impl Region {
             .ok_or(RegionError::NoDirection)?;
         let base_from_box = Isometry3::from_parts(centre_m.into(), turn);
         Ok(Self(Shape::Block { box_from_base: base_from_box.inverse(), half_m: half_m.into() }))
+    }
+
+    /// The same region, which is given in an outer frame, as it lies in a frame whose pose there is `outer_from_inner`: the
+    /// kit's regions, say, as an arm sees them from its mount.
+    pub fn seen_from(&self, outer_from_inner: &Isometry3<f64>) -> Self {
+        let inner_from_outer = outer_from_inner.inverse();
+        Self(match &self.0 {
+            Shape::Capsule { from, along, radius_m } => Shape::Capsule {
+                from: inner_from_outer * from,
+                along: inner_from_outer * along,
+                radius_m: *radius_m,
+            },
+            Shape::HalfSpace { point, outward } => Shape::HalfSpace {
+                point: inner_from_outer * point,
+                outward: inner_from_outer.rotation * outward,
+            },
+            Shape::Block { box_from_base, half_m } => {
+                Shape::Block { box_from_base: box_from_base * outer_from_inner, half_m: *half_m }
+            }
+        })
     }
 
     /// Distance of a point in the base frame from the region, m; negative inside.
@@ -151,6 +173,27 @@ mod tests {
                     assert!((out - distance_m - 1e-5).abs() < 1e-10, "{region:?} at {point}");
                     let foot = point - outward * distance_m;
                     assert!(region.distance_m(&foot).abs() < 1e-12, "{region:?} at {point}");
+                }
+            }
+        }
+    }
+
+    /// Goal: a region seen from another frame is the same region: every point is as far from it, and the same way is out.
+    #[test]
+    fn a_region_seen_from_another_frame_is_the_same() {
+        let turns = [Vector3::zeros(), Vector3::new(0.3, -1.2, 2.0), Vector3::new(-2.8, 0.4, 0.1)];
+        for region in each() {
+            for turn in turns {
+                let outer_from_inner = Isometry3::new(Vector3::new(0.2, -0.15, 0.03), turn);
+                let seen = region.seen_from(&outer_from_inner);
+                for n in 0..500_u32 {
+                    let part = |k: u32| f64::from((n * 7919 + k * 104_729) % 1000) / 1000.0 - 0.5;
+                    let point = Point3::new(part(1) * 0.1, part(2) * 0.1, -0.11 + part(3) * 0.1);
+                    let there = region.clearance(&point);
+                    let here = seen.clearance(&outer_from_inner.inverse_transform_point(&point));
+                    assert!((here.distance_m - there.distance_m).abs() < 1e-12, "{region:?} at {point}");
+                    let outward = outer_from_inner * here.outward;
+                    assert!((outward - there.outward).norm() < 1e-9, "{region:?} at {point}");
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Targets, and putting them where the arm can go.
 //!
-//! Invariant: a [`Clamped`] target's joints and jaw are within their limits, and its pose is the one they give.
+//! Invariant: a [`Clamped`] target's joints and jaw are within their limits, and its pose is the one they give. So a direction
+//! that an arm without a wrist cannot take is not in it, and never counts as lag.
 
 use nalgebra::{Isometry3, Point3};
 
@@ -14,7 +15,8 @@ pub struct Target {
     pub jaw_rad: f64,
 }
 
-/// What was taken away from a target, or from the motion towards it.
+/// What was taken away from a target, or from the motion towards it. What the arm has not at all, a jaw or a wrist to give
+/// the direction with, is not told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clamps {
     /// The tip's position was moved into the workspace.
@@ -92,12 +94,16 @@ impl ArmModel {
         let kept_tip = self.limits.workspace.keep_inside(&base_tip);
         let (jaw_rad_min, jaw_rad_max) = (self.limits.jaw_position_rad_min, self.limits.jaw_position_rad_max);
         let jaw_rad = target.jaw_rad.clamp(jaw_rad_min, jaw_rad_max);
-        let mut clamps =
-            Clamps { workspace: kept_tip != base_tip, jaw: jaw_rad != target.jaw_rad, ..Clamps::default() };
+        let mut clamps = Clamps {
+            workspace: kept_tip != base_tip,
+            jaw: self.has_wrist && jaw_rad != target.jaw_rad,
+            ..Clamps::default()
+        };
         let base_from_tip = Isometry3::from_parts(kept_tip.into(), target.base_from_tip.rotation);
         let solved = self.inverse_unlimited(&base_from_tip, now);
         match solved.map(|joints| self.limits.without_rounding(&joints)) {
             Ok(joints) if self.limits.check_joints(&joints).is_ok() => {
+                let base_from_tip = if self.has_wrist { base_from_tip } else { self.forward(&joints) };
                 Clamped { base_from_tip, joints, jaw_rad, clamps }
             }
             Ok(joints) => self.clamped(self.keep_place(&kept_tip, &joints, &mut clamps), jaw_rad, clamps),

@@ -4,10 +4,15 @@ use farhand_motion::ArmModel;
 use sha2::{Digest, Sha256};
 
 const FILE: &str = include_str!("../arms/psm_large_needle_driver.toml");
+const ENDOSCOPE: &str = include_str!("../arms/ecm_straight_endoscope.toml");
 
 fn refusal(from: &str, to: &str) -> String {
-    let changed = FILE.replacen(from, to, 1);
-    assert_ne!(changed, FILE, "nothing to replace: {from}");
+    refusal_of(FILE, from, to)
+}
+
+fn refusal_of(file: &str, from: &str, to: &str) -> String {
+    let changed = file.replacen(from, to, 1);
+    assert_ne!(changed, file, "nothing to replace: {from}");
     ArmModel::from_toml(&changed).expect_err(to).to_string()
 }
 
@@ -20,6 +25,81 @@ fn the_compiled_in_arm_reads() {
     assert_eq!(arm.limits().jaw_position_rad_min, -0.698132);
     assert_eq!(arm.digest(), <[u8; 32]>::from(Sha256::digest(FILE.as_bytes())));
     assert_eq!(arm.smoothing_ticks(), 10);
+    assert!(arm.has_wrist() && arm.coupling().is_some());
+}
+
+/// Goal: the arm that holds the endoscope reads, with its published limits; what it has not stays at zero.
+#[test]
+fn the_endoscopes_arm_reads() {
+    let arm = ArmModel::ecm_straight_endoscope();
+    assert_eq!(arm.name(), "ecm_straight_endoscope");
+    assert_eq!(arm.digest(), <[u8; 32]>::from(Sha256::digest(ENDOSCOPE.as_bytes())));
+    assert!(!arm.has_wrist() && arm.coupling().is_none());
+    let limits = arm.limits();
+    assert_eq!(limits.position_rad_m_min[1..], [-0.76794, 0.0, -1.552, 0.0, 0.0]);
+    assert_eq!(limits.position_rad_m_max[1..], [1.1344, 0.255, 1.552, 0.0, 0.0]);
+    assert_eq!((limits.jaw_position_rad_min, limits.jaw_position_rad_max), (0.0, 0.0));
+    assert_eq!(arm.smoothing_ticks(), 10);
+}
+
+/// Goal: a kit's configuration finds every arm by the name it is listed with, and no other.
+#[test]
+fn arms_are_found_by_name() {
+    let names: Vec<_> = ArmModel::names().collect();
+    assert_eq!(names, ["psm_large_needle_driver", "ecm_straight_endoscope"]);
+    for name in names {
+        let arm = ArmModel::by_name(name).expect("it is listed");
+        assert_eq!(arm.name(), name);
+    }
+    assert!(ArmModel::by_name("psm").is_none() && ArmModel::by_name("").is_none());
+}
+
+/// Goal: a wrist and a jaw are there whole or not at all: each part that is missing, or stands over, is refused by name.
+#[test]
+fn half_a_wrist_is_refused() {
+    let after = |table: &str| {
+        let begin = FILE.find(table).expect("the table is there");
+        let end = FILE[begin + 1..].find("\n\n").map_or(FILE.len(), |end| begin + 1 + end);
+        &FILE[begin..end]
+    };
+    for (field, part) in [
+        ("coupling", after("[coupling]")),
+        ("joint.wrist_pitch", after("[joint.wrist_pitch]")),
+        ("joint.wrist_yaw", after("[joint.wrist_yaw]")),
+        ("joint.jaw", after("[joint.jaw]")),
+        ("home.wrist_pitch_rad", "wrist_pitch_rad = 0.0\n"),
+        ("home.wrist_yaw_rad", "wrist_yaw_rad = 0.0\n"),
+        ("home.jaw_rad", "jaw_rad = 0.0\n"),
+    ] {
+        let missing = refusal(part, "");
+        assert!(
+            missing.contains(&format!("{field} is missing, allowed is given, as there are 6 rows")),
+            "{missing}"
+        );
+        let (from, to) = if field.starts_with("home") {
+            ("roll_rad = 0.0\n", format!("roll_rad = 0.0\n{part}"))
+        } else {
+            ("[tip_speed]", format!("{part}\n[tip_speed]"))
+        };
+        let over = refusal_of(ENDOSCOPE, from, &to);
+        assert!(
+            over.contains(&format!("{field} is given, allowed is missing, as there are 4 rows")),
+            "{over}"
+        );
+    }
+    let fifth = format!("{}\n\n[tip]", after("[[link]]\nname = \"wrist_pitch\""));
+    assert!(refusal_of(ENDOSCOPE, "[tip]", &fifth).contains("link is 5 rows, allowed is 6 rows"));
+}
+
+/// Goal: without a wrist the tip is the shaft's end, and its roll can be seen; any other tip is refused.
+#[test]
+fn an_endoscopes_tip_is_on_its_shaft() {
+    let aside = refusal_of(ENDOSCOPE, "[0.0, 1.0, 0.0, 0.0],", "[0.0, 1.0, 0.0, 0.01],");
+    let across = "[-1.0, 0.0, 0.0, 0.0],\n    [0.0, 0.0, 1.0, 0.0],";
+    let along = refusal_of(ENDOSCOPE, across, "[0.0, 0.0, 1.0, 0.0],\n    [1.0, 0.0, 0.0, 0.0],");
+    for message in [aside, along] {
+        assert!(message.contains("tip.link_from_tip") && message.contains("no offset"), "{message}");
+    }
 }
 
 /// Goal: every kind of wrong value is refused with the field's name, the value, and what is allowed.

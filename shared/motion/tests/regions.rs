@@ -8,13 +8,17 @@ use proptest::prelude::*;
 const PENETRATION_M: f64 = 1e-4;
 /// What the mean of positions on an arc adds to their depth, m.
 const ROUNDING_M: f64 = 1e-6;
-/// From the tip to where the closed jaws end, by the arm's file.
+/// From the tip to where the closed jaws end, or to what a lens keeps clear of, by the arms' files.
 const JAWS_M: f64 = 0.010;
 /// Longer than the slowest stop takes.
 const STOP_TICKS: usize = 200;
 
 fn at_home(arm: &ArmModel) -> Motion {
     Motion::new(arm, arm.home().joints, arm.home().jaw_rad).expect("home is within limits")
+}
+
+fn any_arm() -> impl Strategy<Value = ArmModel> {
+    prop_oneof![Just(ArmModel::psm_large_needle_driver()), Just(ArmModel::ecm_straight_endoscope())]
 }
 
 /// A body described here, so that its distance is reckoned apart from the crate's.
@@ -121,8 +125,7 @@ proptest! {
     /// Goal: whatever the hand does, and whenever it lets go, neither tip nor jaws' end is deeper in a region than 0.1 mm,
     /// or, where a region came too late for that, deeper than the fastest stop from that moment led.
     #[test]
-    fn no_tool_enters_a_region(acts in prop::collection::vec(any_act(), 20..80), lean in prop::array::uniform3(-0.008_f64..0.008)) {
-        let arm = ArmModel::psm_large_needle_driver();
+    fn no_tool_enters_a_region(arm in any_arm(), acts in prop::collection::vec(any_act(), 20..80), lean in prop::array::uniform3(-0.008_f64..0.008)) {
         let mut motion = at_home(&arm);
         let (mut bodies, mut granted) = (Vec::new(), PENETRATION_M);
         let mut worst: f64 = 0.0;
@@ -162,8 +165,7 @@ proptest! {
 
     /// Goal: a region moves nothing. Whatever appears over a tool at rest, it stays where it is while the hand is still.
     #[test]
-    fn a_region_over_a_still_tool_moves_nothing(bodies in prop::collection::vec(any_body(), 1..=8), push in prop::array::uniform3(-0.008_f64..0.008)) {
-        let arm = ArmModel::psm_large_needle_driver();
+    fn a_region_over_a_still_tool_moves_nothing(arm in any_arm(), bodies in prop::collection::vec(any_body(), 1..=8), push in prop::array::uniform3(-0.008_f64..0.008)) {
         let mut motion = at_home(&arm);
         let mut pose = arm.forward(&arm.home().joints);
         pose.translation.vector += Vector3::from(push);
@@ -201,6 +203,25 @@ fn the_tool_slides_along_a_region() {
     let jaws = end * Point3::new(0.0, 0.0, JAWS_M);
     assert!((end.translation.x - start.translation.x - 0.03).abs() < 1e-3, "{}", end.translation.x);
     assert!(jaws.z >= floor_m && jaws.z < floor_m + 1e-3, "{} mm above the floor", (jaws.z - floor_m) * 1e3);
+}
+
+/// Goal: an endoscope that is kept off a place is kept out of the direction of that place, too: there it lags by neither.
+#[test]
+fn an_endoscope_at_a_region_has_arrived() {
+    let arm = ArmModel::ecm_straight_endoscope();
+    let mut motion = at_home(&arm);
+    let start = arm.forward(&arm.home().joints);
+    motion.forbid(&[Region::half_space([0.01, 0.0, 0.0], [-1.0, 0.0, 0.0]).expect("within bounds")]);
+    let mut pose = start;
+    pose.translation.vector.x += 0.03;
+    let target = motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 });
+    for _ in 0..3000 {
+        motion.follow(&motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 }), 200.0);
+    }
+    let lag = motion.lag(&target);
+    assert!(lag.mm < 5.0 && lag.deg < 2.0, "{lag:?}");
+    let apart_rad = motion.setpoint().base_from_tip.rotation.angle_to(&target.base_from_tip().rotation);
+    assert!(apart_rad.to_degrees() > 10.0, "the hand is {} degrees away", apart_rad.to_degrees());
 }
 
 /// Goal: a tool that a region has appeared over comes out the way it likes, and goes no further in.

@@ -11,8 +11,9 @@ struct Crop {
 struct Tile {
     // x | y << 16, in tiles.
     place: u32,
-    // Which casters may shadow it: bits of casters 0 to 31, and of 32 to 63.
+    // Which casters may shadow it: bits of casters 0 to 31, of 32 to 63, and of 64 to 95.
     casters_low: u32,
+    casters_middle: u32,
     casters_high: u32,
     // Which goals may mark it, as bits; bit 31: the layer of solids covers it.
     goals: u32,
@@ -32,7 +33,7 @@ struct Goal {
 }
 
 struct Bodies {
-    casters: array<Caster, 64>,
+    casters: array<Caster, 96>,
     goals: array<Goal, 4>,
 }
 
@@ -73,21 +74,23 @@ fn hidden(place_m: vec3<f32>, caster: Caster) -> f32 {
     return 1.0 - (1.0 - shadow) * (1.0 - contact * contact * 1.6);
 }
 
-fn lit(place_m: vec3<f32>, tile: Tile) -> f32 {
+// How much of the lamp these hide, the caster of bit 0 being the first.
+fn hidden_by(marked: u32, first: u32, place_m: vec3<f32>) -> f32 {
     var worst = 0.0;
-    var bits = tile.casters_low;
+    var bits = marked;
     while (bits != 0u) {
         let i = firstTrailingBit(bits);
-        worst = max(worst, hidden(place_m, bodies.casters[i]));
+        worst = max(worst, hidden(place_m, bodies.casters[first + i]));
         bits &= bits - 1u;
     }
-    bits = tile.casters_high;
-    while (bits != 0u) {
-        let i = firstTrailingBit(bits);
-        worst = max(worst, hidden(place_m, bodies.casters[i + 32u]));
-        bits &= bits - 1u;
-    }
-    return 1.0 - worst;
+    return worst;
+}
+
+fn lit(place_m: vec3<f32>, tile: Tile) -> f32 {
+    let low = hidden_by(tile.casters_low, 0u, place_m);
+    let middle = hidden_by(tile.casters_middle, 32u, place_m);
+    let high = hidden_by(tile.casters_high, 64u, place_m);
+    return 1.0 - max(low, max(middle, high));
 }
 
 // A circle of ink on the tissue with a faint fill; the tissue's light and dark stay visible through it.

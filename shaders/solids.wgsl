@@ -1,4 +1,4 @@
-// Draws the instrument and the objects it works on, into a layer of their own that covers a part of the picture.
+// Draws the instruments and the objects they work on, into a layer of their own that covers a part of the picture.
 // Colours are encoded for display (power 1/2.2) and premultiplied by how much of the pixel they cover.
 
 struct Crop {

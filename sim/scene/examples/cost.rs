@@ -2,13 +2,13 @@
 //!
 //! `cargo run -p farhand-scene --release --example cost -- [FRAMES]`
 //!
-//! Cases: a tool that moves (the normal case), a camera that moves too (the tissue is drawn anew each time), and
-//! nothing that moves. "Per cent" is of one core, over all threads, at that rate.
+//! Cases: a tool that moves (the normal case), two that move, a tool and the camera (the tissue is drawn anew each
+//! time), and nothing that moves. "Per cent" is of one core, over all threads, at that rate.
 
 use std::time::Instant;
 
-use farhand_scene::{Camera, Scene, SceneSettings, SceneState};
-use nalgebra::{Point3, Vector3};
+use farhand_scene::{Camera, Scene, SceneSettings, SceneState, Tool};
+use nalgebra::{Isometry3, Point3, Vector3};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ms(begun)
         ));
         measure(&mut scene, "tool moves", frames, |i| moving(i, frames))?;
+        measure(&mut scene, "two tools move", frames, |i| two_moving(i, frames))?;
         measure(&mut scene, "camera moves", frames.min(60), |i| SceneState {
             camera: drifting(i),
             ..moving(i, frames)
@@ -72,7 +73,20 @@ fn moving(i: u32, frames: u32) -> SceneState {
     let t = f64::from(i) / f64::from(frames) * std::f64::consts::TAU;
     let end_m = above(SEED, 0.022 * t.cos(), 0.018 * t.sin(), 0.012 + 0.010 * (3.0 * t).sin());
     let tool = tool(end_m, [0.5 * t.sin(), 0.4 * (2.0 * t).cos()], t, 0.5 + 0.4 * (5.0 * t).sin());
-    SceneState { tool: Some(tool), ..state() }
+    SceneState { tools: vec![tool], ..state() }
+}
+
+/// The same, and half a turn later another arm's from the other side.
+fn two_moving(i: u32, frames: u32) -> SceneState {
+    let opposite = Isometry3::new(Vector3::new(0.004, 0.006, 0.0), Vector3::z() * std::f64::consts::PI);
+    let (mut both, other) = (moving(i, frames), moving((i + frames / 2) % frames, frames));
+    both.tools.extend(other.tools.into_iter().map(|tool| Tool {
+        base_from_tip: opposite * tool.base_from_tip,
+        rcm_m: opposite * tool.rcm_m,
+        shaft_direction: opposite * tool.shaft_direction,
+        ..tool
+    }));
+    both
 }
 
 fn drifting(i: u32) -> Camera {

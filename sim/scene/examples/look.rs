@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use farhand_scene::{Goal, SceneSettings, SceneState, TargetShape};
-use nalgebra::{Point3, Vector3};
+use farhand_scene::{Goal, SceneSettings, SceneState, TargetShape, Tool};
+use nalgebra::{Point3, Translation3, Vector3};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -35,7 +35,7 @@ fn states() -> Vec<(String, SceneState)> {
     let mut all = vec![("plain".into(), state())];
     for (i, high_m) in [0.030, 0.015, 0.005, 0.0].into_iter().enumerate() {
         let tool = tool(above(SEED, -0.012, -0.006, high_m), [0.2, 0.1], 0.9, 0.1);
-        all.push((format!("height_{i}"), SceneState { tool: Some(tool), targets: vec![], ..state() }));
+        all.push((format!("height_{i}"), SceneState { tools: vec![tool], targets: vec![], ..state() }));
     }
     let mut near = state();
     near.camera.fov_y_rad = 0.3;
@@ -44,7 +44,7 @@ fn states() -> Vec<(String, SceneState)> {
     all.push(("near".into(), near));
     let mut held = state();
     let bead = above(SEED, 0.004, -0.004, 0.016);
-    held.tool = Some(tool(bead + Vector3::new(0.0, 0.0, -0.002), [-0.5, 0.3], -0.4, 0.45));
+    held.tools = vec![tool(bead + Vector3::new(0.0, 0.0, -0.002), [-0.5, 0.3], -0.4, 0.45)];
     held.targets[0].base_from_target.translation = bead.coords.into();
     held.targets[0].grasped = true;
     all.push(("held".into(), held));
@@ -54,7 +54,7 @@ fn states() -> Vec<(String, SceneState)> {
             vec![Goal { centre_m: above(seed, -0.014, 0.010, 0.0), radius_m: 0.007, highlighted: false }];
         all.push((
             format!("seed_{seed}"),
-            SceneState { seed, tool: Some(tool), targets: vec![], goals, ..state() },
+            SceneState { seed, tools: vec![tool], targets: vec![], goals, ..state() },
         ));
     }
     let mut aside = state();
@@ -65,6 +65,12 @@ fn states() -> Vec<(String, SceneState)> {
         camera().fov_y_rad,
     );
     all.push(("aside".into(), aside));
+    let mut two = state();
+    let rcm = Translation3::new(-0.10, 0.06, 0.0);
+    let end_m = rcm.inverse() * above(SEED, -0.016, 0.004, 0.008);
+    let other = tool(end_m, [-0.3, 0.2], 0.4, 0.3);
+    two.tools.push(Tool { base_from_tip: rcm * other.base_from_tip, rcm_m: rcm * other.rcm_m, ..other });
+    all.push(("two".into(), two));
     all
 }
 

@@ -11,7 +11,7 @@ use crate::view::{NEAR_M, View};
 /// Size of a tile in pixels; the composing shader has the same numbers.
 pub(crate) const TILE_PX: [u32; 2] = [32, 16];
 /// Most casters in one picture; the composing shader has the same number.
-pub(crate) const CASTERS_MAX: usize = 64;
+pub(crate) const CASTERS_MAX: usize = 96;
 /// Contact darkens tissue this near to a caster, in metres; the composing shader has the same number.
 const CONTACT_M: f64 = 0.004;
 /// Casters reach up to this far below the lamp, in metres; what is higher throws no shadow on the tissue.
@@ -22,14 +22,14 @@ const BELOW_LIGHT_M: f64 = 0.010;
 #[repr(C)]
 pub(crate) struct Tile {
     place: u32,
-    casters: [u32; 2],
+    casters: [u32; CASTERS_MAX / 32],
     /// Bits 0 to 3: goals; bit 31: the layer of solids.
     goals: u32,
 }
 
 impl Tile {
     fn is_plain(&self) -> bool {
-        self.casters == [0, 0] && self.goals == 0
+        self.casters == [0; CASTERS_MAX / 32] && self.goals == 0
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the endoscope sees: living tissue, the instrument, the objects it works on, drawn without a screen.
+//! What the endoscope sees: living tissue, the instruments, the objects they work on, drawn without a screen.
 //!
 //! A [`Scene`] turns a [`SceneState`] into a frame of NV12 (BT.709, limited range), and on request into a picture
 //! of [`Class`] ids, the ground truth that vision is trained and scored on. Everything runs on a Vulkan device;
@@ -26,8 +26,8 @@
 //! **Depth.** The lamp stands beside the lens, so the tool throws a shadow on the tissue: sharp and joined to the
 //! tool where it touches, softer and farther away the higher it is.
 //!
-//! **Frames and units.** Metres, radians, and the arm's base frame throughout; `farhand-motion` says where that
-//! frame lies.
+//! **Frames and units.** Metres, radians, and the kit's frame throughout, which is the first arm's base frame and is
+//! called `base` here; `farhand-motion` says where it lies.
 
 mod bake;
 mod class;
@@ -53,7 +53,7 @@ pub use error::SceneError;
 pub use instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M, SHAFT_RADIUS_M};
 pub use scene::{DEFAULT_RATE_HZ, Frame, Scene, SceneSettings};
 pub use state::{
-    Camera, FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Goal, SceneState, TARGETS_MAX, Target,
+    Camera, FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Goal, SceneState, TARGETS_MAX, TOOLS_MAX, Target,
     TargetShape, Tool,
 };
 pub use tissue::{TISSUE_SIDE_M, Tissue, WORK_HEIGHT_M, WORK_RADIUS_M};

@@ -36,7 +36,7 @@ pub struct SceneSettings {
 }
 
 impl Default for SceneSettings {
-    /// 960 x 540, the tissue level and 150 mm below the arm's remote centre.
+    /// 960 x 540, the tissue level and 150 mm below the first arm's remote centre.
     fn default() -> Self {
         Self { width: 960, height: 540, base_from_tissue: Isometry3::translation(0.0, 0.0, -0.15) }
     }
@@ -132,7 +132,7 @@ impl Scene {
 
     /// Draws a state and waits for the picture.
     ///
-    /// Only what changed since the last frame is drawn: the tool, its shadow, targets and goals. Another camera
+    /// Only what changed since the last frame is drawn: the tools, their shadows, targets and goals. Another camera
     /// pose or other fixtures draw the tissue anew, another seed bakes it anew.
     ///
     /// # Errors
@@ -180,7 +180,7 @@ impl Scene {
         self.grow_and_look(state);
         // The kept picture of the tissue may now belong to another camera.
         self.last = None;
-        self.solids.place(&self.gpu, state, state.tool.as_ref().map(Posture::of).as_ref());
+        self.solids.place(&self.gpu, state, &postures(state));
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         self.labels.draw(&mut encoder, &self.ground, &self.solids);
         self.gpu.queue.submit([encoder.finish()]);
@@ -217,16 +217,16 @@ impl Scene {
 
     /// Finds what the state puts over the tissue, and which tiles that changes.
     fn stage(&mut self, view: &View, state: &SceneState, same_ground: bool) {
-        let posture = state.tool.as_ref().map(Posture::of);
+        let postures = postures(state);
         std::mem::swap(&mut self.before, &mut self.staging.cover);
-        self.staging.set(view, state, posture.as_ref());
+        self.staging.set(view, state, &postures);
         if same_ground {
             self.staging.cover.changed_since(&self.before, &mut self.tiles);
         } else {
             self.tiles.clear();
             self.tiles.extend_from_slice(self.staging.cover.all());
         }
-        self.solids.place(&self.gpu, state, posture.as_ref());
+        self.solids.place(&self.gpu, state, &postures);
     }
 
     fn draw_solids_and_compose(&mut self, encoder: &mut wgpu::CommandEncoder) {
@@ -261,6 +261,10 @@ impl Scene {
             base_from_tissue: self.settings.base_from_tissue,
         }
     }
+}
+
+fn postures(state: &SceneState) -> Vec<Posture> {
+    state.tools.iter().map(Posture::of).collect()
 }
 
 fn nv12_bytes(settings: &SceneSettings) -> usize {

@@ -1,4 +1,4 @@
-//! Draws the instrument and the targets into a layer as large as they need.
+//! Draws the instruments and the targets into a layer as large as they need.
 //!
 //! With one sample a pixel: four would cost a CPU renderer several times as much, and the composing shader
 //! smooths the edges against the tissue instead.
@@ -10,10 +10,10 @@ use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
 use crate::ground::{COLOR_FORMAT, LABEL_FORMAT};
 use crate::instrument::{Part, Posture};
 use crate::mesh::{self, Material, Mesh, Vertex};
-use crate::state::{SceneState, TARGETS_MAX, Target, TargetShape};
+use crate::state::{SceneState, TARGETS_MAX, TOOLS_MAX, Target, TargetShape};
 
-/// Parts of an instrument and targets together.
-const INSTANCES_MAX: usize = 5 + TARGETS_MAX;
+/// Parts of all instruments and targets together.
+const INSTANCES_MAX: usize = 5 * TOOLS_MAX + TARGETS_MAX;
 /// Layers come in steps of an eighth of the picture; that many sizes are kept.
 const LAYERS_KEPT: usize = 6;
 const LAYER_STEPS: u32 = 8;
@@ -129,10 +129,10 @@ impl Solids {
     }
 
     /// Takes over where everything is.
-    pub(crate) fn place(&mut self, gpu: &Gpu, state: &SceneState, posture: Option<&Posture>) {
+    pub(crate) fn place(&mut self, gpu: &Gpu, state: &SceneState, postures: &[Posture]) {
         self.drawn.clear();
         let mut instances = Vec::with_capacity(INSTANCES_MAX);
-        for (part, pose) in posture.iter().flat_map(|p| &p.parts) {
+        for (part, pose) in postures.iter().flat_map(|p| &p.parts) {
             self.drawn.push(part_mesh(*part));
             instances.push(instance(pose, 1.0, [0.0; 4], part.class()));
         }

@@ -65,12 +65,12 @@ impl Staging {
     }
 
     /// Begins anew with this state.
-    pub(crate) fn set(&mut self, view: &View, state: &SceneState, posture: Option<&Posture>) {
+    pub(crate) fn set(&mut self, view: &View, state: &SceneState, postures: &[Posture]) {
         self.bodies = Bodies::none();
         self.cover.clear();
         self.casters = 0;
         self.solids_px = Extent::EMPTY;
-        for bone in posture.iter().flat_map(|p| &p.bones) {
+        for bone in postures.iter().flat_map(|p| &p.bones) {
             self.add_solid(view, bone, PART_MARGIN_M);
             self.add_caster(view, bone);
         }
@@ -134,7 +134,7 @@ fn target_bones(target: &Target) -> impl Iterator<Item = Bone> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::TARGETS_MAX;
+    use crate::state::{TARGETS_MAX, TOOLS_MAX};
 
     /// The fullest state still has a number for every caster.
     #[test]
@@ -148,6 +148,6 @@ mod tests {
             };
             target_bones(&target).count()
         });
-        assert!(4 + TARGETS_MAX * largest.into_iter().max().unwrap() <= CASTERS_MAX);
+        assert!(4 * TOOLS_MAX + TARGETS_MAX * largest.into_iter().max().unwrap() <= CASTERS_MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! What is in the picture: plain values, in metres and radians, in the arm's base frame.
+//! What is in the picture: plain values, in metres and radians, in the kit's frame, here called the base frame.
 //!
 //! The frame is whatever right-handed metric frame the caller keeps; the camera's pose and
 //! [`SceneSettings::base_from_tissue`](crate::SceneSettings::base_from_tissue) tie the picture to it.
@@ -10,6 +10,8 @@ use nalgebra::{
 use crate::error::SceneError;
 use crate::instrument::JAW_LENGTH_M;
 
+/// Most instruments that one picture holds.
+pub const TOOLS_MAX: usize = 3;
 /// Most targets that one picture holds.
 pub const TARGETS_MAX: usize = 6;
 /// Most goal zones that one picture holds.
@@ -23,8 +25,8 @@ const PATH_MAX: usize = 128;
 pub struct SceneState {
     /// The endoscope.
     pub camera: Camera,
-    /// The instrument, if one is in the body.
-    pub tool: Option<Tool>,
+    /// The instruments in the body, at most [`TOOLS_MAX`].
+    pub tools: Vec<Tool>,
     /// Small objects to work on, at most [`TARGETS_MAX`].
     pub targets: Vec<Target>,
     /// Places to bring them to, at most [`GOALS_MAX`].
@@ -43,10 +45,11 @@ impl SceneState {
     /// [`SceneError::TooMany`] for a list beyond its limit, [`SceneError::OutOfRange`] for a number that is
     /// not finite or not drawable.
     pub fn check(&self) -> Result<(), SceneError> {
+        at_most("tools", self.tools.len(), TOOLS_MAX)?;
         at_most("targets", self.targets.len(), TARGETS_MAX)?;
         at_most("goal zones", self.goals.len(), GOALS_MAX)?;
         self.camera.check()?;
-        self.tool.iter().try_for_each(Tool::check)?;
+        self.tools.iter().try_for_each(Tool::check)?;
         self.targets.iter().try_for_each(Target::check)?;
         self.goals.iter().try_for_each(Goal::check)?;
         at_most("fixtures", self.fixtures.len(), FIXTURES_MAX)?;

@@ -4,8 +4,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may fail it")]
 
-use farhand_scene::{Class, Fixture, FixtureLook, Goal, Scene, SceneState, Target, TargetShape, Tool};
-use nalgebra::{Point2, Point3, Vector3};
+use farhand_scene::{
+    Class, Fixture, FixtureLook, Goal, Scene, SceneState, TARGETS_MAX, TOOLS_MAX, Target, TargetShape, Tool,
+};
+use nalgebra::{Point2, Point3, Translation3, Vector3};
 
 mod common;
 
@@ -30,7 +32,17 @@ fn labels(scene: &mut Scene, state: &SceneState) -> Vec<u8> {
 }
 
 fn with_tool(tool: Option<Tool>) -> SceneState {
-    SceneState { tool, targets: vec![], goals: vec![], ..state() }
+    with_tools(tool.into_iter().collect())
+}
+
+fn with_tools(tools: Vec<Tool>) -> SceneState {
+    SceneState { tools, targets: vec![], goals: vec![], ..state() }
+}
+
+/// The tool as a second arm holds it, whose remote centre is beside the first one's.
+fn from_aside(tool: Tool, by_m: Vector3<f64>) -> Tool {
+    let moved = Translation3::from(by_m);
+    Tool { base_from_tip: moved * tool.base_from_tip, rcm_m: moved * tool.rcm_m, ..tool }
 }
 
 /// Tools at several heights, places and bends, with targets of every shape and a goal.
@@ -45,13 +57,24 @@ fn varied_states() -> Vec<SceneState> {
             let goal =
                 Goal { centre_m: above(SEED, 0.005 * t, 0.0, 0.0), radius_m: 0.006, highlighted: i % 2 == 0 };
             SceneState {
-                tool: (i != 4).then(|| tool(end_m, [0.5 * t.sin(), 0.5 * t.cos()], t, 0.2 * t)),
+                tools: tools_of(i, tool(end_m, [0.5 * t.sin(), 0.5 * t.cos()], t, 0.2 * t)),
                 targets: vec![Target { grasped: i > 5, ..bead }, other],
                 goals: vec![goal],
                 ..state()
             }
         })
         .collect()
+}
+
+/// None, one, or the tool and one or two of another arm's.
+fn tools_of(i: u32, tool: Tool) -> Vec<Tool> {
+    let aside = |x_m| from_aside(tool, Vector3::new(x_m, 0.01, 0.003));
+    match i {
+        4 => vec![],
+        2 | 5 => vec![tool, aside(-0.02)],
+        7 => vec![tool, aside(-0.02), aside(0.015)],
+        _ => vec![tool],
+    }
 }
 
 fn instrument(id: u8) -> bool {
@@ -200,6 +223,79 @@ fn luma_and_chroma_are_in_limited_range() {
         let (low, high) = (luma.iter().min().unwrap(), luma.iter().max().unwrap());
         assert!(high - low > 120, "from {low} to {high}");
     }
+}
+
+/// Goal: a second tool is seen where it is, at another arm's remote centre, and what is nearer hides what is farther,
+/// whichever stands first in the list.
+#[test]
+fn two_tools_are_seen_and_the_nearer_hides_the_other() {
+    let Some(mut scene) = small_scene() else { return };
+    let near = tool(above(SEED, -0.006, 0.0, 0.022), [0.2, -0.3], 0.5, 0.3);
+    let beside = tool(above(SEED, -0.010, 0.0, 0.012), [0.1, 0.2], 0.0, 0.0);
+    for by_m in [Vector3::new(0.030, 0.020, 0.0), Vector3::new(0.012, 0.008, -0.004)] {
+        let far = from_aside(beside, by_m);
+        let [alone_near, alone_far, both, turned] = [vec![near], vec![far], vec![near, far], vec![far, near]]
+            .map(|tools| labels(&mut scene, &with_tools(tools)));
+        assert!(both == turned, "the list's order says nothing");
+        let (mut hidden, mut shown) = (0, 0);
+        for i in 0..PIXELS {
+            let expected = if instrument(alone_near[i]) { alone_near[i] } else { alone_far[i] };
+            assert_eq!(both[i], expected, "pixel {}", middle(i));
+            hidden += usize::from(instrument(alone_near[i]) && instrument(alone_far[i]));
+            shown += usize::from(instrument(alone_far[i]));
+        }
+        let project = |p: Point3<f64>| state().camera.project(&p, WIDTH, HEIGHT).unwrap();
+        let end_px = project(far.jaw_end_m());
+        assert!(shown > 2_000 && hidden > 200 && hidden < shown, "{hidden} of {shown} pixels hidden");
+        let mut ends = (0..PIXELS).filter(|i| (middle(*i) - end_px).norm() < 2.0);
+        assert!(ends.any(|i| alone_far[i] == Class::InstrumentClasper.id()), "it ends at {end_px}");
+    }
+}
+
+/// Goal: a shaft comes from its own arm's remote centre: it lies in the picture along the line from there.
+#[test]
+fn each_shaft_comes_from_its_own_remote_centre() {
+    let Some(mut scene) = small_scene() else { return };
+    let first = tool(above(SEED, 0.004, 0.003, 0.02), [0.0, 0.0], 0.0, 0.0);
+    let second = from_aside(first, Vector3::new(-0.012, -0.020, 0.0));
+    let labels = labels(&mut scene, &with_tools(vec![first, second]));
+    for held in [first, second] {
+        let along = |m: f64| held.rcm_m + held.shaft_direction.scale(m);
+        let depth_m = (held.base_from_tip.translation.vector - held.rcm_m.coords).norm();
+        for share in [0.75, 0.82] {
+            let at = state().camera.project(&along(depth_m * share), WIDTH, HEIGHT).unwrap();
+            let class = labels[at.y as usize * WIDTH as usize + at.x as usize];
+            assert_eq!(class, Class::InstrumentShaft.id(), "{at}, of {}", held.rcm_m);
+        }
+    }
+}
+
+/// Goal: every tool throws its shadow: where the second one alone darkens the tissue, it does so beside the first.
+#[test]
+fn each_tool_throws_a_shadow() {
+    let Some(mut scene) = small_scene() else { return };
+    let first = tool(above(SEED, 0.004, 0.006, 0.010), [0.2, 0.1], 0.9, 0.0);
+    let second = from_aside(first, Vector3::new(-0.022, -0.012, 0.0));
+    let [empty, alone, both] =
+        [vec![], vec![second], vec![first, second]].map(|tools| picture(&mut scene, &with_tools(tools)));
+    let covered = around(&labels(&mut scene, &with_tools(vec![first, second])), instrument);
+    let darkened = |i: &usize| !covered[*i] && empty[*i] > alone[*i] + 8;
+    assert!((0..PIXELS).filter(darkened).count() > 100);
+    assert!((0..PIXELS).filter(darkened).all(|i| both[i] <= alone[i]));
+}
+
+/// Goal: in the fullest picture every shadow is there: whichever stand last in their lists, it is the same.
+#[test]
+fn the_fullest_picture_has_every_shadow() {
+    let Some(mut scene) = small_scene() else { return };
+    let rings = (0..TARGETS_MAX as u32).map(|i| f64::from(i) * 0.009 - 0.022);
+    let mut full = with_tools(tools_of(7, tool(above(SEED, 0.012, 0.010, 0.02), [0.2, 0.1], 0.9, 0.0)));
+    full.targets = rings.map(|x_m| target(TargetShape::Ring, x_m, -0.008, 0.003)).collect();
+    assert_eq!(full.tools.len(), TOOLS_MAX);
+    let shown = picture(&mut scene, &full);
+    full.tools.reverse();
+    full.targets.reverse();
+    assert!(picture(&mut scene, &full) == shown);
 }
 
 /// Goal: the conversion is BT.709: decoded by the standard's own equations, the blue target is blue and the tissue

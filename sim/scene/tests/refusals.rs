@@ -4,7 +4,7 @@ use std::process::Command;
 
 use farhand_scene::{
     FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Scene, SceneError, SceneSettings, SceneState, TARGETS_MAX,
-    TargetShape,
+    TOOLS_MAX, TargetShape,
 };
 use nalgebra::{Point3, Vector3};
 
@@ -38,6 +38,11 @@ fn a_list_beyond_its_limit_is_refused() {
         Err(SceneError::TooMany { what: "goal zones", .. })
     ));
     assert_eq!(SceneState { targets: vec![bead; TARGETS_MAX], ..state() }.check(), Ok(()));
+    let tools = vec![state().tools[0]; TOOLS_MAX + 1];
+    assert!(matches!(
+        SceneState { tools, ..state() }.check(),
+        Err(SceneError::TooMany { what: "tools", given: 4, max: TOOLS_MAX })
+    ));
     let fixtures = vec![peg(0.0, 0.001); FIXTURES_MAX + 1];
     assert!(matches!(
         SceneState { fixtures, ..state() }.check(),
@@ -56,8 +61,8 @@ fn a_number_that_cannot_be_drawn_is_refused() {
     let spoiled: [fn(&mut SceneState); 8] = [
         |s| s.camera.fov_y_rad = f64::NAN,
         |s| s.camera.base_from_camera.translation.vector.x = f64::INFINITY,
-        |s| s.tool.as_mut().unwrap().base_from_tip.translation.vector.y = f64::NAN,
-        |s| s.tool.as_mut().unwrap().rcm_m += Vector3::new(100.0, 0.0, 0.0),
+        |s| s.tools[0].base_from_tip.translation.vector.y = f64::NAN,
+        |s| s.tools[0].rcm_m += Vector3::new(100.0, 0.0, 0.0),
         |s| s.targets[0].radius_m = 0.0,
         |s| s.goals[0].centre_m.z = f64::NAN,
         |s| s.fixtures = vec![peg(f64::NAN, 0.001)],

@@ -74,7 +74,7 @@ pub(crate) fn target(shape: TargetShape, x_m: f64, y_m: f64, radius_m: f64) -> T
 pub(crate) fn state() -> SceneState {
     SceneState {
         camera: camera(),
-        tool: Some(tool(above(SEED, 0.002, 0.004, 0.012), [0.35, -0.3], 0.6, 0.5)),
+        tools: vec![tool(above(SEED, 0.002, 0.004, 0.012), [0.35, -0.3], 0.6, 0.5)],
         targets: vec![target(TargetShape::Sphere, -0.012, -0.006, 0.003)],
         goals: vec![Goal { centre_m: above(SEED, 0.012, -0.016, 0.0), radius_m: 0.007, highlighted: true }],
         fixtures: Vec::new(),

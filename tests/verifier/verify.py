@@ -72,9 +72,9 @@ def boolean(value):
         raise Malformed("no boolean")
 
 
-def signed_int(value):
-    if type(value) is not int or not -2**63 <= value < 2**63:
-        raise Malformed("no 64-bit number")
+def signed_int(value, bits=64):
+    if type(value) is not int or not -2 ** (bits - 1) <= value < 2 ** (bits - 1):
+        raise Malformed(f"no {bits}-bit number")
 
 
 def offset(value):
@@ -115,6 +115,13 @@ def choice(*variants):
         if not 0 <= value[0] < len(variants):
             raise UnknownKind(f"kind {value[0]} is not known")
         struct_of(exactly(value[0]), *variants[value[0]])(value)
+    return check
+
+
+def variant(variants):
+    """A choice whose fields stand in an array of their own."""
+    def check(value):
+        struct_of(uint(len(variants) - 1), lambda fields: struct_of(*variants[value[0]])(fields))(value)
     return check
 
 
@@ -171,21 +178,32 @@ KIT_SEGMENT = struct_of(LINK, ID, U64, U64, U64, U64, list_of(struct_of(U64, U64
 DISPLAY_REPORT = struct_of(LINK, list_of(struct_of(U64, HASH, U64, U64), 0, 256))
 TRANSCRIPT = struct_of(ID, U64, ID, KEY, KEY, KEY, KEY)
 BYTE, TEXT = uint(255), tstr(0, 16384)
-NOTICE = struct_of(
-    ID, U64, HASH, BYTE, BYTE, BYTE, U64, U64, lambda holder: holder is None or KEY(holder), list_of(KEY, 0, 512),
-    list_of(ID, 0, 1024), TEXT, boolean,
-)
+
+
+def i32(value):
+    signed_int(value, 32)
+
+
+TRIPLE, TURN = list_of(i32, 3, 3), list_of(i32, 4, 4)
+ARM = struct_of(TEXT, uint(1), TRIPLE, TURN)
+FORBIDDEN = ([TRIPLE, TRIPLE, i32], [TRIPLE, TRIPLE], [TRIPLE, TURN, TRIPLE])
+NOTICE = [
+    ID, U64, HASH, BYTE, BYTE, BYTE, list_of(ARM, 0, 512), U64, lambda holder: holder is None or KEY(holder),
+    list_of(KEY, 0, 512), list_of(ID, 0, 1024), TEXT, boolean,
+]
+
+
+def notice(value):
+    """Its last field, the regions' version, may be absent."""
+    regions = [U64] if type(value) is list and len(value) > len(NOTICE) else []
+    struct_of(*NOTICE, *regions)(value)
+
+
 SAID = (
     [KEY], [HASH, HASH], [ID], [HASH], [HASH], [], [HASH], [HASH], [HASH, KEY], [TRANSCRIPT], [TRANSCRIPT], [U64, KEY],
-    [HASH, KEY], [NOTICE], [KEY, TEXT], [],
+    [HASH, KEY], [notice], [KEY, TEXT], [], [], [HASH, U64, list_of(variant(FORBIDDEN), 0, 512)],
 )
-
-
-def said(value):
-    """A statement keeps its fields in an array of their own."""
-    struct_of(uint(len(SAID) - 1), lambda fields: struct_of(*SAID[value[0]])(fields))(value)
-
-
+said = variant(SAID)
 (OPENED, COMMAND, SURGEON, KIT_LIST, A_FRAME, DISPLAY, STATEMENT, KIT_STATE, A_GAP, CLOCK, A_PROOF, RESTARTED,
  CLOSED) = (0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 14, 16, 17)
 
@@ -884,9 +902,9 @@ class Session:
             self.compare_time(leaf, key)
 
     def take_kit_state(self, leaf, data):
-        jaw, (mode, state, _, count) = struct.unpack_from("<d", data, 208)[0], data[2:6]
+        jaw, (mode, state, _, count, arm, arms) = struct.unpack_from("<d", data, 208)[0], data[2:8]
         codes = [struct.unpack_from("<I", data, at)[0] for at in [240, *range(260, 260 + 20 * min(count, 8), 20)]]
-        good = mode <= 5 and state <= 3 and count <= 8 and max(codes) <= 21 and abs(jaw) <= math.pi
+        good = mode <= 5 and state <= 3 and count <= 8 and max(codes) <= 26 and arm < arms <= 4 and abs(jaw) <= math.pi
         if data[:2] != b"\2\1" or not (good and is_pose(data, 96) and is_pose(data, 152)):
             return self.findings.violation(leaf, "wire", "no kit state")
         self.expect_session(leaf, data[8:24])

@@ -1,15 +1,35 @@
-//! The cable to the arm: UDP, sealed in both directions under a key that only the two ends hold.
+//! The cable to an arm: UDP, sealed in both directions under a key that only the two ends hold.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
+use arrayvec::ArrayVec;
 use farhand_guard::{Actuator, Permit};
-use farhand_wire::{ArmState, MacKey};
+use farhand_wire::{ARMS_MAX, ArmState, MacKey};
 
 /// States read in one tick at the most; the arm sends one.
 const STATES_MAX: usize = 16;
 
-/// The kit's end. Never blocks.
+/// The cables of all arms, in their order.
+#[derive(Debug)]
+pub struct Cables(pub ArrayVec<Cable, ARMS_MAX>);
+
+impl Cables {
+    /// What has come from each, if anything has.
+    pub fn newest(&mut self) -> ArrayVec<(usize, ArmState), ARMS_MAX> {
+        let cables = self.0.iter_mut().enumerate();
+        cables.filter_map(|(arm, cable)| Some((arm, cable.newest()?))).collect()
+    }
+}
+
+impl Actuator for Cables {
+    fn actuate(&mut self, permit: Permit) {
+        let cable = self.0.get_mut(permit.arm());
+        cable.into_iter().for_each(|cable| cable.tell(&permit));
+    }
+}
+
+/// The kit's end of one arm's cable. Never blocks.
 #[derive(Debug)]
 pub struct Cable {
     socket: UdpSocket,
@@ -38,10 +58,8 @@ impl Cable {
         }
         newest
     }
-}
 
-impl Actuator for Cable {
-    fn actuate(&mut self, permit: Permit) {
+    fn tell(&mut self, permit: &Permit) {
         // A setpoint that is lost is a tick without a permit, which the arm's own watchdog sees.
         let _ = self.socket.send(&permit.setpoint().seal(&self.key));
     }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use farhand_guard::{LimitOutOfRange, Limits};
+use farhand_motion::{ArmModel, Mounted};
+use farhand_wire::{ARMS_MAX, ArmKind, ArmNotice, region::in_millionths};
+use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -29,7 +32,8 @@ pub struct Config {
     /// commands, and how late the loop's ticks began (`docs/figures.md`). Nowhere unless it is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<PathBuf>,
-    pub arm: ArmCable,
+    /// One to four; the kit's frame is the first one's base frame.
+    pub arms: Vec<ArmConfig>,
     /// Whom on this machine to tell how arm and kit stand, a hundred times a second (`docs/crtk.md`). Nobody unless named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observer: Option<ObserverCable>,
@@ -37,7 +41,61 @@ pub struct Config {
     pub limits: Limits,
 }
 
-/// The cable to the arm.
+/// One of the kit's arms.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArmConfig {
+    /// For people, as CRTK names arms: PSM1, ECM.
+    pub name: String,
+    /// An arm that motion knows, see [`ArmModel::names`].
+    pub model: String,
+    /// Where it stands; the first arm stands at the origin of the kit's frame.
+    #[serde(default, skip_serializing_if = "Mount::is_origin")]
+    pub mount: Mount,
+    pub cable: ArmCable,
+}
+
+/// Pose of an arm's base, that is its remote centre, in the kit's frame: m, and a unit quaternion.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mount {
+    pub position_m: [f64; 3],
+    pub orientation_wxyz: [f64; 4],
+}
+
+impl Default for Mount {
+    fn default() -> Self {
+        Self { position_m: [0.0; 3], orientation_wxyz: [1.0, 0.0, 0.0, 0.0] }
+    }
+}
+
+impl Mount {
+    fn is_origin(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// No arm stands farther than a metre from another, and no turn is anything but a turn.
+    fn is_a_place(&self) -> bool {
+        let norm = self.orientation_wxyz.iter().map(|part| part * part).sum::<f64>().sqrt();
+        self.position_m.iter().all(|part| part.abs() <= MOUNT_M_MAX) && (norm - 1.0).abs() <= MOUNT_NORM_SLACK
+    }
+}
+
+impl From<Mount> for Isometry3<f64> {
+    fn from(Mount { position_m: [x, y, z], orientation_wxyz: [w, i, j, k] }: Mount) -> Self {
+        let turn = UnitQuaternion::from_quaternion(Quaternion::new(w, i, j, k));
+        Self::from_parts(Translation3::new(x, y, z), turn)
+    }
+}
+
+/// How far one arm may stand from another, along an axis.
+const MOUNT_M_MAX: f64 = 1.0;
+/// A quaternion that is written with six digits is as near to a unit one.
+const MOUNT_NORM_SLACK: f64 = 1e-5;
+/// Bytes of an arm's name.
+const NAME_BYTES_MAX: usize = 16;
+
+/// The cable to an arm.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArmCable {
@@ -68,6 +126,16 @@ pub enum ConfigError {
     Parse { path: PathBuf, source: Box<toml::de::Error> },
     #[error("in {}: {source}", .path.display())]
     Limit { path: PathBuf, source: LimitOutOfRange },
+    #[error("in {}: {arms} arms, allowed are 1 to {ARMS_MAX}", .path.display())]
+    Arms { path: PathBuf, arms: usize },
+    #[error("in {}: there is no arm {model:?}; there are {}", .path.display(), .known.join(", "))]
+    Model { path: PathBuf, model: String, known: Vec<&'static str> },
+    #[error("in {}: the first arm stands at the origin of the kit's frame, and has no mount", .path.display())]
+    FirstMount { path: PathBuf },
+    #[error("in {}: the mount of {name} is no place within {MOUNT_M_MAX} m, or its orientation no unit quaternion", .path.display())]
+    Mount { path: PathBuf, name: String },
+    #[error("in {}: an arm's name has 1 to {NAME_BYTES_MAX} bytes and belongs to one arm alone, {name:?} does not", .path.display())]
+    Name { path: PathBuf, name: String },
     #[error("{} does not hold a key: 64 hex digits are expected", .path.display())]
     CableKey { path: PathBuf },
     #[error("in {}: the observer {to} is not on this machine", .path.display())]
@@ -89,16 +157,74 @@ impl Config {
         if let Some(observer) = config.observer.as_ref().filter(|observer| !observer.to.ip().is_loopback()) {
             return Err(ConfigError::ObserverElsewhere { path: path.into(), to: observer.to });
         }
+        config.check_arms(path)?;
         Ok(Self { limits, ..config }.relative_to(path.parent().unwrap_or(Path::new("."))))
     }
 
+    fn check_arms(&self, path: &Path) -> Result<(), ConfigError> {
+        let (path, arms) = (path.to_path_buf(), self.arms.len());
+        if !(1..=ARMS_MAX).contains(&arms) {
+            return Err(ConfigError::Arms { path, arms });
+        }
+        if !self.arms[0].mount.is_origin() {
+            return Err(ConfigError::FirstMount { path });
+        }
+        for (number, arm) in self.arms.iter().enumerate() {
+            let name = arm.name.clone();
+            let taken = self.arms[..number].iter().any(|other| other.name == name);
+            if taken || !(1..=NAME_BYTES_MAX).contains(&name.len()) {
+                return Err(ConfigError::Name { path, name });
+            }
+            if !arm.mount.is_a_place() {
+                return Err(ConfigError::Mount { path, name });
+            }
+            if arm.mounted().is_none() {
+                return Err(ConfigError::Model {
+                    path,
+                    model: arm.model.clone(),
+                    known: ArmModel::names().collect(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The arms where they stand, in their order.
+    #[must_use]
+    pub fn mounted(&self) -> Vec<Mounted> {
+        // A model that is not known was refused when the file was read.
+        self.arms.iter().filter_map(ArmConfig::mounted).collect()
+    }
+
     fn relative_to(mut self, folder: &Path) -> Self {
-        let paths = [&mut self.key, &mut self.data, &mut self.trust, &mut self.arm.key];
+        let paths = [&mut self.key, &mut self.data, &mut self.trust];
         let observer = self.observer.as_mut().map(|observer| &mut observer.key);
-        for path in paths.into_iter().chain(&mut self.metrics).chain(observer) {
+        let cables = self.arms.iter_mut().map(|arm| &mut arm.cable.key);
+        for path in paths.into_iter().chain(cables).chain(&mut self.metrics).chain(observer) {
             *path = folder.join(&*path);
         }
         self
+    }
+}
+
+impl ArmConfig {
+    /// The arm at its place; `None` where there is no such model.
+    #[must_use]
+    pub fn mounted(&self) -> Option<Mounted> {
+        let model = ArmModel::by_name(&self.model)?;
+        Some(Mounted { model, kit_from_base: self.mount.into() })
+    }
+
+    /// What everybody is told of it. An arm without a wrist is the endoscope's.
+    #[must_use]
+    pub fn notice(&self) -> ArmNotice {
+        let has_wrist = ArmModel::by_name(&self.model).is_some_and(|model| model.has_wrist());
+        ArmNotice {
+            name: self.name.clone(),
+            kind: if has_wrist { ArmKind::Instrument } else { ArmKind::Endoscope },
+            position_um: in_millionths(self.mount.position_m),
+            orientation_wxyz_millionths: in_millionths(self.mount.orientation_wxyz),
+        }
     }
 }
 
@@ -142,7 +268,10 @@ mod tests {
         trust = "trust.cbor"
         listen = "127.0.0.1:0"
         edge = "00"
-        arm = { listen = "127.0.0.1:0", address = "127.0.0.1:1", key = "cable.key" }
+        [[arms]]
+        name = "PSM1"
+        model = "psm_large_needle_driver"
+        cable = { listen = "127.0.0.1:0", address = "127.0.0.1:1", key = "cable.key" }
     "#;
 
     fn read(text: &str) -> Result<Config, ConfigError> {
@@ -174,6 +303,47 @@ mod tests {
         assert!(read(&with("127.0.0.1:7")).unwrap().observer.unwrap().key.is_absolute());
         let error = read(&with("192.0.2.1:7")).unwrap_err();
         assert!(error.to_string().ends_with("the observer 192.0.2.1:7 is not on this machine"), "{error}");
+    }
+
+    /// Goal: a kit does not start with arms that it does not know, or that stand nowhere.
+    #[test]
+    fn arms_are_checked_by_name() {
+        let second = |words: &str| {
+            format!(
+                "{TEXT}\n[[arms]]\ncable = {{ listen = \"127.0.0.1:0\", address = \"127.0.0.1:1\", key = \"k\" }}\n{words}"
+            )
+        };
+        let psm = r#"model = "psm_large_needle_driver""#;
+        let kit = read(&second(&format!("name = \"PSM2\"\n{psm}\nmount.position_m = [0.1, 0.0, 0.0]\nmount.orientation_wxyz = [1.0, 0.0, 0.0, 0.0]"))).unwrap();
+        assert_eq!(kit.mounted()[1].kit_from_base.translation.x, 0.1);
+        assert!(kit.arms[1].cable.key.is_absolute());
+        for (words, ends) in [
+            (format!("name = \"PSM1\"\n{psm}"), "\"PSM1\" does not"),
+            (format!("name = \"\"\n{psm}"), "\"\" does not"),
+            ("name = \"PSM2\"\nmodel = \"hand\"".into(), "psm_large_needle_driver, ecm_straight_endoscope"),
+            (
+                format!(
+                    "name = \"PSM2\"\n{psm}\nmount = {{ position_m = [2.0, 0.0, 0.0], orientation_wxyz = [1.0, 0.0, 0.0, 0.0] }}"
+                ),
+                "no unit quaternion",
+            ),
+            (
+                format!(
+                    "name = \"PSM2\"\n{psm}\nmount = {{ position_m = [0.0, 0.0, 0.0], orientation_wxyz = [0.9, 0.0, 0.0, 0.0] }}"
+                ),
+                "no unit quaternion",
+            ),
+        ] {
+            let error = read(&second(&words)).unwrap_err();
+            assert!(error.to_string().ends_with(ends), "{error}");
+        }
+        let none = TEXT.split("[[arms]]").next().unwrap().to_owned() + "arms = []";
+        assert!(read(&none).unwrap_err().to_string().ends_with("0 arms, allowed are 1 to 4"));
+        let moved = TEXT.replace(
+            "cable =",
+            "mount = { position_m = [0.1, 0.0, 0.0], orientation_wxyz = [1.0, 0.0, 0.0, 0.0] }\ncable =",
+        );
+        assert!(read(&moved).unwrap_err().to_string().ends_with("has no mount"));
     }
 
     #[test]

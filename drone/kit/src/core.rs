@@ -1,20 +1,17 @@
 //! The loop's own machine: one step a millisecond.
 
 use arrayvec::ArrayVec;
-use farhand_guard::{
-    Actuator, Authentic, Guard, Input, Intent, Lag, Limits, Order, Proposal, Report, Response, Said,
-    SetpointLimits,
-};
-use farhand_motion::{
-    ArmLimits, ArmModel, Joints, LimitExceeded, Motion, REGIONS_MAX, Region, Setpoint, Target,
-};
+use farhand_guard::{Actuator, Authentic, Guard, Input, Lag, Limits, Order, Report, Response, Said};
+use farhand_motion::{LimitExceeded, Mounted, REGIONS_MAX, Region};
 use farhand_wire::{
-    ArmState, Command, FrameMark, KitTick, LeaseToken, Pose, PressId, Verdict, Watermark, arm_flags,
+    ARMS_MAX, ArmOf, ArmState, Command, FrameMark, KitTick, LeaseToken, PressId, Verdict, Watermark,
     state_flags,
 };
-use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
-use crate::{Measured, SELF_TEST_ITEMS_MAX, SelfTest, TestItem};
+use crate::{
+    SelfTest,
+    arm::{Arm, ArmSnapshot},
+};
 
 /// States go out once in so many ticks: 100 a second.
 const STATE_TICKS: u64 = 10;
@@ -61,115 +58,78 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
-/// How things stand, a hundred times a second.
+/// How the kit and one of its arms stand, a hundred times a second.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     pub tick: KitTick,
+    pub of: ArmOf,
     pub report: Report,
-    pub setpoint: Pose,
-    pub measured: Pose,
-    pub jaw_rad: f64,
-    /// For whoever watches, see [`crate::Config::observer`].
-    pub joints: SnapshotJoints,
-    pub clamped: bool,
+    pub arm: ArmSnapshot,
     pub presses: ArrayVec<PressId, PRESSES_MAX>,
-}
-
-/// Joint by joint; units as in [`ArmState`].
-#[derive(Clone, Copy, Debug)]
-pub struct SnapshotJoints {
-    pub measured: [f64; 6],
-    pub measured_jaw_rad: f64,
-    pub setpoint: [f64; 6],
-    pub setpoint_velocity: [f64; 6],
-    pub setpoint_jaw_velocity_rad_s: f64,
 }
 
 /// What a self-test compares with.
 #[derive(Debug)]
 struct SelfTestLimits {
-    arm: ArmLimits,
     arm_silence_ms_max: f64,
     limits_digest: [u8; 32],
     arm_digest: [u8; 32],
 }
 
-/// Guard and motion, joined. Makes exactly one permit a step.
+/// Guard and motion, joined. Makes exactly one permit a step for each arm.
 #[derive(Debug)]
 pub struct Core {
     guard: Guard,
-    motion: Motion,
+    arms: ArrayVec<Arm, ARMS_MAX>,
     staged: (u64, ArrayVec<Region, REGIONS_MAX>),
-    measured: ArmState,
-    heard: Option<KitTick>,
-    /// Number of the newest setpoint permitted.
-    permitted: u64,
     limits: SelfTestLimits,
     steps: u64,
 }
 
 impl Core {
-    /// Over an arm that stands where it says it does. `highest_token` and `seed` as [`Guard::new`] takes them.
+    /// Over one to [`ARMS_MAX`] arms that stand where they say they do; those beyond are left out. `highest_token` and `seed` as
+    /// [`Guard::new`] takes them.
     pub fn new(
         limits: Limits,
-        model: &ArmModel,
-        measured: ArmState,
+        arms: &[Mounted],
+        measured: &[ArmState],
         highest_token: LeaseToken,
         seed: [u8; 32],
     ) -> Result<Self, LimitExceeded> {
-        let motion = Motion::new(model, Joints(measured.joints), measured.jaw_rad)?;
-        let start = proposal(motion.setpoint(), true);
         let tested = SelfTestLimits {
-            arm: *model.limits(),
             arm_silence_ms_max: limits.arm_silence_ms_max,
             limits_digest: limits.digest(),
-            arm_digest: model.digest(),
+            arm_digest: Mounted::digest_of(arms),
         };
-        let guard = Guard::new(
-            limits,
-            setpoint_limits(model.limits()),
-            &start,
-            measured.setpoint,
-            highest_token,
-            seed,
-        );
-        let permitted = measured.setpoint;
-        Ok(Self {
-            guard,
-            motion,
-            staged: Default::default(),
-            measured,
-            heard: None,
-            permitted,
-            limits: tested,
-            steps: 0,
-        })
+        let arms = arms.iter().zip(measured).take(ARMS_MAX);
+        let arms: ArrayVec<Arm, ARMS_MAX> =
+            arms.map(|(arm, measured)| Arm::new(arm, *measured)).collect::<Result<_, _>>()?;
+        let guard = Guard::new(limits, arms.iter().map(Arm::start), highest_token, seed);
+        Ok(Self { guard, arms, staged: Default::default(), limits: tested, steps: 0 })
     }
 
     /// One tick. **Call it once a millisecond, on a thread that nothing else can hold up**: takes in what came from the
-    /// arm and through the gate, decides, moves, and hands the actuator its permit.
+    /// arms, by their numbers, and through the gate, decides, moves, and hands the actuator a permit for each arm.
     pub fn step(
         &mut self,
         now: KitTick,
-        arm: Option<ArmState>,
+        arms: impl IntoIterator<Item = (usize, ArmState)>,
         inbox: impl Iterator<Item = ToCore>,
         actuator: &mut impl Actuator,
         mut out: impl FnMut(FromCore),
     ) {
-        if let Some(state) = arm {
-            self.measured = state;
-            self.heard = Some(now);
-            self.guard.take(now, Input::Arm(state));
+        for (number, state) in arms {
+            if let Some(arm) = self.arms.get_mut(number) {
+                arm.says(now, state);
+                self.guard.take(now, Input::Arm(number, state));
+            }
         }
         for input in inbox {
             self.take(now, input, &mut out);
         }
-        let setpoint = self.follow_intent(now);
-        let permit = self.guard.permit(now, &proposal(&setpoint, self.motion.is_at_rest()));
-        self.permitted = permit.setpoint().number;
-        actuator.actuate(permit);
+        self.follow_intents(now, actuator);
         if self.steps.is_multiple_of(STATE_TICKS) {
-            out(FromCore::Snapshot(self.snapshot(now, &setpoint)));
+            self.tell(now, &mut out);
         }
         self.steps += 1;
     }
@@ -177,7 +137,7 @@ impl Core {
     fn take(&mut self, now: KitTick, input: ToCore, out: &mut impl FnMut(FromCore)) {
         let input = match input {
             ToCore::Command(command) => return self.judge(now, command, out),
-            ToCore::SelfTest => return out(FromCore::SelfTest(self.self_test(now))),
+            ToCore::SelfTest => return self.self_test(now, out),
             ToCore::Region(staged) => return self.stage(staged),
             ToCore::Order(order) if !self.is_staged(order.said()) => return,
             ToCore::Order(order) => Input::Order(order),
@@ -188,7 +148,7 @@ impl Core {
         };
         match self.guard.take(now, input) {
             Response::Nothing => {}
-            Response::Latched { .. } => self.motion.forbid(&self.staged.1),
+            Response::Latched { .. } => self.arms.iter_mut().for_each(|arm| arm.forbid(&self.staged.1)),
             response => out(FromCore::Response(response)),
         }
     }
@@ -214,94 +174,64 @@ impl Core {
     }
 
     fn judge(&mut self, now: KitTick, command: Authentic<Command>, out: &mut impl FnMut(FromCore)) {
-        let (token, lag) = (command.get().token, self.lag(command.get()));
+        let &Command { token, arm, target, jaw_rad, .. } = command.get();
+        // Of an arm that is not there the guard asks nothing more.
+        let lag = self.arms.get(usize::from(arm)).map_or(Lag::default(), |arm| arm.lag(&target, jaw_rad));
         if let Response::Verdict(verdict) = self.guard.take(now, Input::Command(command, lag)) {
             out(FromCore::Judged(Judged { tick: now, token, verdict }));
         }
     }
 
-    fn self_test(&self, now: KitTick) -> SelfTest {
-        let SelfTestLimits { arm, arm_silence_ms_max, limits_digest, arm_digest } = &self.limits;
-        let flag = |flag: u8| f64::from(u8::from(self.measured.flags & flag != 0));
-        let silent_ms = self.heard.map_or(f64::INFINITY, |heard| now.ms_since(heard));
-        let behind = self.permitted.abs_diff(self.measured.setpoint) as f64;
-        let homed = if self.heard.is_some() { flag(arm_flags::HOMED) } else { f64::NAN };
-        let mut measured: ArrayVec<_, SELF_TEST_ITEMS_MAX> = ArrayVec::new();
-        measured.extend([
-            Measured { item: TestItem::ArmSilence, value: silent_ms, min: 0.0, max: *arm_silence_ms_max },
-            Measured { item: TestItem::ArmBehind, value: behind, min: 0.0, max: *arm_silence_ms_max },
-            Measured { item: TestItem::ArmWatchdog, value: flag(arm_flags::WATCHDOG), min: 0.0, max: 0.0 },
-            Measured { item: TestItem::ArmFault, value: flag(arm_flags::FAULT), min: 0.0, max: 0.0 },
-            Measured { item: TestItem::ArmButton, value: flag(arm_flags::BUTTON), min: 0.0, max: 0.0 },
-            Measured { item: TestItem::Homed, value: homed, min: 0.0, max: 1.0 },
-        ]);
-        measured.extend((0..6).map(|joint| Measured {
-            item: TestItem::Joint(joint as u8),
-            value: self.measured.joints[joint],
-            min: arm.position_rad_m_min[joint],
-            max: arm.position_rad_m_max[joint],
-        }));
-        let (min, max) = (arm.jaw_position_rad_min, arm.jaw_position_rad_max);
-        measured.push(Measured { item: TestItem::Jaw, value: self.measured.jaw_rad, min, max });
-        SelfTest { tick: now, measured, limits_digest: *limits_digest, arm_digest: *arm_digest }
+    fn self_test(&self, now: KitTick, out: &mut impl FnMut(FromCore)) {
+        let SelfTestLimits { arm_silence_ms_max, limits_digest, arm_digest } = self.limits;
+        for (number, arm) in self.arms.iter().enumerate() {
+            let measured = arm.tested(now, arm_silence_ms_max);
+            out(FromCore::SelfTest(SelfTest {
+                tick: now,
+                of: self.arm_of(number),
+                measured,
+                limits_digest,
+                arm_digest,
+            }));
+        }
     }
 
-    fn lag(&self, command: &Command) -> Lag {
-        let lag = self.motion.lag(&self.motion.clamp(&target(&command.target, command.jaw_rad)));
-        Lag { mm: lag.mm, deg: lag.deg }
-    }
-
-    fn follow_intent(&mut self, now: KitTick) -> Setpoint {
-        match self.guard.decide(now) {
-            Intent::Stop => self.motion.stop(),
-            // The arm says itself whether it has found its zero: one setpoint may be lost on the cable.
-            Intent::Home => self.errand(Motion::home, Motion::is_home, arm_flags::HOMED),
-            Intent::Withdraw { jaw_rad } => {
-                self.errand(|motion| motion.withdraw(jaw_rad), Motion::is_withdrawn, 0)
+    /// Each arm does as the guard decided; what motion proposes the guard checks once more.
+    fn follow_intents(&mut self, now: KitTick, actuator: &mut impl Actuator) {
+        let intents = self.guard.decide(now);
+        for (number, (arm, intent)) in self.arms.iter_mut().zip(&intents).enumerate() {
+            let (proposal, done) = arm.follow(intent);
+            if done {
+                self.guard.errand_done(number);
             }
-            Intent::Follow { target: wanted, jaw_rad, tip_speed_mm_s_max } => {
-                let wanted = self.motion.clamp(&target(&wanted, jaw_rad));
-                self.motion.follow(&wanted, tip_speed_mm_s_max)
+            if let Some(permit) = self.guard.permit(now, number, &proposal) {
+                arm.permitted = permit.setpoint().number;
+                actuator.actuate(permit);
             }
         }
     }
 
-    /// Until motion is done with it and the arm shows these flags.
-    fn errand(
-        &mut self,
-        go: impl Fn(&mut Motion) -> Setpoint,
-        done: fn(&Motion) -> bool,
-        shown: u8,
-    ) -> Setpoint {
-        let setpoint = go(&mut self.motion);
-        if done(&self.motion) && self.measured.flags & shown == shown {
-            self.guard.errand_done();
+    /// Arms that move are told each time, the others take turns: one word each time there is, for its tick is what commands
+    /// are measured by.
+    fn tell(&self, now: KitTick, out: &mut impl FnMut(FromCore)) {
+        let turn = (self.steps / STATE_TICKS) as usize % self.arms.len().max(1);
+        for (number, arm) in self.arms.iter().enumerate() {
+            let Some(mut report) = self.guard.report(now, number) else { continue };
+            let still = state_flags::ENGAGED | state_flags::AT_REST;
+            if number != turn && report.arm.flags & still == state_flags::AT_REST {
+                continue;
+            }
+            let snapshot = arm.snapshot();
+            if snapshot.clamped {
+                report.arm.flags |= state_flags::CLAMPED;
+            }
+            let (of, presses) = (self.arm_of(number), newest(self.guard.presses()));
+            out(FromCore::Snapshot(Snapshot { tick: now, of, report, arm: snapshot, presses }));
         }
-        setpoint
     }
 
-    fn snapshot(&self, now: KitTick, setpoint: &Setpoint) -> Snapshot {
-        let measured = self.motion.model().forward(&Joints(self.measured.joints));
-        let mut report = self.guard.report(now);
-        if setpoint.clamps.any() {
-            report.flags |= state_flags::CLAMPED;
-        }
-        Snapshot {
-            tick: now,
-            report,
-            setpoint: pose(&setpoint.base_from_tip),
-            measured: pose(&measured),
-            jaw_rad: setpoint.jaw_rad,
-            joints: SnapshotJoints {
-                measured: self.measured.joints,
-                measured_jaw_rad: self.measured.jaw_rad,
-                setpoint: setpoint.joints.0,
-                setpoint_velocity: setpoint.joint_velocity,
-                setpoint_jaw_velocity_rad_s: setpoint.jaw_velocity_rad_s,
-            },
-            clamped: setpoint.clamps.any(),
-            presses: newest(self.guard.presses()),
-        }
+    fn arm_of(&self, number: usize) -> ArmOf {
+        ArmOf { number: number as u8, arms: self.arms.len() as u8 }
     }
 }
 
@@ -313,40 +243,4 @@ fn newest(presses: impl Iterator<Item = PressId>) -> ArrayVec<PressId, PRESSES_M
         kept.push(press);
         kept
     })
-}
-
-fn proposal(setpoint: &Setpoint, at_rest: bool) -> Proposal {
-    let tip_m = setpoint.base_from_tip.translation;
-    Proposal {
-        joints: setpoint.joints.0,
-        jaw_rad: setpoint.jaw_rad,
-        tip_mm: [tip_m.x * 1e3, tip_m.y * 1e3, tip_m.z * 1e3],
-        at_rest,
-    }
-}
-
-fn setpoint_limits(limits: &ArmLimits) -> SetpointLimits {
-    SetpointLimits {
-        position_min: limits.position_rad_m_min,
-        position_max: limits.position_rad_m_max,
-        velocity_max: limits.velocity_rad_m_s_max,
-        acceleration_max: limits.acceleration_rad_m_s2_max,
-        stop_deceleration_max: limits.stop_deceleration_rad_m_s2_max,
-        jaw_rad_min: limits.jaw_position_rad_min,
-        jaw_rad_max: limits.jaw_position_rad_max,
-        jaw_velocity_rad_s_max: limits.jaw_velocity_rad_s_max,
-        tip_speed_mm_s_max: limits.tip_speed_mm_s_max,
-    }
-}
-
-fn target(target: &Pose, jaw_rad: f64) -> Target {
-    let [x, y, z] = target.position_m;
-    let [w, i, j, k] = target.orientation_wxyz;
-    let rotation = UnitQuaternion::from_quaternion(Quaternion::new(w, i, j, k));
-    Target { base_from_tip: Isometry3::from_parts(Translation3::new(x, y, z), rotation), jaw_rad }
-}
-
-fn pose(base_from_tip: &Isometry3<f64>) -> Pose {
-    let (t, q) = (base_from_tip.translation, base_from_tip.rotation);
-    Pose { position_m: [t.x, t.y, t.z], orientation_wxyz: [q.w, q.i, q.j, q.k] }
 }

@@ -10,7 +10,7 @@ use farhand_ledger::{
     Position, ProofError, Proven, REASON_BYTES_MAX, Transaction, TransactionProof, TrustRoot, Utc,
 };
 use farhand_mission::{CustodyRefusal, CustodyStage, KitKey, PersonKey};
-use farhand_wire::{Kind, PublicKey};
+use farhand_wire::{ArmNotice, Kind, PublicKey};
 use thiserror::Error;
 
 use crate::{SelfTest, TestItem, self_test::Measured};
@@ -72,7 +72,7 @@ pub(crate) struct Custodian {
     kit: PublicKey,
     edge: PublicKey,
     /// What a self-test that is under way will be signed into.
-    testing: Option<Next>,
+    testing: Option<Testing>,
     signed: Vec<(CustodyStep, Hash, Vec<u8>)>,
 }
 
@@ -83,6 +83,33 @@ pub(crate) enum Asked {
     SelfTest,
     /// It does already, and the answer will come.
     UnderWay,
+}
+
+/// A self-test on its way, for the step that waits for it.
+#[derive(Debug)]
+struct Testing {
+    next: Next,
+    /// Arms so far, in order.
+    tested: u8,
+    failed: Vec<String>,
+}
+
+impl Testing {
+    fn takes(&mut self, test: &SelfTest, names: &[ArmNotice], expected: ([u8; 32], [u8; 32])) {
+        if test.of.number == 0 {
+            (self.tested, self.failed) = (0, Vec::new());
+        }
+        if test.of.number != self.tested {
+            return; // one was lost: whoever asked asks again
+        }
+        self.tested += 1;
+        let name = names.get(usize::from(test.of.number)).filter(|_| test.of.arms > 1);
+        let told = |failed: Measured| match name {
+            Some(arm) => format!("{}: {failed}", arm.name),
+            None => failed.to_string(),
+        };
+        self.failed.extend(failures(test, expected).map(told));
+    }
 }
 
 impl Custodian {
@@ -104,7 +131,7 @@ impl Custodian {
             Ok(Turn::Signed(signed)) => Asked::Answer(CustodyAnswer::Signed(signed)),
             Ok(Turn::UnderWay) => Asked::UnderWay,
             Ok(Turn::Next(next)) if request.step == KitStep::SelfTested => {
-                self.testing = Some(next);
+                self.testing = Some(Testing { next, tested: 0, failed: Vec::new() });
                 Asked::SelfTest
             }
             Ok(Turn::Next(next)) => Asked::Answer(self.sign(next, trust, key)),
@@ -112,16 +139,21 @@ impl Custodian {
         })
     }
 
-    /// The loop has tested itself, if it was asked to for a request.
+    /// The loop has tested one arm, if it was asked to for a request; the answer follows from all of them. `names`: the arms'.
     pub(crate) fn tested(
         &mut self,
         test: &SelfTest,
+        names: &[ArmNotice],
         expected: ([u8; 32], [u8; 32]),
         trust: &TrustRoot,
         key: &SigningKey,
     ) -> Option<CustodyAnswer> {
-        let next = self.testing.take()?;
-        let failed: Vec<String> = failures(test, expected).map(|failed| failed.to_string()).collect();
+        let testing = self.testing.as_mut()?;
+        testing.takes(test, names, expected);
+        if testing.tested < test.of.arms {
+            return None;
+        }
+        let Testing { next, failed, .. } = self.testing.take()?;
         if failed.is_empty() {
             return Some(self.sign(next, trust, key));
         }
@@ -145,7 +177,9 @@ impl Custodian {
             return Err(NotSigned::SessionOpen);
         }
         match &self.testing {
-            Some(next) if (next.step, next.previous) == (step, previous) => return Ok(Turn::UnderWay),
+            Some(Testing { next, .. }) if (next.step, next.previous) == (step, previous) => {
+                return Ok(Turn::UnderWay);
+            }
             Some(_) => return Err(NotSigned::Busy),
             None => {}
         }

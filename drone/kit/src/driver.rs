@@ -8,14 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
+use arrayvec::ArrayVec;
 use bytes::Bytes;
 use farhand_ledger::TrustRoot;
 use farhand_link::{
     BindError, Bond, BondError, CloseReason, DeviceId, DeviceIdError, DeviceKey, DeviceRole, Endpoint,
     KeyError, LinkConfig, Paths, Peers, PeersError, Protocol,
 };
-use farhand_motion::{ArmModel, LimitExceeded};
-use farhand_wire::{ArmState, KitBootId, KitTick, LeaseToken, PublicKey, SessionId};
+use farhand_motion::{LimitExceeded, Mounted};
+use farhand_wire::{ARMS_MAX, ArmState, KitBootId, KitTick, LeaseToken, PublicKey, SessionId};
 use rtrb::{Consumer, Producer, RingBuffer};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -23,8 +24,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, trace, warn};
 
 use crate::{
-    Cable, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity, JournalError,
-    JournalFile, Pace, Past, StoreError, ToCore, TokenStore, before_all_others, keep_pace,
+    ArmConfig, Cable, Cables, ClosedStore, Config, ConfigError, Core, FromCore, FromGate, Gate, Identity,
+    JournalError, JournalFile, Pace, Past, Snapshot, StoreError, ToCore, TokenStore, before_all_others,
+    keep_pace,
     metrics::{Metrics, Standing},
     observer::Observer,
 };
@@ -61,7 +63,7 @@ pub enum RunError {
     Peers(#[from] PeersError),
     #[error(transparent)]
     Bind(#[from] BindError),
-    #[error("cannot open the arm's cable at {listen}: {source}")]
+    #[error("cannot open an arm's cable at {listen}: {source}")]
     Cable { listen: SocketAddr, source: std::io::Error },
     #[error("cannot open the observer's cable: {0}")]
     Observer(std::io::Error),
@@ -120,18 +122,16 @@ pub fn run_around(
     config: &Config,
     around: impl FnOnce(&mut dyn FnMut()) + Send + 'static,
 ) -> Result<Running, RunError> {
-    let model = ArmModel::psm_large_needle_driver();
+    let arms = config.mounted();
     let key = DeviceKey::load_or_create(&config.key)?;
     let tokens = TokenStore::open(&config.data)?;
     let closed = ClosedStore::open(&config.data)?;
     let (journal, segments) = JournalFile::open(&config.data)?;
     let past = Past { closed: closed.closed().to_vec(), segments };
     let edge: DeviceId = config.edge.parse()?;
-    let identity = identity(config, &key, edge, &model, past)?;
-    let mut cable = Cable::connect(config.arm.listen, config.arm.address, &config.arm.read_key()?)
-        .map_err(|source| RunError::Cable { listen: config.arm.listen, source })?;
-    let measured = await_arm(&mut cable).ok_or(RunError::NoArm { arm: config.arm.address })?;
-    let core = Core::new(config.limits.clone(), &model, measured, tokens.highest(), identity.seed)?;
+    let identity = identity(config, &key, edge, &arms, past)?;
+    let (cables, measured) = connect_arms(config)?;
+    let core = Core::new(config.limits.clone(), &arms, &measured, tokens.highest(), identity.seed)?;
 
     let (address, paths) = paths(config, &key, edge)?;
     let observer = config.observer.as_ref().map(Observer::open).transpose()?;
@@ -139,7 +139,7 @@ pub fn run_around(
     let (to_core, core_inbox) = RingBuffer::new(TO_CORE_MAX);
     let (core_outbox, from_core) = RingBuffer::new(FROM_CORE_MAX);
     let (pace, stop) = (Arc::new(Pace::default()), Arc::new(AtomicBool::new(false)));
-    let thread = CoreThread { core, cable, inbox: core_inbox, outbox: core_outbox, stop: stop.clone() };
+    let thread = CoreThread { core, cables, inbox: core_inbox, outbox: core_outbox, stop: stop.clone() };
     let zero = SystemTime::now();
     let core = thread.start(pace.clone(), around)?;
     let standing = Arc::new(Standing::default());
@@ -179,7 +179,7 @@ fn identity(
     config: &Config,
     key: &DeviceKey,
     edge: DeviceId,
-    model: &ArmModel,
+    arms: &[Mounted],
     past: Past,
 ) -> Result<Identity, RunError> {
     let path = config.trust.display().to_string();
@@ -192,7 +192,8 @@ fn identity(
         edge: PublicKey(*edge.as_bytes()),
         trust,
         limits_digest: config.limits.digest(),
-        arm_digest: model.digest(),
+        arm_digest: Mounted::digest_of(arms),
+        arms: config.arms.iter().map(ArmConfig::notice).collect(),
         seed: random()?,
         past,
     })
@@ -202,6 +203,20 @@ fn random<const N: usize>() -> Result<[u8; N], RunError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(RunError::Random)?;
     Ok(bytes)
+}
+
+/// Each arm's cable, and what each arm first said.
+fn connect_arms(config: &Config) -> Result<(Cables, Vec<ArmState>), RunError> {
+    let mut cables = Cables(ArrayVec::new());
+    for ArmConfig { cable: arm, .. } in &config.arms {
+        let connected = Cable::connect(arm.listen, arm.address, &arm.read_key()?);
+        cables.0.push(connected.map_err(|source| RunError::Cable { listen: arm.listen, source })?);
+    }
+    let heard = |(cable, arm): (&mut Cable, &ArmConfig)| {
+        await_arm(cable).ok_or(RunError::NoArm { arm: arm.cable.address })
+    };
+    let measured = cables.0.iter_mut().zip(&config.arms).map(heard).collect::<Result<_, _>>()?;
+    Ok((cables, measured))
 }
 
 fn await_arm(cable: &mut Cable) -> Option<ArmState> {
@@ -218,7 +233,7 @@ fn await_arm(cable: &mut Cable) -> Option<ArmState> {
 /// The 1 kHz thread.
 struct CoreThread {
     core: Core,
-    cable: Cable,
+    cables: Cables,
     inbox: Consumer<ToCore>,
     outbox: Producer<FromCore>,
     stop: Arc<AtomicBool>,
@@ -243,10 +258,10 @@ impl CoreThread {
 
     fn tick(&mut self, began: Instant) -> bool {
         let now = KitTick(began.elapsed().as_micros() as u64);
-        let arm = self.cable.newest();
+        let arms = self.cables.newest();
         let inbox = iter::from_fn(|| self.inbox.pop().ok()).take(INPUTS_A_TICK_MAX);
         // A gate that does not listen loses states, never a verdict, and never the loop its time.
-        self.core.step(now, arm, inbox, &mut self.cable, |said| {
+        self.core.step(now, arms, inbox, &mut self.cables, |said| {
             let room = if matches!(said, FromCore::Judged(_)) { 0 } else { JUDGED_MAX };
             if self.outbox.slots() > room {
                 let _ = self.outbox.push(said);
@@ -365,20 +380,22 @@ impl GateTask {
     }
 
     async fn listen(&mut self) {
-        let mut newest = None;
+        let mut newest: [Option<Snapshot>; ARMS_MAX] = Default::default();
         while let Ok(said) = self.from_core.pop() {
             self.unjudged -= usize::from(matches!(said, FromCore::Judged(_)));
             if let FromCore::Snapshot(snapshot) = &said {
                 self.standing.note(&snapshot.report);
-                newest = self.observer.is_some().then(|| snapshot.clone());
+                if self.observer.is_some() {
+                    newest[usize::from(snapshot.of.number)] = Some(snapshot.clone());
+                }
             }
             let mut passed = Vec::new();
             self.gate.from_core(said, |out| passed.push(out));
             self.deliver(passed);
         }
-        // After a pause there may be several: the last one counts.
-        if let (Some(observer), Some(snapshot)) = (&self.observer, newest) {
-            observer.tell(&snapshot);
+        // After a pause there may be several of an arm: the last one counts.
+        if let Some(observer) = &self.observer {
+            newest.iter().flatten().for_each(|snapshot| observer.tell(snapshot));
         }
     }
 

@@ -12,8 +12,9 @@ use farhand_guard::{Response, Said, Verifier};
 use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, verify_opening};
 use farhand_motion::{REGIONS_MAX, Region, RegionError};
 use farhand_wire::{
-    FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey,
-    Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark, region::of_millionths,
+    ArmNotice, FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken,
+    LeaseTranscript, MacKey, Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
+    region::of_millionths,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -54,9 +55,11 @@ pub struct Identity {
     /// The edge box that this kit is paired with: its device key.
     pub edge: PublicKey,
     pub trust: TrustRoot,
-    /// SHA-256 of the limits and of the arm's file, which an opening must name.
+    /// SHA-256 of the limits and of the arms, which an opening must name.
     pub limits_digest: [u8; 32],
     pub arm_digest: [u8; 32],
+    /// What everybody is told of the arms, in their order.
+    pub arms: Vec<ArmNotice>,
     /// Secret, new at each start: the lease's ephemeral keys come from it.
     pub seed: [u8; 32],
     /// What earlier runs left behind.
@@ -321,8 +324,8 @@ impl Gate {
             }
             FromCore::Snapshot(snapshot) => self.tell(&snapshot, &mut out),
             FromCore::SelfTest(test) => {
-                let Identity { trust, key, limits_digest, arm_digest, .. } = &self.identity;
-                let answer = self.custodian.tested(&test, (*limits_digest, *arm_digest), trust, key);
+                let Identity { trust, key, limits_digest, arm_digest, arms, .. } = &self.identity;
+                let answer = self.custodian.tested(&test, arms, (*limits_digest, *arm_digest), trust, key);
                 answer.into_iter().for_each(|answer| out(FromGate::Reliable(message(&answer))));
             }
         }
@@ -423,16 +426,17 @@ impl Gate {
     }
 
     fn state(&mut self, snapshot: &Snapshot) -> KitState {
-        let report = &snapshot.report;
+        let Snapshot { report, arm, .. } = snapshot;
         let waiting = self.verdicts.len().min(VERDICTS_MAX);
         let verdicts = self.verdicts.drain(..waiting).collect();
         KitState {
             session: self.session(),
             token: report.token,
             tick: snapshot.tick,
-            mode: report.mode,
-            operating_state: report.operating_state,
-            flags: report.flags,
+            arm: snapshot.of,
+            mode: report.arm.mode,
+            operating_state: report.arm.operating_state,
+            flags: report.arm.flags,
             engagement: report.engagement,
             hold: report.hold,
             newest: report.newest,
@@ -440,14 +444,14 @@ impl Gate {
             rejected: report.rejected,
             unauthentic: self.unauthentic,
             newest_frame: report.newest_frame,
-            setpoint: snapshot.setpoint,
-            measured: snapshot.measured,
-            jaw_rad: snapshot.jaw_rad,
+            setpoint: arm.setpoint,
+            measured: arm.measured,
+            jaw_rad: arm.jaw_rad,
             speed_limit_mm_s: report.speed_limit_mm_s as f32,
             command_age_ms: report.command_age_ms as f32,
             picture_age_ms: report.picture_age_ms as f32,
             lag_mm: report.lag_mm as f32,
-            reason: report.reason,
+            reason: report.arm.reason,
             verdicts,
         }
     }
@@ -460,10 +464,10 @@ impl Gate {
             boot: self.identity.boot,
             tick: snapshot.tick,
             challenge: report.challenge,
-            mode: report.mode as u8,
-            operating_state: report.operating_state as u8,
-            flags: report.flags & !farhand_wire::state_flags::CLAMPED,
-            hold: report.hold,
+            mode: report.kit.mode as u8,
+            operating_state: report.kit.operating_state as u8,
+            flags: report.kit.flags,
+            arms: self.identity.arms.clone(),
             token: report.token,
             holder: report.holder,
             signed_by: self
@@ -475,7 +479,7 @@ impl Gate {
                 .map(|(_, key)| key)
                 .collect(),
             presses: snapshot.presses.to_vec(),
-            reason: report.reason.map_or(String::new(), |reason| reason.to_string()),
+            reason: report.kit.reason.map_or(String::new(), |reason| reason.to_string()),
             closed: report.closed,
             regions: report.regions,
         }

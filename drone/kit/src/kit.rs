@@ -1,7 +1,7 @@
 //! Gate and loop in one step: the whole kit as a function of what came in, for virtual time.
 
 use farhand_guard::{Actuator, Limits};
-use farhand_motion::{ArmModel, LimitExceeded};
+use farhand_motion::{LimitExceeded, Mounted};
 use farhand_wire::{ArmState, KitTick, LeaseToken, SessionId};
 
 use crate::{Core, FromCore, FromGate, Gate, Identity, ToCore};
@@ -11,8 +11,8 @@ use crate::{Core, FromCore, FromGate, Gate, Identity, ToCore};
 pub enum KitInput {
     /// By the edge box, over whatever path.
     Message(Vec<u8>),
-    /// By the arm, over its cable.
-    Arm(ArmState),
+    /// By the arm of that number, over its cable.
+    Arm(usize, ArmState),
     /// The store has the token for good.
     TokenStored(LeaseToken),
     /// The edge box has come, or come back.
@@ -43,11 +43,11 @@ impl Kit {
     pub fn new(
         identity: Identity,
         limits: Limits,
-        model: &ArmModel,
-        measured: ArmState,
+        arms: &[Mounted],
+        measured: &[ArmState],
         highest_token: LeaseToken,
     ) -> Result<Self, LimitExceeded> {
-        let core = Core::new(limits, model, measured, highest_token, identity.seed)?;
+        let core = Core::new(limits, arms, measured, highest_token, identity.seed)?;
         Ok(Self { gate: Gate::new(identity), core, to_core: Vec::new(), from_core: Vec::new() })
     }
 
@@ -60,7 +60,7 @@ impl Kit {
         mut out: impl FnMut(KitOutput),
     ) {
         let Self { gate, core, to_core, from_core } = self;
-        let mut arm = None;
+        let mut arms = Vec::new();
         for input in inbox {
             let pass = |passed| deliver(passed, to_core, &mut out);
             match input {
@@ -68,10 +68,10 @@ impl Kit {
                 KitInput::Message(bytes) => drop(gate.take(&bytes, pass)),
                 KitInput::TokenStored(token) => gate.token_stored(token, pass),
                 KitInput::EdgeConnected => gate.edge_connected(),
-                KitInput::Arm(state) => arm = Some(state),
+                KitInput::Arm(number, state) => arms.push((number, state)),
             }
         }
-        core.step(now, arm, to_core.drain(..), actuator, |said| from_core.push(said));
+        core.step(now, arms, to_core.drain(..), actuator, |said| from_core.push(said));
         for said in from_core.drain(..) {
             gate.from_core(said, |passed| deliver(passed, to_core, &mut out));
         }

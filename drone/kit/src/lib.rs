@@ -7,6 +7,7 @@
 //!
 //! **The loop is a plain thread: no tokio, no allocation, no lock that another thread can hold, no logging.**
 
+mod arm;
 mod cable;
 mod config;
 mod core;
@@ -22,9 +23,10 @@ mod pace;
 mod self_test;
 mod store;
 
-pub use crate::core::{Core, FromCore, Judged, Snapshot, SnapshotJoints, Stage, ToCore};
-pub use cable::Cable;
-pub use config::{ArmCable, Config, ConfigError, ObserverCable};
+pub use crate::core::{Core, FromCore, Judged, Snapshot, Stage, ToCore};
+pub use arm::{ArmSnapshot, SnapshotJoints};
+pub use cable::{Cable, Cables};
+pub use config::{ArmCable, ArmConfig, Config, ConfigError, Mount, ObserverCable};
 pub use custody::NotSigned;
 pub use driver::{RunError, Running, run, run_around};
 pub use gate::{FromGate, Gate, GateError, Identity, Past};

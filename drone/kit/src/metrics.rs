@@ -27,7 +27,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     pub(crate) fn note(&self, report: &Report) {
-        self.mode.store(report.mode as u8, Relaxed);
+        self.mode.store(report.kit.mode as u8, Relaxed);
         self.applied.store(report.applied, Relaxed);
         self.rejected.store(report.rejected, Relaxed);
     }

@@ -29,19 +29,21 @@ impl Observer {
 }
 
 fn observation(snapshot: &Snapshot) -> Observation {
-    let Snapshot { report, joints, .. } = snapshot;
+    let Snapshot { report, arm, .. } = snapshot;
+    let joints = &arm.joints;
     Observation {
         tick: snapshot.tick,
-        mode: report.mode,
-        operating_state: report.operating_state,
-        flags: report.flags,
-        measured: snapshot.measured,
+        arm: snapshot.of,
+        mode: report.arm.mode,
+        operating_state: report.arm.operating_state,
+        flags: report.arm.flags,
+        measured: arm.measured,
         measured_joints: joints.measured,
         measured_jaw_rad: joints.measured_jaw_rad,
-        setpoint: snapshot.setpoint,
+        setpoint: arm.setpoint,
         setpoint_joints: joints.setpoint,
         setpoint_velocity: joints.setpoint_velocity,
-        setpoint_jaw_rad: snapshot.jaw_rad,
+        setpoint_jaw_rad: arm.jaw_rad,
         setpoint_jaw_velocity_rad_s: joints.setpoint_jaw_velocity_rad_s,
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use arrayvec::ArrayVec;
-use farhand_wire::KitTick;
+use farhand_wire::{ArmOf, KitTick};
 
-/// Things looked at in one test.
+/// Things looked at of one arm.
 pub const SELF_TEST_ITEMS_MAX: usize = 16;
 
 /// What was looked at.
@@ -29,7 +29,7 @@ pub enum TestItem {
     Jaw,
     /// The loop runs with the limits that this kit answers for: 1.
     LimitsDigest,
-    /// And with that arm's file: 1.
+    /// And with those arms: 1.
     ArmDigest,
 }
 
@@ -42,10 +42,11 @@ pub struct Measured {
     pub max: f64,
 }
 
-/// Everything that was measured in one tick. Made by the loop: a loop that stands still makes none.
+/// Everything that was measured of one arm in one tick; a test is one of each. Made by the loop: a loop that stands still makes none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SelfTest {
     pub tick: KitTick,
+    pub of: ArmOf,
     pub measured: ArrayVec<Measured, SELF_TEST_ITEMS_MAX>,
     /// SHA-256 of what the loop runs with.
     pub limits_digest: [u8; 32],
@@ -86,7 +87,7 @@ impl fmt::Display for TestItem {
             Self::Joint(joint) => return write!(f, "encoder of joint {joint}"),
             Self::Jaw => "encoder of the jaw",
             Self::LimitsDigest => "agreement with the kit's limits",
-            Self::ArmDigest => "agreement with the arm's file",
+            Self::ArmDigest => "agreement with the kit's arms",
         })
     }
 }

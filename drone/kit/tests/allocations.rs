@@ -11,7 +11,7 @@ use farhand_ledger::{
     five_keys::{FiveKeys, Plan},
     verify_opening,
 };
-use farhand_motion::ArmModel;
+use farhand_motion::{ArmModel, Mounted};
 use farhand_wire::{
     Action, ArmState, Challenge, Command, FrameId, FrameMark, KitBootId, KitTick, LeaseToken,
     LeaseTranscript, MacKey, Mode, Pose, PressId, PublicKey, Role, Said, Sequence, SessionId, Statement,
@@ -35,15 +35,17 @@ fn public(number: u8) -> PublicKey {
     PublicKey(key(number).verifying_key().to_bytes())
 }
 
-/// An arm that does as it is told.
-struct Obedient(ArmState, Action);
+/// Arms that do as they are told: two that work and the endoscope's.
+struct Obedient([ArmState; 3], Action);
 
 impl Actuator for Obedient {
     fn actuate(&mut self, permit: Permit) {
         let setpoint = *permit.setpoint();
-        (self.0.setpoint, self.0.joints, self.0.jaw_rad) =
-            (setpoint.number, setpoint.joints, setpoint.jaw_rad);
-        self.1 = setpoint.action;
+        let arm = &mut self.0[permit.arm()];
+        (arm.setpoint, arm.joints, arm.jaw_rad) = (setpoint.number, setpoint.joints, setpoint.jaw_rad);
+        if permit.arm() == 0 {
+            self.1 = setpoint.action;
+        }
     }
 }
 
@@ -55,6 +57,8 @@ struct Stage {
     sequence: u64,
     report: Report,
     pose: Pose,
+    /// States of the other arms.
+    others: u64,
     /// Of the loop's steps so far.
     allocated: u64,
     actions: ArrayVec<Action, 16>,
@@ -62,7 +66,9 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let (model, limits) = (ArmModel::psm_large_needle_driver(), Limits::default());
+        let limits = Limits::default();
+        let (psm, ecm) = (ArmModel::psm_large_needle_driver(), ArmModel::ecm_straight_endoscope());
+        let arms = [psm.clone(), psm, ecm].map(Mounted::from);
         let mut keys = FiveKeys::new([5; 32]);
         let member = |number, role| Member { key: public(number), role, pseudonym: format!("p{number}") };
         let plan = Plan {
@@ -72,18 +78,21 @@ impl Stage {
             kit: &key(KIT),
             field: &key(FIELD),
             limits_digest: Hash(limits.digest()),
-            arm_digest: Hash(model.digest()),
+            arm_digest: Hash(Mounted::digest_of(&arms)),
             at: Utc { us: 1_760_000_000_000_000, uncertainty_us: 1_000 },
         };
         let opening = verify_opening(&keys.open(plan).unwrap(), keys.trust()).unwrap();
         let mut verifier = Verifier::new(&opening, BOOT);
         verifier.adopt(MacKey::new(&CONSOLE));
-        let state =
-            ArmState { setpoint: 0, flags: arm_flags::HOMED, joints: model.home().joints.0, jaw_rad: 0.1 };
-        let mut core = Core::new(limits, &model, state, LeaseToken(0), [7; 32]).unwrap();
-        let mut arm = Obedient(state, Action::Hold);
+        let states = arms.each_ref().map(|arm| {
+            let home = arm.model.home();
+            ArmState { setpoint: 0, flags: arm_flags::HOMED, joints: home.joints.0, jaw_rad: home.jaw_rad }
+        });
+        let mut core = Core::new(limits, &arms, &states, LeaseToken(0), [7; 32]).unwrap();
+        let mut arm = Obedient(states, Action::Hold);
         let (now, mut newest) = (KitTick(1_000), None);
-        core.step(now, Some(state), std::iter::empty(), &mut arm, |said| newest = Some(said));
+        let said = states.into_iter().enumerate();
+        core.step(now, said, std::iter::empty(), &mut arm, |said| newest = Some(said));
         let Some(FromCore::Snapshot(snapshot)) = newest else { panic!("the first step tells a state") };
         Self {
             core,
@@ -92,7 +101,8 @@ impl Stage {
             now,
             sequence: 0,
             report: snapshot.report,
-            pose: snapshot.setpoint,
+            pose: snapshot.arm.setpoint,
+            others: 0,
             allocated: 0,
             actions: ArrayVec::new(),
         }
@@ -104,8 +114,8 @@ impl Stage {
         let mut said: ArrayVec<FromCore, 16> = ArrayVec::new();
         self.now = self.now.plus_ms(1);
         let (arm, core, now) = (&mut self.arm, &mut self.core, self.now);
-        let state = arm.0;
-        let used = measure(|| core.step(now, Some(state), inbox.drain(..), arm, |one| said.push(one)));
+        let states = arm.0.into_iter().enumerate();
+        let used = measure(|| core.step(now, states, inbox.drain(..), arm, |one| said.push(one)));
         self.allocated += used.count_total;
         if !self.actions.contains(&self.arm.1) {
             self.actions.push(self.arm.1);
@@ -113,9 +123,10 @@ impl Stage {
         let mut answer = None;
         for one in said {
             match one {
-                FromCore::Snapshot(snapshot) => {
-                    (self.report, self.pose) = (snapshot.report, snapshot.setpoint)
+                FromCore::Snapshot(snapshot) if snapshot.of.number == 0 => {
+                    (self.report, self.pose) = (snapshot.report, snapshot.arm.setpoint)
                 }
+                FromCore::Snapshot(_) => self.others += 1,
                 FromCore::Response(response) => answer = Some(response),
                 FromCore::Judged(_) | FromCore::SelfTest(_) => {}
             }
@@ -211,7 +222,7 @@ fn the_loop_allocates_nothing() {
     stage.lease();
     stage.operate(2_500, |_, command| command.dead_man = false);
     stage.operate(5_000, |_, _| ());
-    assert_eq!(stage.report.mode, Mode::Free);
+    assert_eq!(stage.report.arm.mode, Mode::Free);
     assert!(stage.report.applied > 4_000, "{:?}", stage.report);
 
     let applied = stage.report.applied;
@@ -223,7 +234,7 @@ fn the_loop_allocates_nothing() {
     assert!(stage.report.rejected > 180 && stage.report.applied < applied + 10, "{:?}", stage.report);
     stage.say(SURGEON, Said::EStop { press: PressId([9; 16]) });
     stage.steps(500);
-    assert_eq!(stage.report.mode, Mode::Stopped);
+    assert_eq!(stage.report.arm.mode, Mode::Stopped);
     stage.both(|challenge| Said::ClearEStop { challenge });
     let challenge = stage.report.challenge;
     stage.say(BEDSIDE, Said::Home { challenge });
@@ -237,5 +248,6 @@ fn the_loop_allocates_nothing() {
     for action in [Action::Hold, Action::Move, Action::Brake, Action::Home, Action::Withdraw] {
         assert!(stage.actions.contains(&action), "no {action:?} among {:?}", stage.actions);
     }
+    assert!(stage.others > 1_000, "{}", stage.others);
     assert_eq!(stage.allocated, 0);
 }

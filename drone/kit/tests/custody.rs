@@ -8,8 +8,10 @@ use farhand_ledger::{
     Cbor, Consent, Custody, CustodyAnswer, CustodyRequest, CustodyStep, Event, Hash, KitStep, LedgerId,
     Member, Opening, OpeningEvidence, Transaction, TransactionProof, Utc, five_keys::FiveKeys,
 };
-use farhand_motion::ArmModel;
-use farhand_wire::{ArmState, Kind, KitBootId, KitTick, LeaseToken, PublicKey, Role, SessionId, arm_flags};
+use farhand_motion::{ArmModel, Mounted};
+use farhand_wire::{
+    ArmKind, ArmNotice, ArmState, Kind, KitBootId, KitTick, LeaseToken, PublicKey, Role, SessionId, arm_flags,
+};
 
 const SESSION: SessionId = SessionId([3; 16]);
 const EDGE: u8 = 2;
@@ -48,18 +50,33 @@ impl Actuator for Cable {
 struct Stage {
     keys: FiveKeys,
     kit: Kit,
-    arm: ArmState,
+    /// Two alike, which stand side by side.
+    arms: [ArmState; 2],
     heard: bool,
     cable: Cable,
     now_ms: u64,
     proofs: Vec<TransactionProof>,
 }
 
+fn arms() -> [Mounted; 2] {
+    let [first, mut second] = [(); 2].map(|()| Mounted::from(ArmModel::psm_large_needle_driver()));
+    second.kit_from_base.translation.x = 0.2;
+    [first, second]
+}
+
+fn notice(name: &str) -> ArmNotice {
+    ArmNotice {
+        name: name.into(),
+        kind: ArmKind::Instrument,
+        position_um: [0; 3],
+        orientation_wxyz_millionths: [1_000_000, 0, 0, 0],
+    }
+}
+
 impl Stage {
     /// A kit that has arrived and was unsealed.
     fn arrived() -> Self {
         let keys = FiveKeys::new([9; 32]);
-        let model = ArmModel::psm_large_needle_driver();
         let limits = Limits::default();
         let identity = Identity {
             key: key(KIT),
@@ -67,13 +84,16 @@ impl Stage {
             edge: public(EDGE),
             trust: keys.trust().clone(),
             limits_digest: limits.digest(),
-            arm_digest: model.digest(),
+            arm_digest: Mounted::digest_of(&arms()),
+            arms: ["PSM1", "PSM2"].map(notice).into(),
             seed: [7; 32],
             past: Past::default(),
         };
-        let arm = ArmState { setpoint: 0, flags: 0, joints: model.home().joints.0, jaw_rad: 0.1 };
-        let kit = Kit::new(identity, limits, &model, arm, LeaseToken(0)).unwrap();
-        let mut stage = Self { keys, kit, arm, heard: true, cable: Cable(0), now_ms: 0, proofs: vec![] };
+        let home = ArmModel::psm_large_needle_driver().home().joints.0;
+        let states = [ArmState { setpoint: 0, flags: 0, joints: home, jaw_rad: 0.1 }; 2];
+        let kit = Kit::new(identity, limits, &arms(), &states, LeaseToken(0)).unwrap();
+        let mut stage =
+            Self { keys, kit, arms: states, heard: true, cable: Cable(0), now_ms: 0, proofs: vec![] };
         FIRST.into_iter().for_each(|step| stage.commit_step(FIELD, step));
         stage
     }
@@ -109,10 +129,10 @@ impl Stage {
     /// One millisecond; what the kit answers to a message, if it was given one.
     fn step(&mut self, message: Option<Vec<u8>>) -> Vec<CustodyAnswer> {
         self.now_ms += 1;
-        self.arm.setpoint = self.cable.0;
+        self.arms.iter_mut().for_each(|arm| arm.setpoint = self.cable.0);
         let mut inbox = Vec::from_iter(message.map(KitInput::Message));
         if self.heard {
-            inbox.push(KitInput::Arm(self.arm));
+            inbox.extend([0, 1].map(|arm| KitInput::Arm(arm, self.arms[arm])));
         }
         let mut answers = Vec::new();
         self.kit.step(KitTick(0).plus_ms(self.now_ms), inbox, &mut self.cable, |out| {
@@ -189,7 +209,7 @@ fn opening(stage: &mut Stage) -> Vec<u8> {
         edge: public(EDGE),
         kit: public(KIT),
         limits_digest: Hash(Limits::default().digest()),
-        arm_digest: Hash(ArmModel::psm_large_needle_driver().digest()),
+        arm_digest: Hash(Mounted::digest_of(&arms())),
         consent: Hash::of(&consent.transaction),
         custody: Hash::of(&stage.proofs[6].transaction),
     }));
@@ -215,7 +235,8 @@ fn a_second_ask_is_answered_with_the_same_bytes() {
     let message = Kind::CustodyAsk.wrap(&stage.request(KitStep::SelfTested).to_bytes());
     stage.now_ms += 1;
     let mut answers = 0;
-    let inbox = [KitInput::Arm(stage.arm), KitInput::Message(message.clone()), KitInput::Message(message)];
+    let mut inbox = vec![KitInput::Message(message.clone()), KitInput::Message(message)];
+    inbox.extend([0, 1].map(|arm| KitInput::Arm(arm, stage.arms[arm])));
     let now = KitTick(0).plus_ms(stage.now_ms);
     stage.kit.step(now, inbox, &mut stage.cable, |out| {
         answers += usize::from(
@@ -295,21 +316,24 @@ fn another_ledgers_proofs_are_refused() {
 #[test]
 fn a_failed_self_test_signs_nothing_and_says_what_failed() {
     type Break = fn(&mut Stage);
-    let table: [(&str, Break); 6] = [
-        ("time since the arm was heard, in ms, is 60.000, allowed are 0.000 to 50.000", |stage| {
+    let table: [(&str, Break); 7] = [
+        ("PSM1: time since the arm was heard, in ms, is 60.000, allowed are 0.000 to 50.000", |stage| {
             stage.wait(60)
         }),
-        ("encoder of joint 2 is 0.900", |stage| stage.arm.joints[2] = 0.9),
-        ("encoder of the jaw is -2.000", |stage| stage.arm.jaw_rad = -2.0),
-        ("fault in the arm is 1.000, allowed are 0.000 to 0.000", |stage| stage.arm.flags = arm_flags::FAULT),
-        ("arm's stop button is 1.000", |stage| stage.arm.flags = arm_flags::BUTTON),
-        ("arm braking by itself is 1.000", |stage| stage.arm.flags = arm_flags::WATCHDOG),
+        ("PSM1: encoder of joint 2 is 0.900", |stage| stage.arms[0].joints[2] = 0.9),
+        ("PSM2: encoder of the jaw is -2.000", |stage| stage.arms[1].jaw_rad = -2.0),
+        ("PSM1: fault in the arm is 1.000, allowed are 0.000 to 0.000", |stage| {
+            stage.arms[0].flags = arm_flags::FAULT
+        }),
+        ("PSM2: fault in the arm is 1.000", |stage| stage.arms[1].flags = arm_flags::FAULT),
+        ("PSM2: arm's stop button is 1.000", |stage| stage.arms[1].flags = arm_flags::BUTTON),
+        ("PSM1: arm braking by itself is 1.000", |stage| stage.arms[0].flags = arm_flags::WATCHDOG),
     ];
     for (words, breaks) in table {
         let mut stage = Stage::arrived();
-        let (request, whole) = (stage.request(KitStep::SelfTested), stage.arm);
+        let (request, whole) = (stage.request(KitStep::SelfTested), stage.arms);
         stage.wait(20);
-        stage.heard = !words.starts_with("time");
+        stage.heard = !words.contains("time");
         breaks(&mut stage);
         let message = Kind::CustodyAsk.wrap(&request.to_bytes());
         if !stage.heard {
@@ -318,7 +342,7 @@ fn a_failed_self_test_signs_nothing_and_says_what_failed() {
         let answer = stage.step(Some(message)).remove(0);
         let CustodyAnswer::Refused { why, .. } = answer else { panic!("{words}: {answer:?}") };
         assert!(why.starts_with("the self-test failed: ") && why.contains(words), "{words}: {why}");
-        (stage.arm, stage.heard) = (whole, true);
+        (stage.arms, stage.heard) = (whole, true);
         stage.signed(&request);
     }
 }

@@ -8,7 +8,7 @@ use farhand_ledger::{
     Cbor, Hash, KitSegment, Member, Segment, Utc,
     five_keys::{FiveKeys, Plan},
 };
-use farhand_motion::ArmModel;
+use farhand_motion::{ArmModel, Mounted};
 use farhand_wire::{
     ArmState, Kind, KitBootId, KitState, KitTick, LeaseToken, PublicKey, Role, Said, Sequence, SessionId,
     Statement, VERDICTS_MAX, Verdict,
@@ -50,7 +50,7 @@ impl Stage {
 
     /// Before any edge box has come.
     fn with_past(past: Past) -> Self {
-        let (model, limits) = (ArmModel::psm_large_needle_driver(), Limits::default());
+        let (arms, limits) = ([Mounted::from(ArmModel::psm_large_needle_driver())], Limits::default());
         let mut keys = FiveKeys::new([5; 32]);
         let member = |number, role| Member { key: public(number), role, pseudonym: format!("p{number}") };
         let plan = Plan {
@@ -60,7 +60,7 @@ impl Stage {
             kit: &key(4),
             field: &key(3),
             limits_digest: Hash(limits.digest()),
-            arm_digest: Hash(model.digest()),
+            arm_digest: Hash(Mounted::digest_of(&arms)),
             at: Utc { us: 1_760_000_000_000_000, uncertainty_us: 1_000 },
         };
         let opening = Kind::Opening.wrap(&keys.open(plan).unwrap().to_bytes());
@@ -70,11 +70,12 @@ impl Stage {
             edge: public(2),
             trust: keys.trust().clone(),
             limits_digest: limits.digest(),
-            arm_digest: model.digest(),
+            arm_digest: Mounted::digest_of(&arms),
+            arms: Vec::new(),
             seed: [7; 32],
             past,
         };
-        let snapshot = snapshot(limits, &model);
+        let snapshot = snapshot(limits, &arms);
         Self { gate: Gate::new(identity), opening, snapshot, sent: vec![] }
     }
 
@@ -122,11 +123,11 @@ fn keep(out: FromGate, sent: &mut Vec<Vec<u8>>) {
     }
 }
 
-fn snapshot(limits: Limits, model: &ArmModel) -> Snapshot {
-    let arm = ArmState { setpoint: 0, flags: 0, joints: model.home().joints.0, jaw_rad: 0.1 };
-    let mut core = Core::new(limits, model, arm, LeaseToken(0), [7; 32]).unwrap();
+fn snapshot(limits: Limits, arms: &[Mounted]) -> Snapshot {
+    let arm = ArmState { setpoint: 0, flags: 0, joints: arms[0].model.home().joints.0, jaw_rad: 0.1 };
+    let mut core = Core::new(limits, arms, &[arm], LeaseToken(0), [7; 32]).unwrap();
     let mut newest = None;
-    core.step(KitTick(0), Some(arm), std::iter::empty(), &mut Nowhere, |said| newest = Some(said));
+    core.step(KitTick(0), [(0, arm)], std::iter::empty(), &mut Nowhere, |said| newest = Some(said));
     let Some(FromCore::Snapshot(snapshot)) = newest else { panic!("the first step tells a state") };
     snapshot
 }

@@ -19,7 +19,7 @@ use farhand_ledger::{
 use farhand_link::{
     Bond, DeviceKey, DeviceRole, Endpoint, LinkConfig, Paths, Peers, Protocol, Route, SearchLimits,
 };
-use farhand_motion::ArmModel;
+use farhand_motion::{ArmModel, Mounted};
 use farhand_wire::{ArmSetpoint, ArmState, Kind, MacKey, PublicKey, Role, SessionId};
 
 const SESSION: SessionId = SessionId([9; 16]);
@@ -97,7 +97,8 @@ impl Stage {
         fs::write(path.join("listen"), listen.to_string()).unwrap();
         let text = format!(
             "key = \"kit.key\"\ndata = \"kit\"\ntrust = \"trust.cbor\"\nlisten = \"{listen}\"\nedge = \"{}\"\n\
-             arm = {{ listen = \"{cable}\", address = \"{}\", key = \"cable.key\" }}\n",
+             [[arms]]\nname = \"PSM1\"\nmodel = \"psm_large_needle_driver\"\n\
+             cable = {{ listen = \"{cable}\", address = \"{}\", key = \"cable.key\" }}\n",
             edge.id(),
             arm.local_addr().unwrap(),
         );
@@ -160,7 +161,7 @@ fn open(folder: &Path, edge: &DeviceKey, kit: &DeviceKey) {
         kit: kit.signing_key(),
         field: field.signing_key(),
         limits_digest: Hash(Limits::default().digest()),
-        arm_digest: Hash(ArmModel::psm_large_needle_driver().digest()),
+        arm_digest: Hash(Mounted::digest_of(&[ArmModel::psm_large_needle_driver().into()])),
         at: Utc { us: 1_760_000_000_000_000, uncertainty_us: 1_000 },
     };
     fs::write(folder.join("opening"), keys.open(plan).unwrap().to_bytes()).unwrap();

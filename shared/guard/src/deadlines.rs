@@ -16,25 +16,15 @@ mod explored;
 pub(crate) struct Deadlines {
     last: Option<KitTick>,
     in_a_row: f64,
-    held: Option<Rejection>,
 }
 
 impl Deadlines {
-    /// A tick begins. Those that were due since the last one were missed.
-    pub(crate) fn tick(&mut self, now: KitTick, limits: &Limits) {
+    /// A tick begins. Those that were due since the last one were missed; what that asks for, if they are too many.
+    pub(crate) fn tick(&mut self, now: KitTick, limits: &Limits) -> Option<Rejection> {
         let missed = self.last.map_or(0.0, |last| (now.ms_since(last) / TICK_MS).floor() - 1.0);
         self.last = Some(now);
         self.in_a_row = if missed > 0.0 { self.in_a_row + missed } else { 0.0 };
-        if self.in_a_row >= limits.late_ticks_max {
-            self.held = Some(Rejection::LoopLate { missed: self.in_a_row, max: limits.late_ticks_max });
-        }
-    }
-
-    pub(crate) fn applied(&mut self) {
-        self.held = None;
-    }
-
-    pub(crate) fn held(&self) -> Option<Rejection> {
-        self.held
+        let (missed, max) = (self.in_a_row, limits.late_ticks_max);
+        (missed >= max).then_some(Rejection::LoopLate { missed, max })
     }
 }

@@ -1,20 +1,21 @@
 //! The state machine itself.
 
+use arrayvec::ArrayVec;
 use farhand_wire::{
-    Action, ArmState, Command, FrameMark, KitTick, LeaseToken, Mode, Pose, PublicKey, Rejection, Sequence,
-    Verdict, Watermark, arm_flags,
+    ARMS_MAX, Action, ArmState, Command, FrameMark, KitTick, LeaseToken, Mode, Pose, PublicKey, Rejection,
+    Sequence, Verdict, Watermark,
 };
 
 use crate::{
-    Authentic, Limits, Order, Permit, Proposal, Refusal, SetpointLimits,
+    ArmStart, Authentic, Limits, Order, Permit, Proposal, Refusal,
+    arm::{Applied, Arm},
     deadlines::Deadlines,
-    engagement::{Cause, Engagements, fresh},
+    engagement::{Cause, fresh},
     estop::EStop,
     frames::Frames,
     lease::Leases,
     line::Line,
     orders::Errand,
-    permit::LastSetpoint,
     record::RecordLead,
     ritual::{PEOPLE_NEEDED, Rituals},
 };
@@ -23,21 +24,18 @@ use crate::{
 #[path = "explore/keys/guard.rs"]
 mod explored;
 
-/// Patient-side arms of the kit.
-const ARMS: u8 = 1;
-
 /// What comes in. Commands and orders are authentic by type; the rest comes over the kit's own cables and links.
 #[derive(Debug)]
 pub enum Input {
-    /// With the lag from the tool to the command's target, after workspace and region clamping.
+    /// With the lag from its arm's tool to its target, after workspace and region clamping.
     Command(Authentic<Command>, Lag),
     Order(Authentic<Order>),
     /// By the paired edge box.
     Frame(FrameMark),
     /// By the paired edge box: what is durable on record.
     Watermark(Watermark),
-    /// By the arm, over its authenticated cable.
-    Arm(ArmState),
+    /// By the arm of that number, over its authenticated cable.
+    Arm(usize, ArmState),
     /// The token is durable.
     TokenStored(LeaseToken),
     /// The session was closed in an earlier run of the kit: nothing arms it again.
@@ -81,12 +79,12 @@ pub enum Response {
     },
 }
 
-/// What the tool shall do in this tick.
+/// What an arm's tool shall do in this tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Intent {
     /// Slow down as fast as the arm may, and stand.
     Stop,
-    /// Go to the target, absolute in the arm's base frame.
+    /// Go to the target, absolute in the kit's frame.
     Follow {
         target: Pose,
         jaw_rad: f64,
@@ -99,103 +97,64 @@ pub enum Intent {
     },
 }
 
-/// The newest command applied, and when.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Applied {
-    at: KitTick,
-    target: Pose,
-    jaw_rad: f64,
-}
-
-/// Decides what moves the tool. See the crate's documentation for the order of calls.
+/// Decides what moves the tools. See the crate's documentation for the order of calls.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub struct Guard {
     pub(crate) limits: Limits,
-    pub(crate) arm: SetpointLimits,
+    pub(crate) arms: ArrayVec<Arm, ARMS_MAX>,
     pub(crate) estop: EStop,
     pub(crate) rituals: Rituals,
     pub(crate) leases: Leases,
-    pub(crate) engagements: Engagements,
     pub(crate) frames: Frames,
     pub(crate) armed: bool,
     pub(crate) closed: bool,
     pub(crate) consent_withdrawn: bool,
-    /// The arm's own switch draws the tool out.
-    pub(crate) way_out: bool,
     /// Version of the forbidden regions in force.
     pub(crate) regions: Option<u64>,
     pub(crate) deadlines: Deadlines,
-    pub(crate) errand: Option<Errand>,
-    /// What was wrong with the arm first, until it is cleared.
+    /// What was wrong with an arm first, until it is cleared.
     pub(crate) faulted: Option<Rejection>,
-    pub(crate) arm_heard: KitTick,
-    pub(crate) arm_flags: u8,
+    /// Of all commands taken in.
     pub(crate) newest: Sequence,
-    /// Since when the dead-man has been held with the clutch up, as far as is known.
-    pub(crate) held: Option<KitTick>,
+    /// Of those with the dead-man up: what was sent before moves nothing any more.
+    pub(crate) released: Sequence,
     pub(crate) record: RecordLead,
     pub(crate) line: Line,
-    pub(crate) applied: Option<Applied>,
-    /// Refused since the last one applied.
-    pub(crate) refused: Option<Rejection>,
-    pub(crate) last: LastSetpoint,
-    pub(crate) speed_mm_s: f64,
-    pub(crate) intent: Intent,
-    pub(crate) mode: Mode,
-    pub(crate) reason: Option<Rejection>,
-    /// Ages of command and picture, when the newest command was applied; and its lag.
+    /// Ages of command and picture, when the newest command was applied.
     pub(crate) ages_ms: (f64, f64),
-    pub(crate) lag: Lag,
     pub(crate) counts: (u64, u64),
-    pub(crate) setpoints: u64,
 }
 
 impl Guard {
-    /// A disarmed guard over an arm that stands at `start` and has followed the setpoint of that number.
-    /// `highest_token` is the greatest ever stored, `seed` is secret and new at each start of the kit.
+    /// A disarmed guard over one to [`ARMS_MAX`] arms; those beyond are left out. `highest_token` is the greatest ever stored,
+    /// `seed` is secret and new at each start of the kit.
     #[must_use]
     pub fn new(
         limits: Limits,
-        arm: SetpointLimits,
-        start: &Proposal,
-        setpoint: u64,
+        arms: impl IntoIterator<Item = ArmStart>,
         highest_token: LeaseToken,
         seed: [u8; 32],
     ) -> Self {
         Self {
             leases: Leases::new(highest_token, limits.lease_ms),
             limits,
-            arm,
+            arms: arms.into_iter().take(ARMS_MAX).map(Arm::new).collect(),
             estop: EStop::default(),
             rituals: Rituals::new(seed),
-            engagements: Engagements::new(),
             frames: Frames::new(),
             armed: false,
             closed: false,
             consent_withdrawn: false,
-            way_out: false,
             regions: None,
             deadlines: Deadlines::default(),
-            errand: None,
             faulted: None,
-            arm_heard: KitTick(0),
-            arm_flags: 0,
             newest: Sequence(0),
-            held: None,
+            released: Sequence(0),
             record: RecordLead::new(),
             line: Line::default(),
-            applied: None,
-            refused: None,
-            last: LastSetpoint::at(start),
-            speed_mm_s: 0.0,
-            intent: Intent::Stop,
-            mode: Mode::Paused,
-            reason: None,
             ages_ms: (0.0, 0.0),
-            lag: Lag::default(),
             counts: (0, 0),
-            setpoints: setpoint,
         }
     }
 
@@ -212,8 +171,10 @@ impl Guard {
                 self.recorded_so_far(&mark);
                 Response::Nothing
             }
-            Input::Arm(state) => {
-                self.arm_state(now, &state);
+            Input::Arm(arm, state) => {
+                if self.arms.get_mut(arm).is_some_and(|arm| arm.says(now, &state)) {
+                    self.fault(Rejection::Faulted { faults: 1.0, max: 0.0 });
+                }
                 Response::Nothing
             }
             Input::Closed => {
@@ -226,71 +187,63 @@ impl Guard {
         }
     }
 
-    /// Says what the tool shall do in this tick.
-    pub fn decide(&mut self, now: KitTick) -> Intent {
+    /// Says what each arm's tool shall do in this tick, in the order of the arms.
+    pub fn decide(&mut self, now: KitTick) -> ArrayVec<Intent, ARMS_MAX> {
         self.line.tick(&self.limits);
-        self.deadlines.tick(now, &self.limits);
-        self.watch_arm(now);
+        self.watch_deadlines(now);
+        self.watch_cables(now);
         self.watch_silence(now);
         self.watch_record(now);
-        let way_out = self.watch_way_out(now);
-        self.watch_errand(now);
-        let hindrance = self.most_severe(now);
-        let follows = hindrance.0 <= Mode::Limited;
-        let withdrawn = self.safe_stopped().err().map(|why| (Mode::SafeStop, Some(why)));
-        (self.mode, self.reason) = withdrawn.into_iter().fold(hindrance, severest);
-        self.intent = match (self.errand, self.applied) {
-            _ if way_out => Intent::Withdraw { jaw_rad: None },
-            _ if self.mode == Mode::Stopped => Intent::Stop,
-            (Some(Errand::Home), _) => Intent::Home,
-            (Some(Errand::Withdraw), _) => Intent::Withdraw { jaw_rad: None },
-            (None, Some(applied)) if follows && self.consent_withdrawn => {
-                Intent::Withdraw { jaw_rad: Some(applied.jaw_rad) }
-            }
-            (None, Some(applied)) if follows => Intent::Follow {
-                target: applied.target,
-                jaw_rad: applied.jaw_rad,
-                tip_speed_mm_s_max: self.tip_speed_mm_s_max(),
-            },
-            _ => Intent::Stop,
-        };
-        self.intent
+        self.watch_ways_out(now);
+        self.watch_errands(now);
+        (0..self.arms.len()).map(|arm| self.decide_one(now, arm)).collect()
     }
 
-    /// Permits the setpoint that motion proposes for the last decision, if the arm may go there in one tick; else
-    /// permits the fastest stop and latches a fault, because motion did what it must not.
-    pub fn permit(&mut self, now: KitTick, proposal: &Proposal) -> Permit {
-        self.setpoints += 1;
-        match self.last.check(proposal, &self.arm, self.arm.tip_speed_mm_s_max) {
-            Ok(()) => self.permit_proposed(now, proposal),
+    fn decide_one(&mut self, now: KitTick, arm: usize) -> Intent {
+        let hindrance = self.most_severe(now, &self.arms[arm]);
+        let follows = hindrance.0 <= Mode::Limited;
+        let withdrawn = self.safe_stopped().err().map(|why| (Mode::SafeStop, Some(why)));
+        let (mode, reason) = withdrawn.into_iter().fold(hindrance, severest);
+        let (consent_withdrawn, tip_speed_mm_s_max) = (self.consent_withdrawn, self.tip_speed_mm_s_max(arm));
+        let arm = &mut self.arms[arm];
+        arm.intent = match (arm.errand, arm.applied) {
+            _ if arm.way_out => Intent::Withdraw { jaw_rad: None },
+            _ if mode == Mode::Stopped => Intent::Stop,
+            (Some(Errand::Home), _) => Intent::Home,
+            (Some(Errand::Withdraw), _) => Intent::Withdraw { jaw_rad: None },
+            (None, Some(applied)) if follows && consent_withdrawn => {
+                Intent::Withdraw { jaw_rad: Some(applied.jaw_rad) }
+            }
+            (None, Some(applied)) if follows => {
+                Intent::Follow { target: applied.target, jaw_rad: applied.jaw_rad, tip_speed_mm_s_max }
+            }
+            _ => Intent::Stop,
+        };
+        (arm.mode, arm.reason) = (mode, reason);
+        arm.intent
+    }
+
+    /// Permits the setpoint that motion proposes for this arm's last decision, if the arm may go there in one tick; else permits
+    /// the fastest stop and latches a fault, because motion did what it must not. `None`: there is no such arm.
+    pub fn permit(&mut self, now: KitTick, number: usize, proposal: &Proposal) -> Option<Permit> {
+        let arm = self.arms.get_mut(number)?;
+        arm.setpoints += 1;
+        match arm.last.check(proposal, &arm.limits, arm.limits.tip_speed_mm_s_max) {
+            Ok(()) => Some(arm.permit(now, number, proposal)),
             Err(broken) => {
                 let (value, max) = broken.value_and_limit();
+                arm.last.brake(&arm.limits);
+                let permit = Permit::new(now, number, arm.last.setpoint(arm.setpoints, Action::Brake));
                 self.fault(Rejection::ImpossibleSetpoint { value, max });
-                self.last.brake(&self.arm);
-                self.engagements.tick(true, false);
-                Permit::new(now, self.last.setpoint(self.setpoints, Action::Brake))
+                self.arms[number].engagements.tick(true, false);
+                Some(permit)
             }
         }
     }
 
-    fn permit_proposed(&mut self, now: KitTick, proposal: &Proposal) -> Permit {
-        self.speed_mm_s = self.last.tip_speed_mm_s(proposal);
-        self.last.advance(proposal);
-        let action = match self.intent {
-            Intent::Follow { .. } => Action::Move,
-            Intent::Home => Action::Home,
-            Intent::Withdraw { .. } => Action::Withdraw,
-            Intent::Stop if proposal.at_rest => Action::Hold,
-            Intent::Stop => Action::Brake,
-        };
-        self.engagements
-            .tick(matches!(action, Action::Move | Action::Home | Action::Withdraw), proposal.at_rest);
-        Permit::new(now, self.last.setpoint(self.setpoints, action))
-    }
-
-    /// Motion has brought the arm home, or out.
-    pub fn errand_done(&mut self) {
-        self.errand = None;
+    /// Motion has brought this arm home, or out.
+    pub fn errand_done(&mut self, arm: usize) {
+        self.arms.get_mut(arm).into_iter().for_each(|arm| arm.errand = None);
     }
 
     // ---- commands
@@ -298,9 +251,10 @@ impl Guard {
     fn command(&mut self, now: KitTick, command: &Command, lag: Lag) -> Verdict {
         let rejection = self.judge(now, command, lag).err();
         match rejection {
-            Some(rejection) => {
+            Some(_) => {
                 self.counts.1 += 1;
-                self.refused = Some(rejection);
+                let arm = self.arms.get_mut(usize::from(command.arm));
+                arm.into_iter().for_each(|arm| arm.refused = rejection);
             }
             None => self.counts.0 += 1,
         }
@@ -308,51 +262,64 @@ impl Guard {
     }
 
     fn judge(&mut self, now: KitTick, command: &Command, lag: Lag) -> Result<(), Rejection> {
-        if command.arm >= ARMS {
-            return Err(Rejection::NoSuchArm { arm: command.arm.into(), arms: ARMS.into() });
+        let (arm, arms) = (usize::from(command.arm), self.arms.len());
+        if arm >= arms {
+            return Err(Rejection::NoSuchArm { arm: command.arm.into(), arms: arms as f64 });
         }
         if command.token != self.leases.token() || command.token == LeaseToken(0) {
             self.leases.honours(now, command.token)?;
         }
-        if command.sequence <= self.newest {
+        let newest = self.arms[arm].newest.max(self.released);
+        if command.sequence <= newest {
             return Err(Rejection::OldSequence {
                 sequence: command.sequence.0 as f64,
-                newest: self.newest.0 as f64,
+                newest: newest.0 as f64,
             });
         }
         // Taken in, applied or not: nothing older will be looked at.
-        self.newest = command.sequence;
-        self.held = (command.dead_man && !command.clutch).then(|| self.held.unwrap_or(now));
-        if !command.dead_man {
-            self.engagements.release(now, command.kit_tick_echo);
-        } else if command.clutch {
-            self.engagements.end();
-        }
+        self.arms[arm].newest = command.sequence;
+        self.newest = self.newest.max(command.sequence);
+        self.pedal(now, command, arm);
         self.leases.honours(now, command.token)?;
         self.leases.renew(now);
         self.line.heard(now, command.kit_tick_echo);
         if !command.dead_man || command.clutch {
             return Ok(());
         }
-        self.apply(now, command, lag)
+        self.apply(now, command, arm, lag)
     }
 
-    fn apply(&mut self, now: KitTick, command: &Command, lag: Lag) -> Result<(), Rejection> {
+    /// There is one dead-man for all arms, and a clutch for each.
+    fn pedal(&mut self, now: KitTick, command: &Command, arm: usize) {
+        if !command.dead_man {
+            self.released = command.sequence;
+            for arm in &mut self.arms {
+                arm.held = None;
+                arm.engagements.release(now, command.kit_tick_echo);
+            }
+        } else if command.clutch {
+            self.arms[arm].held = None;
+            self.arms[arm].engagements.end();
+        } else {
+            self.arms[arm].held.get_or_insert(now);
+        }
+    }
+
+    fn apply(&mut self, now: KitTick, command: &Command, arm: usize, lag: Lag) -> Result<(), Rejection> {
         self.stopped()?;
-        self.ready()?;
+        self.ready(&self.arms[arm])?;
         let (age_max, picture_max) = (self.limits.command_age_ms_max, self.limits.picture_age_ms_max);
         self.ages_ms = fresh(now, command, &self.frames, age_max, picture_max)?;
         self.recorded(now, self.limits.record_lead_hold_ms_max)?;
         self.listed(now)?;
-        self.released(now)?;
-        self.engagements.admit(command, self.speed_mm_s)?;
+        let arm = &mut self.arms[arm];
+        arm.released(now, &self.limits)?;
+        arm.engagements.admit(command, arm.speed_mm_s)?;
         if !self.consent_withdrawn {
-            self.within_reach(lag)?; // else nothing chases the target
+            arm.within_reach(lag, &self.limits)?; // else nothing chases the target
         }
-        self.record.applied(now, command.sequence);
-        self.deadlines.applied();
-        self.applied = Some(Applied { at: now, target: command.target, jaw_rad: command.jaw_rad });
-        self.refused = None;
+        arm.apply(Applied { at: now, target: command.target, jaw_rad: command.jaw_rad });
+        self.record.applied(now, command.sequence, self.newest);
         Ok(())
     }
 
@@ -363,23 +330,12 @@ impl Guard {
         self.faulted.map_or(Ok(()), Err)
     }
 
-    fn ready(&self) -> Result<(), Rejection> {
+    fn ready(&self, arm: &Arm) -> Result<(), Rejection> {
         if !self.armed {
             let people = self.rituals.arm.count() as f64;
             return Err(Rejection::NotArmed { people, needed: PEOPLE_NEEDED as f64 });
         }
-        if self.is_homed() { Ok(()) } else { Err(Rejection::NotHomed { joints_homed: 0.0, needed: 6.0 }) }
-    }
-
-    fn released(&self, now: KitTick) -> Result<(), Rejection> {
-        match self.engagements.release_due() {
-            None => Ok(()),
-            Some(Cause::Silence) => Err(Rejection::Paused {
-                silent_ms: self.silent_ms(now),
-                max_ms: self.limits.silence_pause_ms_max,
-            }),
-            Some(Cause::Interruption) => Err(Rejection::NotReleased { releases: 0.0, needed: 1.0 }),
-        }
+        arm.homed()
     }
 
     /// What was applied must soon be durable on record.
@@ -394,80 +350,65 @@ impl Guard {
         if silent_ms <= max_ms { Ok(()) } else { Err(Rejection::Unlisted { silent_ms, max_ms }) }
     }
 
-    /// A target out of reach is not chased, and not waited for: the engagement is over.
-    fn within_reach(&mut self, lag: Lag) -> Result<(), Rejection> {
-        self.lag = lag;
-        let (max_mm, max_deg) = (self.limits.lag_mm_max, self.limits.lag_deg_max);
-        let near = lag.mm <= max_mm;
-        if near && lag.deg <= max_deg {
-            return Ok(());
-        }
-        self.engagements.end();
-        Err(if near {
-            Rejection::LagTurned { lag_deg: lag.deg, max_deg }
-        } else {
-            Rejection::LagTooFar { lag_mm: lag.mm, max_mm }
-        })
-    }
+    // ---- the arms, and time passing
 
-    // ---- the arm, and time passing
-
-    fn arm_state(&mut self, now: KitTick, state: &ArmState) {
-        let was_homed = self.is_homed();
-        self.arm_heard = now;
-        self.arm_flags = state.flags;
-        if was_homed && !self.is_homed() {
-            self.engagements.interrupt(now, Cause::Interruption);
-        }
-        if state.flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 {
-            self.fault(Rejection::Faulted { faults: 1.0, max: 0.0 });
+    /// A loop that missed too much waits, on each arm, for a fresh command.
+    fn watch_deadlines(&mut self, now: KitTick) {
+        if let Some(why) = self.deadlines.tick(now, &self.limits) {
+            self.wait(why);
         }
     }
 
-    /// A cable that says nothing is a fault, once the arm has been heard at all.
-    fn watch_arm(&mut self, now: KitTick) {
-        if self.arm_heard > KitTick(0) && self.arm_is_silent(now) {
-            let (silent_ms, max_ms) = (now.ms_since(self.arm_heard), self.limits.arm_silence_ms_max);
+    /// A cable that says nothing is a fault, once its arm has been heard at all.
+    fn watch_cables(&mut self, now: KitTick) {
+        let heard = self.arms.iter().filter(|arm| arm.heard > KitTick(0));
+        let silent_ms = heard.map(|arm| now.ms_since(arm.heard)).fold(0.0, f64::max);
+        let max_ms = self.limits.arm_silence_ms_max;
+        if silent_ms > max_ms {
             self.fault(Rejection::ArmSilent { silent_ms, max_ms });
         }
     }
 
-    /// The arm's own switch, held by someone at the bedside: the last way out, without network, ledger or cloud, and in spite of
+    /// An arm's own switch, held by someone at the bedside: the last way out, without network, ledger or cloud, and in spite of
     /// any stop that those could clear. Afterwards two people arm anew.
-    fn watch_way_out(&mut self, now: KitTick) -> bool {
-        let (switch, hindered) = (arm_flags::WAY_OUT, arm_flags::FAULT | arm_flags::BUTTON);
-        let held = self.arm_flags & (switch | hindered) == switch && !self.arm_is_silent(now);
-        if held {
-            (self.armed, self.errand) = (false, None);
-            self.engagements.interrupt(now, Cause::Interruption);
+    fn watch_ways_out(&mut self, now: KitTick) {
+        let mut changed = false;
+        for arm in &mut self.arms {
+            let used = arm.uses_way_out(now, &self.limits);
+            changed |= std::mem::replace(&mut arm.way_out, used) != used;
         }
-        if held != self.way_out {
+        if self.arms.iter().any(|arm| arm.way_out) {
+            self.armed = false;
+            self.end_errands();
+            self.interrupt(now, Cause::Interruption);
+        }
+        if changed {
             self.rituals.renew();
         }
-        self.way_out = held;
-        held
     }
 
-    /// While the bedside moves the arm no engagement begins: it would go on from where the arm no longer is.
-    fn watch_errand(&mut self, now: KitTick) {
-        if self.errand.is_some() {
-            self.engagements.interrupt(now, Cause::Interruption);
+    /// While the bedside moves an arm no engagement begins: it would go on from where the arm no longer is.
+    fn watch_errands(&mut self, now: KitTick) {
+        if self.runs_errand() {
+            self.interrupt(now, Cause::Interruption);
         }
     }
 
     fn fault(&mut self, why: Rejection) {
         self.faulted.get_or_insert(why);
-        self.errand = None;
-        self.engagements.end();
+        self.stop();
     }
 
     /// A dead-man that was held for so long without anything that could be applied must be seen released.
     fn watch_silence(&mut self, now: KitTick) {
-        let Some(held) = self.held else { return };
-        let silent_ms = self.silent_ms(now).min(now.ms_since(held));
-        let long = silent_ms > self.limits.silence_pause_ms_max || self.leases.in_force(now).is_err();
-        if long && self.engagements.release_due().is_none() {
-            self.engagements.interrupt(now, Cause::Silence);
+        let lapsed = self.leases.in_force(now).is_err();
+        for arm in &mut self.arms {
+            let Some(held) = arm.held else { continue };
+            let silent_ms = arm.silent_ms(now).min(now.ms_since(held));
+            let long = silent_ms > self.limits.silence_pause_ms_max || lapsed;
+            if long && arm.engagements.release_due().is_none() {
+                arm.engagements.interrupt(now, Cause::Silence);
+            }
         }
     }
 
@@ -479,33 +420,32 @@ impl Guard {
         }
     }
 
-    /// A record that lags holds the tool until something fresh is applied, and pauses it when it lags for long: the
+    /// A record that lags holds the tools until something fresh is applied, and pauses them when it lags for long: the
     /// watermark that catches up moves nothing by itself.
     fn watch_record(&mut self, now: KitTick) {
         let hold_ms = self.limits.record_lead_hold_ms_max;
         if let Err(why) = self.recorded(now, hold_ms).and_then(|()| self.listed(now)) {
-            self.record.hold(why);
+            self.wait(why);
         }
-        let pauses = self.recorded(now, self.limits.record_lead_pause_ms_max).is_err();
-        if pauses && self.engagements.release_due().is_none() {
-            self.engagements.interrupt(now, Cause::Interruption);
+        if self.recorded(now, self.limits.record_lead_pause_ms_max).is_err() {
+            let running = self.arms.iter_mut().filter(|arm| arm.engagements.release_due().is_none());
+            running.for_each(|arm| arm.engagements.interrupt(now, Cause::Interruption));
         }
     }
 
-    /// Of all that keeps the tool from moving, the most severe; of equals, the first.
-    fn most_severe(&self, now: KitTick) -> (Mode, Option<Rejection>) {
+    /// Of all that keeps an arm's tool from moving, the most severe; of equals, the first.
+    fn most_severe(&self, now: KitTick, arm: &Arm) -> (Mode, Option<Rejection>) {
         let hindrances = [
             self.stopped().err().map(|why| (Mode::Stopped, Some(why))),
-            self.ready().err().map(|why| (Mode::Paused, Some(why))),
+            self.ready(arm).err().map(|why| (Mode::Paused, Some(why))),
             self.leases.in_force(now).err().map(|why| (Mode::Paused, Some(why))),
             self.recorded(now, self.limits.record_lead_pause_ms_max)
                 .err()
                 .map(|why| (Mode::Paused, Some(why))),
-            self.released(now).err().map(|why| (Mode::Paused, Some(why))),
-            (!self.engagements.is_running()).then_some((Mode::Holding, self.refused)),
-            self.record.held().map(|why| (Mode::Holding, Some(why))),
-            self.deadlines.held().map(|why| (Mode::Holding, Some(why))),
-            self.silent(now).map(|why| (Mode::Holding, Some(why))),
+            arm.released(now, &self.limits).err().map(|why| (Mode::Paused, Some(why))),
+            (!arm.engagements.is_running()).then_some((Mode::Holding, arm.refused)),
+            arm.waits.map(|why| (Mode::Holding, Some(why))),
+            arm.silent(now, &self.limits).map(|why| (Mode::Holding, Some(why))),
             (self.line.share() < 1.0).then_some((Mode::Limited, None)),
         ];
         hindrances.into_iter().flatten().fold((Mode::Free, None), severest)
@@ -518,31 +458,38 @@ impl Guard {
         Ok(())
     }
 
-    /// Why nothing was applied for a while: the last refusal, or plain silence.
-    fn silent(&self, now: KitTick) -> Option<Rejection> {
-        let (silent_ms, max_ms) = (self.silent_ms(now), self.limits.silence_hold_ms_max);
-        (silent_ms > max_ms).then(|| self.refused.unwrap_or(Rejection::Silent { silent_ms, max_ms }))
-    }
-
     /// As fast as the line allows.
-    pub(crate) fn tip_speed_mm_s_max(&self) -> f64 {
-        self.arm.tip_speed_mm_s_max * self.line.share()
-    }
-
-    fn silent_ms(&self, now: KitTick) -> f64 {
-        self.applied.map_or(f64::INFINITY, |applied| now.ms_since(applied.at))
-    }
-
-    pub(crate) fn arm_is_silent(&self, now: KitTick) -> bool {
-        now.ms_since(self.arm_heard) > self.limits.arm_silence_ms_max
+    pub(crate) fn tip_speed_mm_s_max(&self, arm: usize) -> f64 {
+        self.arms[arm].limits.tip_speed_mm_s_max * self.line.share()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.estop.is_latched() || self.faulted.is_some()
     }
 
-    fn is_homed(&self) -> bool {
-        self.arm_flags & arm_flags::HOMED != 0
+    pub(crate) fn runs_errand(&self) -> bool {
+        self.arms.iter().any(|arm| arm.errand.is_some())
+    }
+
+    // ---- every arm at once
+
+    /// Nothing moves by hand before a release by someone who knew of this tick.
+    pub(crate) fn interrupt(&mut self, now: KitTick, cause: Cause) {
+        self.arms.iter_mut().for_each(|arm| arm.engagements.interrupt(now, cause));
+    }
+
+    /// Nothing moves at all.
+    pub(crate) fn stop(&mut self) {
+        self.end_errands();
+        self.arms.iter_mut().for_each(|arm| arm.engagements.end());
+    }
+
+    pub(crate) fn end_errands(&mut self) {
+        self.arms.iter_mut().for_each(|arm| arm.errand = None);
+    }
+
+    fn wait(&mut self, why: Rejection) {
+        self.arms.iter_mut().for_each(|arm| arm.waits = Some(why));
     }
 }
 

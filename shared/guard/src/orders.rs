@@ -4,7 +4,7 @@
 //! people, one of them at the bedside, who sign the challenge in force; and nothing an order does moves a tool that was
 //! being held: the dead-man must be seen released first.
 
-use farhand_wire::{Challenge, KitTick, LeaseToken, PressId, PublicKey, Role, Sequence, arm_flags};
+use farhand_wire::{Challenge, KitTick, LeaseToken, PressId, PublicKey, Role, Sequence};
 use thiserror::Error;
 
 use crate::{Guard, Order, Response, Said, engagement::Cause, ritual::Person};
@@ -20,7 +20,7 @@ pub enum Refusal {
     NotASurgeon,
     #[error("the order signs a challenge that is no longer in force: sign the newest one")]
     OldChallenge,
-    #[error("the arm is not armed: two people sign, one of them at the bedside")]
+    #[error("the kit is not armed: two people sign, one of them at the bedside")]
     NotArmed,
     #[error("{}", held(*lapsed))]
     ControlHeld { lapsed: bool },
@@ -54,7 +54,7 @@ fn held(lapsed: bool) -> &'static str {
     }
 }
 
-/// What the bedside has the arm do by itself.
+/// What the bedside has the arms do by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) enum Errand {
@@ -84,8 +84,7 @@ impl Guard {
 
     fn press(&mut self, press: PressId) -> Result<Response, Refusal> {
         if self.estop.press(press) {
-            self.errand = None;
-            self.engagements.end();
+            self.stop();
             self.rituals.renew();
         }
         Ok(Response::Nothing)
@@ -96,7 +95,7 @@ impl Guard {
         if !self.is_stopped() {
             return Err(Refusal::NothingToClear);
         }
-        if self.arm_flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 || self.arm_is_silent(now) {
+        if self.arms.iter().any(|arm| arm.is_hindered() || arm.is_silent(now, &self.limits)) {
             return Err(Refusal::CauseRemains);
         }
         self.rituals.clear.sign(person);
@@ -104,7 +103,7 @@ impl Guard {
             self.rituals.renew();
             self.estop.clear();
             self.faulted = None;
-            self.engagements.interrupt(now, Cause::Interruption);
+            self.interrupt(now, Cause::Interruption);
         }
         Ok(Response::Nothing)
     }
@@ -124,7 +123,7 @@ impl Guard {
         if self.rituals.arm.are_enough() {
             self.rituals.renew();
             self.armed = true;
-            self.engagements.interrupt(now, Cause::Interruption);
+            self.interrupt(now, Cause::Interruption);
         }
         Ok(Response::Nothing)
     }
@@ -135,7 +134,7 @@ impl Guard {
         }
         self.armed = false;
         self.rituals.renew();
-        self.engagements.interrupt(now, Cause::Interruption);
+        self.interrupt(now, Cause::Interruption);
         Ok(Response::Nothing)
     }
 
@@ -154,8 +153,10 @@ impl Guard {
         }
         if !self.consent_withdrawn {
             self.consent_withdrawn = true;
-            self.errand = self.errand.filter(|errand| *errand == Errand::Withdraw);
-            self.engagements.interrupt(now, Cause::Interruption);
+            for arm in &mut self.arms {
+                arm.errand = arm.errand.filter(|errand| *errand == Errand::Withdraw);
+            }
+            self.interrupt(now, Cause::Interruption);
         }
         Ok(Response::Nothing)
     }
@@ -186,12 +187,12 @@ impl Guard {
         if errand == Errand::Home && self.consent_withdrawn {
             return Err(Refusal::ConsentWithdrawn);
         }
-        if errand == Errand::Home && self.engagements.is_running() {
+        if errand == Errand::Home && self.arms.iter().any(|arm| arm.engagements.is_running()) {
             return Err(Refusal::Engaged);
         }
         self.rituals.renew();
-        self.engagements.interrupt(now, Cause::Interruption);
-        self.errand = Some(errand);
+        self.interrupt(now, Cause::Interruption);
+        self.arms.iter_mut().for_each(|arm| arm.errand = Some(errand));
         Ok(Response::Nothing)
     }
 
@@ -210,17 +211,19 @@ impl Guard {
         }
         let token = self.leases.request(now, order.author)?;
         self.rituals.renew();
-        self.engagements.interrupt(now, Cause::Interruption);
+        self.interrupt(now, Cause::Interruption);
         Ok(Response::StoreToken { token, to: order.author })
     }
 
     fn lease_confirm(&mut self, now: KitTick, token: LeaseToken, by: PublicKey) -> Result<Response, Refusal> {
         self.leases.confirm(now, token, by)?;
-        (self.newest, self.held) = (Sequence(0), None);
+        (self.newest, self.released) = (Sequence(0), Sequence(0));
         self.record.restart();
         self.line.restart();
-        self.applied = None;
-        self.engagements.restart(now);
+        for arm in &mut self.arms {
+            (arm.newest, arm.held, arm.applied) = (Sequence(0), None, None);
+            arm.engagements.restart(now);
+        }
         Ok(Response::Leased { token })
     }
 
@@ -232,7 +235,7 @@ impl Guard {
         to: PublicKey,
     ) -> Result<Response, Refusal> {
         self.leases.hand_over(token, by, to)?;
-        self.engagements.interrupt(now, Cause::Interruption);
+        self.interrupt(now, Cause::Interruption);
         Ok(Response::Nothing)
     }
 

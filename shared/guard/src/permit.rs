@@ -15,18 +15,25 @@ const TOLERANCE: f64 = 1e-6;
 #[must_use = "an arm that gets no permit brakes by itself"]
 pub struct Permit {
     tick: KitTick,
+    arm: usize,
     setpoint: ArmSetpoint,
 }
 
 impl Permit {
-    pub(crate) fn new(tick: KitTick, setpoint: ArmSetpoint) -> Self {
-        Self { tick, setpoint }
+    pub(crate) fn new(tick: KitTick, arm: usize, setpoint: ArmSetpoint) -> Self {
+        Self { tick, arm, setpoint }
     }
 
     /// The tick it is good for.
     #[must_use]
     pub fn tick(&self) -> KitTick {
         self.tick
+    }
+
+    /// The arm that it is for, counted from 0.
+    #[must_use]
+    pub fn arm(&self) -> usize {
+        self.arm
     }
 
     /// What is permitted.
@@ -36,9 +43,9 @@ impl Permit {
     }
 }
 
-/// Whoever moves the tool. It has one way to be moved.
+/// Whoever moves the tools. There is one way to move them.
 pub trait Actuator {
-    /// Follows the permit's setpoint, without blocking.
+    /// Has the permit's arm follow its setpoint, without blocking.
     fn actuate(&mut self, permit: Permit);
 }
 

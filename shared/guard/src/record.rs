@@ -4,7 +4,7 @@
 //! oldest unrecorded command is never younger than the truth.
 
 use arrayvec::ArrayVec;
-use farhand_wire::{KitTick, Rejection, Sequence, Watermark};
+use farhand_wire::{KitTick, Sequence, Watermark};
 
 #[cfg(test)]
 #[path = "explore/keys/record.rs"]
@@ -23,13 +23,11 @@ pub(crate) struct RecordLead {
     ahead: ArrayVec<(Sequence, KitTick), AHEAD_MAX>,
     /// The first command that was applied after that list became durable.
     unlisted: Option<KitTick>,
-    /// Why the tool held for its record, if nothing fresh was applied since.
-    held: Option<Rejection>,
 }
 
 impl RecordLead {
     pub(crate) fn new() -> Self {
-        Self { durable: Sequence(0), segments: None, ahead: ArrayVec::new(), unlisted: None, held: None }
+        Self { durable: Sequence(0), segments: None, ahead: ArrayVec::new(), unlisted: None }
     }
 
     /// Sequences begin anew with each token. What is unrecorded still is: the log is written in order, so it becomes
@@ -41,10 +39,12 @@ impl RecordLead {
         self.ahead.extend(oldest);
     }
 
-    /// A command was applied. When too many wait they count as one, as old as its oldest.
-    pub(crate) fn applied(&mut self, now: KitTick, sequence: Sequence) {
-        self.held = None;
+    /// A command was applied; `newest` was taken in. One that a newer one, for another arm, has overtaken may not have been before
+    /// the recorder when that one was: only a mark for what comes after both vouches for it. When too many wait they count as
+    /// one, as old as its oldest.
+    pub(crate) fn applied(&mut self, now: KitTick, sequence: Sequence, newest: Sequence) {
         self.unlisted.get_or_insert(now);
+        let sequence = if sequence < newest { newest.next() } else { sequence };
         if let Err(full) = self.ahead.try_push((sequence, now)) {
             let (newest, _) = full.element();
             self.ahead.last_mut().into_iter().for_each(|(last, _)| *last = newest);
@@ -69,15 +69,6 @@ impl RecordLead {
     /// How long commands have been applied without a new list.
     pub(crate) fn unlisted_ms(&self, now: KitTick) -> f64 {
         self.unlisted.map_or(0.0, |since| now.ms_since(since))
-    }
-
-    /// Until a command is applied again, nothing moves.
-    pub(crate) fn hold(&mut self, why: Rejection) {
-        self.held = Some(why);
-    }
-
-    pub(crate) fn held(&self) -> Option<Rejection> {
-        self.held
     }
 
     /// Every command up to this one is durable.
@@ -109,7 +100,7 @@ mod tests {
     #[test]
     fn the_lead_is_that_of_the_oldest_unrecorded_command() {
         let mut lead = RecordLead::new();
-        (1..=3).for_each(|n| lead.applied(at(n * 10), Sequence(n)));
+        (1..=3).for_each(|n| lead.applied(at(n * 10), Sequence(n), Sequence(n)));
         assert_eq!(lead.ms(at(50)), 40.0);
         lead.take(&mark(2), Sequence(3));
         assert_eq!(lead.ms(at(50)), 20.0);
@@ -123,9 +114,9 @@ mod tests {
     #[test]
     fn a_watermark_does_not_vouch_beforehand() {
         let mut lead = RecordLead::new();
-        lead.applied(at(1), Sequence(1));
+        lead.applied(at(1), Sequence(1), Sequence(1));
         lead.take(&mark(u64::MAX), Sequence(1));
-        lead.applied(at(2), Sequence(2));
+        lead.applied(at(2), Sequence(2), Sequence(2));
         assert_eq!(lead.ms(at(12)), 10.0);
     }
 
@@ -134,18 +125,30 @@ mod tests {
     fn commands_beyond_the_bound_count_as_old_as_the_oldest() {
         let mut lead = RecordLead::new();
         let last = AHEAD_MAX as u64 + 50;
-        (1..=last).for_each(|n| lead.applied(at(n), Sequence(n)));
+        (1..=last).for_each(|n| lead.applied(at(n), Sequence(n), Sequence(n)));
         lead.take(&mark(last - 1), Sequence(last));
         assert_eq!(lead.ms(at(last)), 50.0);
         lead.take(&mark(last), Sequence(last));
         assert_eq!(lead.ms(at(last)), 0.0);
     }
 
+    /// Goal: a command that was overtaken is on record no sooner than one that came after it.
+    #[test]
+    fn an_overtaken_command_waits_for_the_next_mark() {
+        let mut lead = RecordLead::new();
+        lead.applied(at(1), Sequence(2), Sequence(2));
+        lead.applied(at(2), Sequence(1), Sequence(2));
+        lead.take(&mark(2), Sequence(2));
+        assert_eq!(lead.ms(at(12)), 10.0);
+        lead.take(&mark(3), Sequence(3));
+        assert_eq!(lead.ms(at(12)), 0.0);
+    }
+
     /// Goal: a new lease does not make an old debt forgotten.
     #[test]
     fn a_new_token_keeps_what_is_unrecorded() {
         let mut lead = RecordLead::new();
-        (7..=9).for_each(|n| lead.applied(at(n), Sequence(n)));
+        (7..=9).for_each(|n| lead.applied(at(n), Sequence(n), Sequence(n)));
         lead.restart();
         assert_eq!(lead.ms(at(107)), 100.0);
         lead.take(&mark(0), Sequence(0));

@@ -32,7 +32,7 @@ const KINDS: [&str; 8] = [
 fn of_a_million_frames_exactly_the_good_ones_count() {
     let (mut stage, mut rng) = (Stage::engaged(), Rng::with_seed(SEED));
     let mut kept: Vec<Vec<u8>> = Vec::new();
-    let before = stage.guard.report(stage.tick_now()).applied;
+    let before = stage.report().applied;
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for _ in 0..FRAMES {
         let kind = KINDS[rng.usize(0..KINDS.len())];
@@ -50,7 +50,7 @@ fn of_a_million_frames_exactly_the_good_ones_count() {
             stage.tick();
         }
     }
-    let applied = stage.guard.report(stage.tick_now()).applied - before;
+    let applied = stage.report().applied - before;
     assert_eq!(applied, seen["good and newer"]);
     assert!(seen.len() == KINDS.len() && seen.values().all(|times| *times > FRAMES / 10), "{seen:?}");
 }
@@ -94,7 +94,7 @@ fn frame(stage: &mut Stage, rng: &mut Rng, kind: &str, kept: &[Vec<u8>]) -> Vec<
 
 /// What the console would send next.
 fn newest(stage: &Stage) -> Command {
-    let report = stage.guard.report(stage.tick_now());
+    let report = stage.report();
     Command {
         session: SESSION,
         token: report.token,

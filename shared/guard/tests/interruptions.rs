@@ -30,11 +30,11 @@ fn a_release_from_the_future_frees_no_pedal() {
 #[test]
 fn nothing_is_taken_in_under_token_zero() {
     let mut stage = Stage::ready();
-    let newest = stage.guard.report(stage.tick_now()).newest;
+    let newest = stage.report().newest;
     stage.request(SURGEON);
     let refused = stage.send(|command| (command.token, command.dead_man) = (LeaseToken(0), false));
     assert!(matches!(refused, Some(Rejection::OldToken { .. })));
-    assert_eq!(stage.guard.report(stage.tick_now()).newest, newest);
+    assert_eq!(stage.report().newest, newest);
 }
 
 /// Goal: consent that is withdrawn ends a homing, and nobody homes the arm any more: it is only drawn out.
@@ -61,7 +61,7 @@ fn a_cleared_fault_starts_no_errand() {
     stage.say(BEDSIDE, Said::Withdraw { challenge });
     assert_eq!(stage.tick(), OUT);
     let wrong = Proposal { joints: [0.5; 6], ..stage.proposal };
-    let _ = stage.guard.permit(stage.tick_now(), &wrong);
+    let _ = stage.guard.permit(stage.tick_now(), 0, &wrong);
     assert_eq!(stage.tick(), Intent::Stop);
     stage.clear_by_two();
     assert_eq!(stage.tick(), Intent::Stop);
@@ -77,7 +77,7 @@ fn no_engagement_outlives_an_errand() {
     stage.engagement += 1;
     stage.send(|_| ());
     assert_eq!(stage.tick(), OUT);
-    stage.guard.errand_done();
+    stage.guard.errand_done(0);
     assert_eq!(stage.tick(), Intent::Stop);
     assert!(matches!(stage.send(|_| ()), Some(Rejection::NotReleased { .. })));
 }
@@ -110,7 +110,7 @@ fn nobody_is_armed_after_the_way_out() {
         stage.tick();
         let challenge = stage.challenge();
         stage.say(SURGEON, Said::Arm { challenge });
-        assert_eq!(stage.guard.report(stage.tick_now()).flags & state_flags::ARMED, 0);
+        assert_eq!(stage.report().kit.flags & state_flags::ARMED, 0);
     }
 }
 
@@ -136,7 +136,7 @@ fn what_was_given_away_is_not_taken_back() {
     stage.lease(SECOND_SURGEON);
 
     let mut stage = Stage::ready();
-    let token = stage.guard.report(stage.tick_now()).token;
+    let token = stage.report().token;
     give(&mut stage);
     let back = Said::HandOver { token, to: public(&key(SURGEON)) };
     assert_eq!(stage.say(SURGEON, back), refused(Refusal::NotTheHolder));

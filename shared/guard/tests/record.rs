@@ -20,7 +20,7 @@ fn motion_waits_for_its_record() {
     assert_eq!(stage.tick(), Intent::Stop);
     assert_eq!(stage.mode(), Mode::Holding);
     assert!(matches!(stage.send(|_| ()), Some(Rejection::Unrecorded { max_ms: 100.0, .. })));
-    let reason = stage.guard.report(stage.tick_now()).reason;
+    let reason = stage.report().arm.reason;
     assert!(matches!(reason, Some(Rejection::Unrecorded { .. })), "{reason:?}");
 
     stage.mark(stage.sequence);
@@ -47,7 +47,7 @@ fn a_watermark_is_about_this_lease_and_the_past() {
     type Lie = fn(&mut Stage);
     let lies: [(&str, Lie); 3] = [
         ("of another lease", |stage| {
-            let token = LeaseToken(stage.guard.report(stage.tick_now()).token.0 + 1);
+            let token = LeaseToken(stage.report().token.0 + 1);
             let mark = Watermark { token, newest: Sequence(u64::MAX), segments: 0 };
             stage.guard.take(stage.tick_now(), Input::Watermark(mark));
         }),
@@ -120,7 +120,7 @@ fn motion_waits_for_the_surgeons_list() {
     stage.reach_for(2, |_| ());
     assert!(matches!(stage.send(|_| ()), Some(Rejection::Unlisted { max_ms: 2000.0, .. })));
     assert_eq!((stage.tick(), stage.mode()), (Intent::Stop, Mode::Holding));
-    let reason = stage.guard.report(stage.tick_now()).reason;
+    let reason = stage.report().arm.reason;
     assert!(matches!(reason, Some(Rejection::Unlisted { .. })), "{reason:?}");
 
     stage.lists -= 1;

@@ -231,7 +231,7 @@ fn a_pressed_button_at_the_arm_cannot_be_cleared_away() {
 fn a_silent_cable_is_a_fault() {
     let mut stage = Stage::engaged();
     stage.now += 60;
-    assert_eq!(stage.guard.decide(stage.tick_now()), Intent::Stop);
+    assert_eq!(stage.guard.decide(stage.tick_now())[0], Intent::Stop);
     assert_eq!(stage.mode(), Mode::Stopped);
 }
 
@@ -242,7 +242,7 @@ fn a_setpoint_outside_the_limits_is_not_permitted() {
         let mut stage = Stage::engaged();
         stage.now += 1;
         let proposal = Proposal { joints, ..stage.proposal };
-        let permit = stage.guard.permit(stage.tick_now(), &proposal);
+        let permit = stage.guard.permit(stage.tick_now(), 0, &proposal).unwrap();
         assert_eq!(permit.setpoint().joints, [0.0; 6], "{joints:?}");
         assert_eq!(permit.setpoint().action, Action::Brake);
         assert_eq!(stage.tick(), Intent::Stop);
@@ -269,7 +269,7 @@ fn control_has_one_holder() {
 #[test]
 fn control_is_handed_over_by_both() {
     let mut stage = Stage::engaged();
-    let token = stage.guard.report(stage.tick_now()).token;
+    let token = stage.report().token;
     let to = public(&key(SECOND_SURGEON));
     let stolen = stage.say(SECOND_SURGEON, Said::HandOver { token, to });
     assert!(matches!(stolen, Response::Refused { why: Refusal::NotTheHolder, .. }));
@@ -342,10 +342,10 @@ fn a_closed_operation_is_not_armed_again() {
     let mut stage = Stage::engaged();
     let to = public(&key(AUDITOR));
     assert_eq!(stage.say(AUDITOR, Said::Close {}), Response::Refused { to, why: Refusal::NotAtTheBedside });
-    assert!(!stage.guard.report(stage.tick_now()).closed);
+    assert!(!stage.report().closed);
     assert_eq!(stage.say(SURGEON, Said::Close {}), Response::Nothing);
     assert_eq!(stage.tick(), Intent::Stop);
-    assert!(stage.guard.report(stage.tick_now()).closed);
+    assert!(stage.report().closed);
     let challenge = stage.challenge();
     for by in [BEDSIDE, SURGEON] {
         let to = public(&key(by));
@@ -425,7 +425,7 @@ fn the_arms_own_switch_is_a_way_out() {
     stage.flags |= arm_flags::WAY_OUT;
     stage.tick();
     stage.now += 51; // the cable says nothing
-    assert_eq!(stage.guard.decide(stage.tick_now()), Intent::Stop);
+    assert_eq!(stage.guard.decide(stage.tick_now())[0], Intent::Stop);
 }
 
 /// Goal: P10. A loop that missed five ticks in a row holds, until it is on time and something fresh is applied.
@@ -437,9 +437,14 @@ fn a_loop_that_misses_its_deadlines_holds() {
             stage.now += ms;
             stage.tick();
         }
-        let report = stage.guard.report(stage.tick_now());
-        assert_eq!(report.mode == Mode::Holding, holds, "{late_ms:?}");
-        assert_eq!(matches!(report.reason, Some(Rejection::LoopLate { .. })), holds, "{:?}", report.reason);
+        let report = stage.report();
+        assert_eq!(report.arm.mode == Mode::Holding, holds, "{late_ms:?}");
+        assert_eq!(
+            matches!(report.arm.reason, Some(Rejection::LoopLate { .. })),
+            holds,
+            "{:?}",
+            report.arm.reason
+        );
         stage.tick();
         assert_eq!(stage.mode() == Mode::Holding, holds, "being on time is not enough");
         assert_eq!(stage.send(|_| ()), None);
@@ -457,7 +462,7 @@ fn regions_are_latched_by_the_team() {
     };
     let (first, to) = (forbid(&stage, 4), public(&key(AUDITOR)));
     assert_eq!(stage.say(AUDITOR, first.clone()), Response::Refused { to, why: Refusal::NotATeamMember });
-    assert_eq!(stage.guard.report(stage.tick_now()).regions, None);
+    assert_eq!(stage.report().regions, None);
     assert_eq!(stage.say(SURGEON, first.clone()), Response::Latched { version: 4 });
     let to = public(&key(SURGEON));
     assert_eq!(stage.say(SURGEON, first), Response::Refused { to, why: Refusal::OldRegions });
@@ -466,7 +471,7 @@ fn regions_are_latched_by_the_team() {
     assert_eq!(stage.say(SURGEON, second), Response::Refused { to, why: Refusal::OldChallenge });
     let second = forbid(&stage, 5);
     assert_eq!(stage.say(BEDSIDE, second), Response::Latched { version: 5 });
-    assert_eq!(stage.guard.report(stage.tick_now()).regions, Some(5));
+    assert_eq!(stage.report().regions, Some(5));
 }
 
 proptest! {
@@ -494,7 +499,7 @@ proptest! {
 #[test]
 fn the_worse_the_line_the_slower_the_hand() {
     let mut stage = Stage::leased();
-    let full = |stage: &Stage| stage.guard.report(stage.tick_now()).speed_limit_mm_s / 200.0;
+    let full = |stage: &Stage| stage.report().speed_limit_mm_s / 200.0;
     let talk = |stage: &mut Stage, ms: u64, delay_ms: fn(u64) -> u64| {
         for at in 0..ms {
             let echo = KitTick((stage.now - delay_ms(at).min(stage.now)) * 1_000);

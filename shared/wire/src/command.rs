@@ -29,13 +29,14 @@ pub struct Command {
     pub kit_tick_echo: KitTick,
     /// Which arm of the kit; 0 is the first patient-side manipulator.
     pub arm: u8,
+    /// There is one pedal: up, it releases every arm of the kit.
     pub dead_man: bool,
-    /// Frees the hand while the dead-man is held: ends the engagement, and is no release.
+    /// Frees the hand while the dead-man is held: ends this arm's engagement, and is no release.
     pub clutch: bool,
     pub engagement: EngagementId,
-    /// The held setpoint that the engagement started from.
+    /// The arm's held setpoint that the engagement started from.
     pub hold: HoldNumber,
-    /// Absolute and already scaled, in the arm's base frame.
+    /// Absolute and already scaled, in the kit's frame.
     pub target: Pose,
     pub jaw_rad: Jaw,
     /// The last frame that the surgeon was shown.

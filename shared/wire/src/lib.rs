@@ -33,8 +33,12 @@ pub use observation::{OBSERVATION_BYTES, Observation};
 pub use pose::{POSITION_M_MAX, Pose};
 pub use region::Region;
 pub use rejection::Rejection;
-pub use state::{KIT_STATE_BYTES, KitState, Mode, OperatingState, VERDICTS_MAX, Verdict, state_flags};
-pub use statement::{BadSignature, KitNotice, Role, STATEMENT_BYTES_MAX, Said, Signed, Statement};
+pub use state::{
+    ARMS_MAX, ArmOf, KIT_STATE_BYTES, KitState, Mode, OperatingState, VERDICTS_MAX, Verdict, state_flags,
+};
+pub use statement::{
+    ArmKind, ArmNotice, BadSignature, KitNotice, Role, STATEMENT_BYTES_MAX, Said, Signed, Statement,
+};
 pub use tick::{EdgeTick, KitTick};
 pub use video::{
     Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, Watermark,

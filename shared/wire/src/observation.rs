@@ -12,17 +12,18 @@ use crate::{
     actuator::{JOINT_MAX, joints},
     kind::{bounded, flags, layout},
     pose::PoseBytes,
-    state::{numbered, state_flags},
+    state::{ArmOf, numbered, state_flags},
 };
 
 /// No joint is told to be faster, in rad/s or m/s.
 const JOINT_VELOCITY_MAX: f64 = 100.0;
 
-/// How arm and kit stand. Joints: yaw, pitch (rad), insertion (m), roll, wrist pitch, wrist yaw (rad).
+/// How one arm and its kit stand. Poses are in the kit's frame. Joints: yaw, pitch (rad), insertion (m), roll, wrist pitch, wrist yaw (rad).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// On the kit's clock. It begins at 0 with every start of the kit.
     pub tick: KitTick,
+    pub arm: ArmOf,
     pub mode: Mode,
     pub operating_state: OperatingState,
     /// Of [`state_flags`].
@@ -48,7 +49,9 @@ struct ObservationBytes {
     mode: u8,
     operating_state: u8,
     flags: u8,
-    reserved: [u8; 3],
+    arm: u8,
+    arms: u8,
+    reserved: u8,
     tick_us: U64,
     measured: PoseBytes,
     measured_joints: [F64; 6],
@@ -75,7 +78,9 @@ impl Observation {
             mode: self.mode as u8,
             operating_state: self.operating_state as u8,
             flags: self.flags,
-            reserved: [0; 3],
+            arm: self.arm.number,
+            arms: self.arm.arms,
+            reserved: 0,
             tick_us: self.tick.0.into(),
             measured: self.measured.into(),
             measured_joints: self.measured_joints.map(F64::new),
@@ -95,13 +100,14 @@ impl Observation {
     pub fn open(bytes: &[u8], key: &MacKey) -> Result<Self, Unauthentic> {
         let parsed = layout::<ObservationBytes>(Kind::Observation, bytes)?;
         key.check(bytes)?;
-        parsed.reserved.iter().try_for_each(|byte| flags("reserved byte", *byte, 0).map(drop))?;
+        flags("reserved byte", parsed.reserved, 0)?;
         let jaw = |value: F64| bounded("jaw_rad", value.get(), -JOINT_MAX, JOINT_MAX);
         let velocity = |value: f64| bounded("joint velocity", value, -JOINT_VELOCITY_MAX, JOINT_VELOCITY_MAX);
         let setpoint_velocity = parsed.setpoint_velocity.map(F64::get);
         setpoint_velocity.iter().try_for_each(|value| velocity(*value).map(drop))?;
         Ok(Self {
             tick: KitTick(parsed.tick_us.get()),
+            arm: ArmOf::checked(parsed.arm, parsed.arms)?,
             mode: numbered("mode", &Mode::ALL, parsed.mode)?,
             operating_state: numbered("operating state", &OperatingState::ALL, parsed.operating_state)?,
             flags: flags("state flags", parsed.flags, state_flags::ALL)?,

@@ -8,7 +8,7 @@ use crate::kind::{Malformed, bounded};
 pub const POSITION_M_MAX: f64 = 1.0;
 const NORM_ERROR_MAX: f64 = 1e-3;
 
-/// Pose of the tool tip in the arm's base frame (origin at the remote centre of motion): metres, and a unit
+/// Pose of a tool's tip in the kit's frame, the base frame of its first arm (origin at the remote centre of motion): metres, and a unit
 /// quaternion `w, x, y, z`. CRTK's `_cp`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pose {

@@ -1,4 +1,4 @@
-//! Forbidden regions as they travel, in the arm's base frame: whole µm, directions and turns in millionths, for what is signed
+//! Forbidden regions as they travel, in the kit's frame: whole µm, directions and turns in millionths, for what is signed
 //! has no fractions.
 
 use minicbor::{Decode, Encode};

@@ -67,6 +67,32 @@ pub mod state_flags {
     pub(crate) const ALL: u8 = 255;
 }
 
+/// Arms that a kit may have.
+pub const ARMS_MAX: usize = 4;
+
+/// One arm of a kit's, counted from 0, and how many it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArmOf {
+    pub number: u8,
+    pub arms: u8,
+}
+
+impl Default for ArmOf {
+    /// The only one.
+    fn default() -> Self {
+        Self { number: 0, arms: 1 }
+    }
+}
+
+impl ArmOf {
+    pub(crate) fn checked(number: u8, arms: u8) -> Result<Self, Malformed> {
+        if arms == 0 || usize::from(arms) > ARMS_MAX || number >= arms {
+            return Err(Malformed::Unknown { field: "arm of the kit", value: number.into() });
+        }
+        Ok(Self { number, arms })
+    }
+}
+
 /// What became of one command.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Verdict {
@@ -78,21 +104,25 @@ pub struct Verdict {
 /// Verdicts that fit in one state; commands come at 250 Hz at the most, states go at 100 Hz.
 pub const VERDICTS_MAX: usize = 8;
 
-/// State of the kit, for the holder of the control lease (sealed under the lease's kit key).
+/// State of the kit and of one of its arms, for the holder of the control lease (sealed under the lease's kit key). Poses are in
+/// the kit's frame: the base frame of its first arm.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct KitState {
     pub session: SessionId,
     pub token: LeaseToken,
-    /// Of this state; a receiver keeps the newest only.
+    /// Of this state; a receiver keeps the newest of each arm only.
     pub tick: KitTick,
+    /// Which arm this is about: mode, reason, engagement, hold, setpoint, measured, jaw, speed limit, lag, and of the flags those
+    /// that say how an arm stands. The rest is the kit's.
+    pub arm: ArmOf,
     pub mode: Mode,
     pub operating_state: OperatingState,
     /// Of [`state_flags`].
     pub flags: u8,
     pub engagement: EngagementId,
-    /// The setpoint held at rest, from which the next engagement starts.
+    /// The setpoint held at rest, from which the arm's next engagement starts.
     pub hold: HoldNumber,
-    /// Newest authentic command taken in.
+    /// Newest authentic command taken in, for whichever arm.
     pub newest: Sequence,
     pub applied: u64,
     pub rejected: u64,
@@ -111,6 +141,7 @@ pub struct KitState {
     pub lag_mm: f32,
     /// Why the tool does not move, if it does not.
     pub reason: Option<Rejection>,
+    /// On commands for whichever arm.
     pub verdicts: ArrayVec<Verdict, VERDICTS_MAX>,
 }
 
@@ -133,7 +164,8 @@ struct KitStateBytes {
     operating_state: u8,
     flags: u8,
     verdict_count: u8,
-    reserved: [u8; 2],
+    arm: u8,
+    arms: u8,
     session: [u8; 16],
     token: U64,
     tick_us: U64,
@@ -195,7 +227,8 @@ impl From<&KitState> for KitStateBytes {
             operating_state: state.operating_state as u8,
             flags: state.flags,
             verdict_count: state.verdicts.len() as u8,
-            reserved: [0; 2],
+            arm: state.arm.number,
+            arms: state.arm.arms,
             session: state.session.0,
             token: state.token.0.into(),
             tick_us: state.tick.0.into(),
@@ -231,6 +264,7 @@ impl TryFrom<KitStateBytes> for KitState {
             session: SessionId(bytes.session),
             token: LeaseToken(bytes.token.get()),
             tick: KitTick(bytes.tick_us.get()),
+            arm: ArmOf::checked(bytes.arm, bytes.arms)?,
             mode: numbered("mode", &Mode::ALL, bytes.mode)?,
             operating_state: numbered("operating state", &OperatingState::ALL, bytes.operating_state)?,
             flags: flags("state flags", bytes.flags, state_flags::ALL)?,

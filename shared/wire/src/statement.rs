@@ -9,8 +9,8 @@ use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 use crate::{
-    Challenge, HoldNumber, Kind, KitBootId, KitTick, LeaseToken, LeaseTranscript, Malformed, PressId,
-    PublicKey, Region, SessionId, VERSION,
+    Challenge, Kind, KitBootId, KitTick, LeaseToken, LeaseTranscript, Malformed, PressId, PublicKey, Region,
+    SessionId, VERSION,
 };
 
 /// No statement is longer.
@@ -181,7 +181,7 @@ pub struct KitNotice {
     /// The one to sign now.
     #[n(2)]
     pub challenge: Challenge,
-    /// [`Mode`](crate::Mode) by number.
+    /// [`Mode`](crate::Mode) by number, of the freest arm.
     #[n(3)]
     pub mode: u8,
     /// [`OperatingState`](crate::OperatingState) by number.
@@ -190,8 +190,9 @@ pub struct KitNotice {
     /// Of [`state_flags`](crate::state_flags).
     #[n(5)]
     pub flags: u8,
+    /// In the order of their numbers; 1 to [`ARMS_MAX`](crate::ARMS_MAX).
     #[n(6)]
-    pub hold: HoldNumber,
+    pub arms: Vec<ArmNotice>,
     #[n(7)]
     pub token: LeaseToken,
     #[n(8)]
@@ -211,6 +212,30 @@ pub struct KitNotice {
     /// Version of the forbidden regions in force; `None` before the first.
     #[n(13)]
     pub regions: Option<u64>,
+}
+
+/// What an arm is, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ArmNotice {
+    /// For people, as CRTK names arms: PSM1, ECM.
+    #[n(0)]
+    pub name: String,
+    #[n(1)]
+    pub kind: ArmKind,
+    /// Its base, that is its remote centre, in the kit's frame; as [`Region`] tells places.
+    #[n(2)]
+    pub position_um: [i32; 3],
+    #[n(3)]
+    pub orientation_wxyz_millionths: [i32; 4],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ArmKind {
+    #[n(0)]
+    Instrument,
+    #[n(1)]
+    Endoscope,
 }
 
 /// A body, who says it, and the signature.

@@ -6,7 +6,7 @@ use zerocopy::{
 };
 
 use crate::{
-    EdgeTick, FrameId, Kind, KitTick, LeaseToken, Malformed, Pose, Sequence, VERSION,
+    ARMS_MAX, EdgeTick, FrameId, Kind, KitTick, LeaseToken, Malformed, Pose, Sequence, VERSION,
     kind::{bounded, flags, layout},
     pose::PoseBytes,
 };
@@ -187,8 +187,10 @@ impl TryFrom<FrameRecordBytes> for FrameRecord {
 /// console needs to draw over them and to move the tool as the picture shows it. A pinhole without distortion.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Camera {
-    /// The optical frame (x to the right of the picture, y down, z into it) in the arm's base frame.
-    pub base_from_camera: Pose,
+    /// The arm that carries it; `None`: it stands.
+    pub arm: Option<u8>,
+    /// The optical frame (x to the right of the picture, y down, z into it) in the frame of that arm's tip; else in the kit's.
+    pub parent_from_camera: Pose,
     /// Full vertical angle of view.
     pub fov_y_rad: f64,
 }
@@ -196,12 +198,24 @@ pub struct Camera {
 /// Angles of view that a camera may have.
 const FOV_Y_RAD: std::ops::RangeInclusive<f64> = 0.1..=2.4;
 
+/// In place of an arm's number: no arm carries the camera.
+const STANDS: u8 = u8::MAX;
+
+fn carrier(arm: u8) -> Result<Option<u8>, Malformed> {
+    match arm {
+        STANDS => Ok(None),
+        arm if usize::from(arm) < ARMS_MAX => Ok(Some(arm)),
+        arm => Err(Malformed::Unknown { field: "arm of the camera", value: arm.into() }),
+    }
+}
+
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct CameraBytes {
     kind: u8,
     version: u8,
-    base_from_camera: PoseBytes,
+    arm: u8,
+    parent_from_camera: PoseBytes,
     fov_y_rad: F64,
 }
 
@@ -212,7 +226,8 @@ impl From<Camera> for CameraBytes {
         Self {
             kind: Kind::Camera as u8,
             version: VERSION,
-            base_from_camera: camera.base_from_camera.into(),
+            arm: camera.arm.unwrap_or(STANDS),
+            parent_from_camera: camera.parent_from_camera.into(),
             fov_y_rad: camera.fov_y_rad.into(),
         }
     }
@@ -224,7 +239,8 @@ impl TryFrom<CameraBytes> for Camera {
     fn try_from(bytes: CameraBytes) -> Result<Self, Malformed> {
         let (min, max) = (*FOV_Y_RAD.start(), *FOV_Y_RAD.end());
         Ok(Self {
-            base_from_camera: bytes.base_from_camera.try_into()?,
+            arm: carrier(bytes.arm)?,
+            parent_from_camera: bytes.parent_from_camera.try_into()?,
             fov_y_rad: bounded("fov_y_rad", bytes.fov_y_rad.get(), min, max)?,
         })
     }

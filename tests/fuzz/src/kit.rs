@@ -18,6 +18,7 @@ fn identity() -> Identity {
         trust: trust().clone(),
         limits_digest: Hash::of(b"limits").0,
         arm_digest: Hash::of(b"arm").0,
+        arms: Vec::new(),
         seed: [7; 32],
         past: Past::default(),
     }

@@ -52,7 +52,7 @@ pub(crate) fn messages(bytes: &[u8]) {
         assert!(KitState::read(&state.seal(&key)).is_ok());
     }
     if let Ok(camera) = Camera::read(bytes) {
-        let apart = |camera: Camera| Camera { base_from_camera: Pose::default(), ..camera };
+        let apart = |camera: Camera| Camera { parent_from_camera: Pose::default(), ..camera };
         assert_eq!(Camera::read(&camera.to_bytes()).map(apart), Ok(apart(camera)));
     }
     fixed(bytes, FrameMark::read, |mark| mark.to_bytes().to_vec());

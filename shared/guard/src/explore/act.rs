@@ -42,8 +42,8 @@ pub(super) enum Act {
     Stored {
         issued: bool,
     },
-    /// What the arm says in each millisecond from now on; nothing: its cable is silent.
-    ArmSays(Option<u8>),
+    /// What this arm says in each millisecond from now on; nothing: its cable is silent.
+    ArmSays(usize, Option<u8>),
     /// Whether the camera goes on.
     Films(bool),
     /// A frame is announced that is to be captured in a minute.
@@ -54,10 +54,10 @@ pub(super) enum Act {
     Mark(Mark),
     /// Another list of the surgeon's is durable from now on, and the next mark says so.
     Lists,
-    /// Motion proposes what the arm must not do, in the first of ten ticks.
-    WrongProposal,
-    /// Motion has brought the arm home, or out.
-    ErrandDone,
+    /// Motion proposes what this arm must not do, in the first of ten ticks.
+    WrongProposal(usize),
+    /// Motion has brought this arm home, or out.
+    ErrandDone(usize),
     /// The kit's memory says that the session was closed in an earlier run.
     ClosedBefore,
 }

@@ -63,12 +63,73 @@ pub(super) struct Unrecorded {
     pub(super) at: KitTick,
 }
 
+/// What is so of one arm.
+#[derive(Clone, Debug)]
+pub(super) struct ArmFacts {
+    pub(super) heard: Option<KitTick>,
+    pub(super) flags: u8,
+    pub(super) way_out: bool,
+    pub(super) errand: Option<Errand>,
+    // the hand
+    pub(super) newest: u64,
+    pub(super) held: Option<KitTick>,
+    pub(super) due: Option<(KitTick, Why)>,
+    /// Since when decisions have been Paused or worse, and whether a release came from then on.
+    pub(super) paused: Option<(KitTick, bool)>,
+    pub(super) engagement: Option<u64>,
+    pub(super) engagements: u64,
+    /// The arm has stood since the last engagement ended, at the hold of this number.
+    pub(super) stands: bool,
+    pub(super) hold_shown: u64,
+    pub(super) applied: Option<(KitTick, f64)>,
+    /// The record held it, or the loop was late, and no command for it was applied since.
+    pub(super) record_holds: bool,
+    pub(super) late: bool,
+}
+
+impl ArmFacts {
+    fn new() -> Self {
+        Self {
+            heard: None,
+            flags: 0,
+            way_out: false,
+            errand: None,
+            newest: 0,
+            held: None,
+            due: Some((KitTick(0), Why::Interruption)),
+            paused: None,
+            engagement: None,
+            engagements: 0,
+            stands: true,
+            hold_shown: 1,
+            applied: None,
+            record_holds: false,
+            late: false,
+        }
+    }
+
+    pub(super) fn is_homed(&self) -> bool {
+        self.flags & arm_flags::HOMED != 0
+    }
+
+    pub(super) fn silent_ms(&self, now: KitTick) -> f64 {
+        self.applied.map_or(f64::INFINITY, |(at, _)| now.ms_since(at))
+    }
+
+    pub(super) fn cable_is_silent(&self, now: KitTick, limits: &Limits) -> bool {
+        self.heard.is_none_or(|heard| now.ms_since(heard) > limits.arm_silence_ms_max)
+    }
+
+    pub(super) fn interrupt(&mut self, now: KitTick, why: Why) {
+        self.engagement = None;
+        self.due = Some((now, why));
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) limits: Limits,
-    // the arm
-    pub(super) heard: Option<KitTick>,
-    pub(super) flags: u8,
+    pub(super) arms: Vec<ArmFacts>,
     pub(super) fault: bool,
     pub(super) latched: u8,
     pub(super) cleared: u8,
@@ -80,9 +141,7 @@ pub(super) struct Facts {
     pub(super) armed: bool,
     pub(super) closed: bool,
     pub(super) consent_withdrawn: bool,
-    pub(super) way_out: bool,
     pub(super) regions: Option<u64>,
-    pub(super) errand: Option<Errand>,
     // control
     pub(super) issued: u64,
     pub(super) control: Option<Control>,
@@ -92,36 +151,25 @@ pub(super) struct Facts {
     pub(super) given: bool,
     // the hand
     pub(super) newest: u64,
-    pub(super) held: Option<KitTick>,
-    pub(super) due: Option<(KitTick, Why)>,
+    /// Of the newest release.
+    pub(super) let_go: u64,
     /// The newest tick that a release echoed.
     pub(super) released: KitTick,
-    /// Since when decisions have been Paused or worse, and whether a release came from then on.
-    pub(super) paused: Option<(KitTick, bool)>,
-    pub(super) engagement: Option<u64>,
-    pub(super) engagements: u64,
-    /// The arm has stood since the last engagement ended, at the hold of this number.
-    pub(super) stands: bool,
-    pub(super) hold_shown: u64,
-    pub(super) applied: Option<(KitTick, f64)>,
     pub(super) picture: Option<(u64, KitTick)>,
     // the record
     pub(super) unrecorded: Vec<Unrecorded>,
     pub(super) lists: Option<u64>,
     pub(super) unlisted: Option<KitTick>,
-    pub(super) record_holds: bool,
     // the loop
     pub(super) decided: Option<KitTick>,
     pub(super) missed: u64,
-    pub(super) late: bool,
 }
 
 impl Facts {
-    pub(super) fn new(limits: Limits, issued: u64, challenge: Challenge) -> Self {
+    pub(super) fn new(limits: Limits, arms: usize, issued: u64, challenge: Challenge) -> Self {
         Self {
             limits,
-            heard: None,
-            flags: 0,
+            arms: vec![ArmFacts::new(); arms],
             fault: false,
             latched: 0,
             cleared: 0,
@@ -132,32 +180,21 @@ impl Facts {
             armed: false,
             closed: false,
             consent_withdrawn: false,
-            way_out: false,
             regions: None,
-            errand: None,
             issued,
             control: None,
             asked: None,
             heir: None,
             given: false,
             newest: 0,
-            held: None,
-            due: Some((KitTick(0), Why::Interruption)),
+            let_go: 0,
             released: KitTick(0),
-            paused: None,
-            engagement: None,
-            engagements: 0,
-            stands: true,
-            hold_shown: 1,
-            applied: None,
             picture: None,
             unrecorded: Vec::new(),
             lists: None,
             unlisted: None,
-            record_holds: false,
             decided: None,
             missed: 0,
-            late: false,
         }
     }
 
@@ -167,16 +204,9 @@ impl Facts {
         self.latched != 0 || self.fault
     }
 
-    pub(super) fn is_homed(&self) -> bool {
-        self.flags & arm_flags::HOMED != 0
-    }
-
-    pub(super) fn cable_is_silent(&self, now: KitTick) -> bool {
-        self.heard.is_none_or(|heard| now.ms_since(heard) > self.limits.arm_silence_ms_max)
-    }
-
     pub(super) fn cause_remains(&self, now: KitTick) -> bool {
-        self.flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 || self.cable_is_silent(now)
+        let wrong = arm_flags::FAULT | arm_flags::BUTTON;
+        self.arms.iter().any(|arm| arm.flags & wrong != 0 || arm.cable_is_silent(now, &self.limits))
     }
 
     /// Somebody holds control: not given away, and heard of within a lease.
@@ -199,27 +229,23 @@ impl Facts {
         self.unlisted.map_or(0.0, |since| now.ms_since(since))
     }
 
-    pub(super) fn silent_ms(&self, now: KitTick) -> f64 {
-        self.applied.map_or(f64::INFINITY, |(at, _)| now.ms_since(at))
-    }
-
     // ---- what happens
 
     /// Nothing moves by hand before a release by someone who knew of this tick.
     pub(super) fn interrupt(&mut self, now: KitTick, why: Why) {
-        self.engagement = None;
-        self.due = Some((now, why));
+        self.arms.iter_mut().for_each(|arm| arm.interrupt(now, why));
     }
 
     pub(super) fn stop(&mut self) {
-        (self.errand, self.engagement) = (None, None);
+        self.arms.iter_mut().for_each(|arm| (arm.errand, arm.engagement) = (None, None));
     }
 
-    pub(super) fn arm_says(&mut self, now: KitTick, flags: u8) {
-        let was_homed = self.is_homed();
-        (self.heard, self.flags) = (Some(now), flags);
-        if was_homed && !self.is_homed() {
-            self.interrupt(now, Why::Interruption);
+    pub(super) fn arm_says(&mut self, now: KitTick, arm: usize, flags: u8) {
+        let arm = &mut self.arms[arm];
+        let was_homed = arm.is_homed();
+        (arm.heard, arm.flags) = (Some(now), flags);
+        if was_homed && !arm.is_homed() {
+            arm.interrupt(now, Why::Interruption);
         }
         if flags & (arm_flags::FAULT | arm_flags::BUTTON) != 0 {
             self.fault = true;
@@ -256,14 +282,17 @@ impl Facts {
         lag: Lag,
     ) -> (bool, Broken) {
         let mut forbidden = Broken::default();
-        let known = self.token() == Some(command.token.0) && command.arm == 0;
-        let newer = command.sequence.0 > self.newest;
+        let arm = usize::from(command.arm);
+        let known = self.token() == Some(command.token.0) && arm < self.arms.len();
+        let before = self.arms.get(arm).map_or(0, |arm| arm.newest.max(self.let_go));
+        let newer = command.sequence.0 > before;
         forbidden.add_if(!known || !self.is_held(now), Promise::Holder);
         forbidden.add_if(!newer, Promise::Newer);
         if known && newer {
             self.takes_in(now, command, pedal);
         }
-        self.standing(now, &mut forbidden);
+        let Some(standing) = self.arms.get(arm) else { return (false, forbidden) };
+        self.standing(now, standing, &mut forbidden);
         self.age(now, command, &mut forbidden);
         let recorded = self.lead_ms(now) <= self.limits.record_lead_hold_ms_max;
         forbidden.add_if(!recorded, Promise::Recorded);
@@ -276,29 +305,46 @@ impl Facts {
     }
 
     fn takes_in(&mut self, now: KitTick, command: &Command, pedal: Pedal) {
-        self.newest = command.sequence.0;
-        self.held = (pedal == Pedal::Down).then(|| self.held.unwrap_or(now));
-        if pedal != Pedal::Down {
-            self.engagement = None;
-        }
+        self.newest = self.newest.max(command.sequence.0);
+        self.arms[usize::from(command.arm)].newest = command.sequence.0;
         let seen = command.kit_tick_echo;
-        if matches!(pedal, Pedal::Up | Pedal::UpWithClutch) && seen <= now {
-            self.released = self.released.max(seen);
-            self.due = self.due.filter(|(since, _)| seen < *since);
-            self.paused = self.paused.map(|(since, released)| (since, released || seen >= since));
+        match pedal {
+            Pedal::Down => {
+                self.arms[usize::from(command.arm)].held.get_or_insert(now);
+            }
+            Pedal::Clutch => {
+                let arm = &mut self.arms[usize::from(command.arm)];
+                (arm.held, arm.engagement) = (None, None);
+            }
+            Pedal::Up | Pedal::UpWithClutch => {
+                self.let_go = command.sequence.0;
+                self.arms.iter_mut().for_each(|arm| (arm.held, arm.engagement) = (None, None));
+                if seen <= now {
+                    self.released(seen);
+                }
+            }
         }
         if self.is_held(now) {
             self.control.iter_mut().for_each(|control| control.heard = now);
         }
     }
 
-    /// What forbids motion by hand for as long as it stands.
-    pub(super) fn standing(&self, now: KitTick, forbidden: &mut Broken) {
+    /// There is one pedal for all arms.
+    fn released(&mut self, seen: KitTick) {
+        self.released = self.released.max(seen);
+        for arm in &mut self.arms {
+            arm.due = arm.due.filter(|(since, _)| seen < *since);
+            arm.paused = arm.paused.map(|(since, released)| (since, released || seen >= since));
+        }
+    }
+
+    /// What forbids motion of this arm by hand for as long as it stands.
+    pub(super) fn standing(&self, now: KitTick, arm: &ArmFacts, forbidden: &mut Broken) {
         forbidden.add_if(self.is_stopped(), Promise::Stopped);
         forbidden.add_if(!self.armed, Promise::Armed);
-        forbidden.add_if(!self.is_homed(), Promise::Homed);
+        forbidden.add_if(!arm.is_homed(), Promise::Homed);
         forbidden.add_if(!self.is_held(now), Promise::Holder);
-        forbidden.add_if(self.due.is_some(), Promise::Released);
+        forbidden.add_if(arm.due.is_some(), Promise::Released);
     }
 
     fn age(&self, now: KitTick, command: &Command, forbidden: &mut Broken) {
@@ -313,30 +359,35 @@ impl Facts {
     /// The one thing forbidden so far may be its engagement, or its reach; either ends the one that runs.
     fn engages(&mut self, command: &Command, lag: Lag, forbidden: &mut Broken) {
         let (id, hold) = (command.engagement.0, command.hold.0);
-        let goes_on = self.engagement == Some(id);
-        let starts = self.engagement.is_none() && id > self.engagements && self.stands;
-        let from_here = hold == self.hold_shown;
+        let arm = &mut self.arms[usize::from(command.arm)];
+        let goes_on = arm.engagement == Some(id);
+        let starts = arm.engagement.is_none() && id > arm.engagements && arm.stands;
+        let from_here = hold == arm.hold_shown;
         if !goes_on {
-            self.engagement = None;
+            arm.engagement = None;
         }
         if !(from_here && (goes_on || starts)) {
             return forbidden.add(Promise::Engaged);
         }
-        (self.engagement, self.engagements) = (Some(id), id);
+        (arm.engagement, arm.engagements) = (Some(id), id);
         let near = lag.mm <= self.limits.lag_mm_max && lag.deg <= self.limits.lag_deg_max;
         if !near && !self.consent_withdrawn {
-            self.engagement = None;
+            arm.engagement = None;
             forbidden.add(Promise::Reach);
         }
     }
 
     /// The guard applied a command.
     pub(super) fn applies(&mut self, now: KitTick, command: &Command) {
-        self.engagement = Some(command.engagement.0);
-        self.applied = Some((now, command.target.position_m[0]));
-        let (token, sequence) = (command.token.0, command.sequence.0);
+        let arm = &mut self.arms[usize::from(command.arm)];
+        arm.engagement = Some(command.engagement.0);
+        arm.applied = Some((now, command.target.position_m[0]));
+        (arm.record_holds, arm.late) = (false, false);
+        let (token, mut sequence) = (command.token.0, command.sequence.0);
+        if sequence < self.newest {
+            sequence = self.newest + 1; // overtaken: whoever recorded the newer one may not have seen it yet
+        }
         self.unrecorded.push(Unrecorded { token, sequence, at: now });
         self.unlisted.get_or_insert(now);
-        (self.record_holds, self.late) = (false, false);
     }
 }

@@ -3,7 +3,7 @@
 use farhand_wire::{Action, KitTick, Mode, Rejection, arm_flags};
 
 use super::{
-    facts::{Errand, Facts, Why},
+    facts::{ArmFacts, Errand, Facts, Why},
     promises::{Broken, Promise},
 };
 use crate::{Intent, TICK_MS};
@@ -14,126 +14,147 @@ impl Facts {
         let missed = self.decided.map_or(0, |before| now.us_since(before) / 1000 - TICK_MS as u64);
         self.decided = Some(now);
         self.missed = if missed > 0 { self.missed + missed } else { 0 };
-        self.late |= self.missed as f64 >= self.limits.late_ticks_max;
-        if self.heard.is_some() && self.cable_is_silent(now) {
+        let late = self.missed as f64 >= self.limits.late_ticks_max;
+        self.arms.iter_mut().for_each(|arm| arm.late |= late);
+        if self.arms.iter().any(|arm| arm.heard.is_some() && arm.cable_is_silent(now, &self.limits)) {
             self.fault = true;
             self.stop();
         }
         self.falls_silent(now);
         self.runs_ahead(now);
-        let way_out = self.flags & (arm_flags::WAY_OUT | arm_flags::FAULT | arm_flags::BUTTON)
-            == arm_flags::WAY_OUT
-            && !self.cable_is_silent(now);
-        if way_out {
-            (self.armed, self.errand) = (false, None);
-            self.interrupt(now, Why::Interruption);
-        }
-        if std::mem::replace(&mut self.way_out, way_out) != way_out {
-            self.forget_signatures();
-        }
-        if self.errand.is_some() {
+        self.ways_out(now);
+        if self.arms.iter().any(|arm| arm.errand.is_some()) {
             self.interrupt(now, Why::Interruption);
         }
     }
 
+    fn ways_out(&mut self, now: KitTick) {
+        let (seen, held) = (arm_flags::WAY_OUT | arm_flags::FAULT | arm_flags::BUTTON, arm_flags::WAY_OUT);
+        let mut changed = false;
+        for arm in &mut self.arms {
+            let used = arm.flags & seen == held && !arm.cable_is_silent(now, &self.limits);
+            changed |= std::mem::replace(&mut arm.way_out, used) != used;
+        }
+        if self.arms.iter().any(|arm| arm.way_out) {
+            self.armed = false;
+            self.arms.iter_mut().for_each(|arm| arm.errand = None);
+            self.interrupt(now, Why::Interruption);
+        }
+        if changed {
+            self.forget_signatures();
+        }
+    }
+
     fn falls_silent(&mut self, now: KitTick) {
-        let Some(held) = self.held else { return };
-        let silent_ms = self.silent_ms(now).min(now.ms_since(held));
-        let long = silent_ms > self.limits.silence_pause_ms_max || !self.is_held(now);
-        if long && self.due.is_none() {
-            self.interrupt(now, Why::Silence);
+        let lapsed = !self.is_held(now);
+        for arm in &mut self.arms {
+            let Some(held) = arm.held else { continue };
+            let silent_ms = arm.silent_ms(now).min(now.ms_since(held));
+            let long = silent_ms > self.limits.silence_pause_ms_max || lapsed;
+            if long && arm.due.is_none() {
+                arm.interrupt(now, Why::Silence);
+            }
         }
     }
 
     fn runs_ahead(&mut self, now: KitTick) {
         let lead_ms = self.lead_ms(now);
-        self.record_holds |= lead_ms > self.limits.record_lead_hold_ms_max
+        let holds = lead_ms > self.limits.record_lead_hold_ms_max
             || self.unlisted_ms(now) > self.limits.unlisted_hold_ms_max;
-        if lead_ms > self.limits.record_lead_pause_ms_max && self.due.is_none() {
-            self.interrupt(now, Why::Interruption);
+        let pauses = lead_ms > self.limits.record_lead_pause_ms_max;
+        for arm in &mut self.arms {
+            arm.record_holds |= holds;
+            if pauses && arm.due.is_none() {
+                arm.interrupt(now, Why::Interruption);
+            }
         }
     }
 
-    /// What the guard decided in this tick, after [`Facts::tick`].
-    pub(super) fn judge(&mut self, now: KitTick, mode: Mode, intent: &Intent) -> Broken {
+    /// What the guard decided for this arm in this tick, after [`Facts::tick`].
+    pub(super) fn judge(&mut self, now: KitTick, number: usize, mode: Mode, intent: &Intent) -> Broken {
         let mut broken = Broken::default();
-        let expected = self.mode(now);
+        let arm = &self.arms[number];
+        let expected = self.mode(now, arm);
         let severity = mode.max(Mode::Limited);
         broken.add_if(severity < expected, Promise::Severest);
         broken.add_if(severity > expected, Promise::Useful);
         match *intent {
             Intent::Follow { target, .. } => {
-                broken.merge(self.against_the_hand(now));
+                broken.merge(self.against_the_hand(now, arm));
                 broken.add_if(self.consent_withdrawn, Promise::Consent);
-                let newest = self.applied.is_some_and(|(_, x)| x == target.position_m[0]);
+                let newest = arm.applied.is_some_and(|(_, x)| x == target.position_m[0]);
                 broken.add_if(!newest, Promise::Target);
             }
             Intent::Withdraw { jaw_rad: Some(_) } => {
-                broken.merge(self.against_the_hand(now));
+                broken.merge(self.against_the_hand(now, arm));
                 broken.add_if(!self.consent_withdrawn, Promise::Consent);
             }
             Intent::Home => {
-                broken.add_if(self.errand != Some(Errand::Home), Promise::Errand);
+                broken.add_if(arm.errand != Some(Errand::Home), Promise::Errand);
                 broken.add_if(self.is_stopped(), Promise::Stopped);
                 broken.add_if(self.consent_withdrawn, Promise::Consent);
             }
-            Intent::Withdraw { jaw_rad: None } if !self.way_out => {
-                broken.add_if(self.errand != Some(Errand::Out), Promise::Errand);
+            Intent::Withdraw { jaw_rad: None } if !arm.way_out => {
+                broken.add_if(arm.errand != Some(Errand::Out), Promise::Errand);
                 broken.add_if(self.is_stopped(), Promise::Stopped);
             }
             Intent::Withdraw { jaw_rad: None } => {}
             Intent::Stop => {
-                let moves = self.errand.is_some() && !self.is_stopped() || expected <= Mode::Limited;
-                broken.add_if(moves || self.hand_may_withdraw(now), Promise::Useful);
+                let moves = arm.errand.is_some() && !self.is_stopped() || expected <= Mode::Limited;
+                broken.add_if(moves || self.hand_may_withdraw(now, arm), Promise::Useful);
             }
         }
-        broken.add_if(self.way_out && *intent != Intent::Withdraw { jaw_rad: None }, Promise::WayOut);
-        self.pauses(now, mode);
+        broken.add_if(arm.way_out && *intent != Intent::Withdraw { jaw_rad: None }, Promise::WayOut);
+        self.pauses(now, number, mode);
         broken
     }
 
     /// A pause ends with what caused it, if the dead-man was let go meanwhile; a safe stop is no pause by itself.
-    fn pauses(&mut self, now: KitTick, mode: Mode) {
+    fn pauses(&mut self, now: KitTick, number: usize, mode: Mode) {
+        let released = self.released >= now;
+        let arm = &mut self.arms[number];
         if mode >= Mode::Paused && mode != Mode::SafeStop {
-            self.paused.get_or_insert((now, self.released >= now));
+            arm.paused.get_or_insert((now, released));
         } else {
-            self.paused = self.paused.filter(|(_, released)| !released);
+            arm.paused = arm.paused.filter(|(_, released)| !released);
         }
     }
 
-    fn hand_may_withdraw(&self, now: KitTick) -> bool {
-        self.consent_withdrawn && self.against_the_hand(now).is_empty()
+    fn hand_may_withdraw(&self, now: KitTick, arm: &ArmFacts) -> bool {
+        self.consent_withdrawn && self.against_the_hand(now, arm).is_empty()
     }
 
-    /// The most severe of all that stands against motion.
-    fn mode(&self, now: KitTick) -> Mode {
+    /// The most severe of all that stands against motion of this arm.
+    pub(super) fn mode(&self, now: KitTick, arm: &ArmFacts) -> Mode {
         let paused = !self.armed
-            || !self.is_homed()
+            || !arm.is_homed()
             || !self.is_held(now)
             || self.lead_ms(now) > self.limits.record_lead_pause_ms_max
-            || self.due.is_some();
+            || arm.due.is_some();
         match () {
             () if self.is_stopped() => Mode::Stopped,
             () if self.consent_withdrawn => Mode::SafeStop,
             () if paused => Mode::Paused,
-            () if !self.against_the_hand(now).is_empty() => Mode::Holding,
+            () if !self.against_the_hand(now, arm).is_empty() => Mode::Holding,
             () => Mode::Limited,
         }
     }
 
-    /// All that forbids that a hand moves the tool in this tick.
-    fn against_the_hand(&self, now: KitTick) -> Broken {
+    /// All that forbids that a hand moves this arm's tool in this tick.
+    fn against_the_hand(&self, now: KitTick, arm: &ArmFacts) -> Broken {
         let mut forbidden = Broken::default();
-        self.standing(now, &mut forbidden);
-        forbidden.add_if(self.engagement.is_none(), Promise::Pedal);
-        forbidden.add_if(self.silent_ms(now) > self.limits.silence_hold_ms_max, Promise::Silence);
-        let paused = self.paused.is_some_and(|(_, released)| !released);
+        self.standing(now, arm, &mut forbidden);
+        forbidden.add_if(arm.engagement.is_none(), Promise::Pedal);
+        forbidden.add_if(arm.silent_ms(now) > self.limits.silence_hold_ms_max, Promise::Silence);
+        let paused = arm.paused.is_some_and(|(_, released)| !released);
         forbidden.add_if(paused, Promise::StaysPaused);
-        forbidden.add_if(self.record_holds, Promise::Recorded);
-        forbidden.add_if(self.late, Promise::Punctual);
+        forbidden.add_if(arm.record_holds, Promise::Recorded);
+        forbidden.add_if(arm.late, Promise::Punctual);
         forbidden
     }
+}
 
+impl ArmFacts {
     /// The arm did this in the tick, and stands or not.
     pub(super) fn moved(&mut self, intent: &Intent, at_rest: bool, hold: u64) -> Broken {
         let mut broken = Broken::default();

@@ -12,8 +12,8 @@
 //!   in force counts.
 //! - Targets are copied, and each is another, so only the promise that looks at them could tell two apart.
 //! - The line's measure only sets how fast the tool may be, and which of two modes that is called; those two modes are one here.
-//! - Of the commands that wait for their record the oldest one's age counts, and whether the newest one waits: the marks of the
-//!   alphabet vouch for all or for all but the newest.
+//! - Of the commands that wait for their record the oldest one's age counts, and those of the oldest that still wait after a mark for all
+//!   but the newest, or for all: the alphabet has no other marks.
 //! - The setpoints never change in these scenes, and counters, ages and reasons of the report are only shown.
 //!
 //! `tests::states_with_the_same_key_behave_the_same` tries it on random walks. Every part of the guard is taken apart by name, so
@@ -26,7 +26,10 @@ use std::{
 
 use farhand_wire::KitTick;
 
-use super::{facts::Facts, stage::Stage};
+use super::{
+    facts::{ArmFacts, Facts},
+    stage::Stage,
+};
 use crate::Limits;
 
 /// An age in µs, or "beyond all that counts".
@@ -61,7 +64,14 @@ impl<T: Debug + Hash + PartialEq + Eq> Key for T {}
 impl Stage {
     pub(super) fn key(&self) -> impl Key + use<> {
         let at = Moment { now: self.now, limits: &self.facts.limits, echo_us_max: self.echo_us_max };
-        let world = (self.says, self.films, self.records, self.still, self.phase_us(), self.waiting_lists());
+        let world = (
+            self.says.clone(),
+            self.films,
+            self.records,
+            self.still.clone(),
+            self.phase_us(),
+            self.waiting_lists(),
+        );
         (self.guard.key(&at), of_facts(&self.facts, &at), world, self.broken)
     }
 }
@@ -81,18 +91,15 @@ impl PartialEq for Stage {
 fn of_facts(facts: &Facts, at: &Moment<'_>) -> impl Key + use<> {
     let limits = &facts.limits;
     let lead_ms_max = limits.record_lead_hold_ms_max.max(limits.record_lead_pause_ms_max);
-    let lead = |index: Option<usize>| {
-        index.and_then(|index| facts.unrecorded.get(index)).map(|command| at.age(command.at, lead_ms_max))
+    let oldest = |from: u64| {
+        let waits = facts.unrecorded.iter().find(|command| command.sequence >= from)?;
+        Some(at.age(waits.at, lead_ms_max))
     };
-    let newest = facts.unrecorded.iter().rposition(|command| command.sequence == facts.newest);
-    let silence_ms_max = limits.silence_hold_ms_max.max(limits.silence_pause_ms_max);
     (
         (
-            facts.heard.map(|heard| at.age(heard, limits.arm_silence_ms_max)),
-            (facts.flags, facts.fault, facts.latched, facts.cleared),
+            (facts.fault, facts.latched, facts.cleared),
             (facts.signed_arm, facts.signed_clear, facts.signed_give),
-            (facts.armed, facts.closed, facts.consent_withdrawn, facts.way_out),
-            (facts.regions, facts.errand),
+            (facts.armed, facts.closed, facts.consent_withdrawn, facts.regions),
         ),
         (
             facts.control.map(|control| (control.who, at.age(control.heard, limits.lease_ms))),
@@ -100,19 +107,30 @@ fn of_facts(facts: &Facts, at: &Moment<'_>) -> impl Key + use<> {
             (facts.heir, facts.given),
         ),
         (
-            facts.held.map(|held| at.age(held, limits.silence_pause_ms_max)),
-            facts.due.map(|(since, why)| (at.due(since), why)),
-            facts.paused.map(|(since, released)| (at.due(since), released)),
-            (facts.engagement.is_some(), facts.stands, facts.released >= at.now),
-            facts.applied.map(|(applied, _)| at.age(applied, silence_ms_max)),
+            facts.released >= at.now,
             facts.picture.map(|(_, captured)| at.age(captured, limits.picture_age_ms_max)),
         ),
         (
-            (lead(Some(0)), lead(newest), facts.lists.is_some()),
+            ([0, facts.newest, facts.newest + 1].map(oldest), facts.lists.is_some()),
             facts.unlisted.map(|since| at.age(since, limits.unlisted_hold_ms_max)),
-            facts.record_holds,
-            (facts.missed.min(limits.late_ticks_max as u64), facts.late),
+            facts.missed.min(limits.late_ticks_max as u64),
             facts.decided.map(|decided| at.now.us_since(decided)),
         ),
+        facts.arms.iter().map(|arm| of_arm(arm, (facts.newest, facts.let_go), at)).collect::<Vec<_>>(),
+    )
+}
+
+fn of_arm(arm: &ArmFacts, (newest, let_go): (u64, u64), at: &Moment<'_>) -> impl Key + use<> {
+    let limits = at.limits;
+    let silence_ms_max = limits.silence_hold_ms_max.max(limits.silence_pause_ms_max);
+    (
+        arm.heard.map(|heard| at.age(heard, limits.arm_silence_ms_max)),
+        (arm.flags, arm.way_out, arm.errand),
+        arm.held.map(|held| at.age(held, limits.silence_pause_ms_max)),
+        arm.due.map(|(since, why)| (at.due(since), why)),
+        arm.paused.map(|(since, released)| (at.due(since), released)),
+        (arm.engagement.is_some(), arm.stands, (newest - arm.newest.max(let_go)).min(2)),
+        arm.applied.map(|(applied, _)| at.age(applied, silence_ms_max)),
+        (arm.record_holds, arm.late),
     )
 }

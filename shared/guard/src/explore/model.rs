@@ -15,6 +15,8 @@ use crate::Limits;
 #[derive(Clone, Debug)]
 pub(super) struct Scene {
     pub(super) limits: Limits,
+    /// How many arms the kit has.
+    pub(super) arms: usize,
     /// What has happened before.
     pub(super) prologue: Vec<Act>,
     pub(super) acts: Vec<Act>,
@@ -33,7 +35,7 @@ impl Scene {
             _ => None,
         });
         let limits = self.limits.clone();
-        let mut stage = Stage::new(limits, echo_us_max.max().unwrap_or_default());
+        let mut stage = Stage::new(limits, self.arms, echo_us_max.max().unwrap_or_default());
         for act in &self.prologue {
             stage.step(*act);
             assert!(stage.broken.is_empty(), "the prologue breaks {:?} at {act:?}", stage.broken);

@@ -92,7 +92,9 @@ impl Facts {
         }
         if !self.consent_withdrawn {
             self.consent_withdrawn = true;
-            self.errand = self.errand.filter(|errand| *errand == Errand::Out);
+            for arm in &mut self.arms {
+                arm.errand = arm.errand.filter(|errand| *errand == Errand::Out);
+            }
             self.interrupt(now, Why::Interruption);
         }
         Ok(())
@@ -111,7 +113,7 @@ impl Facts {
         if self.consent_withdrawn {
             return Err(Promise::Consent);
         }
-        if self.engagement.is_some() {
+        if self.arms.iter().any(|arm| arm.engagement.is_some()) {
             return Err(Promise::Errand);
         }
         self.goes(now, who, sign, Errand::Home)
@@ -121,7 +123,7 @@ impl Facts {
         if who != Who::Bedside || sign != Sign::Now || self.is_stopped() {
             return Err(Promise::Errand);
         }
-        self.errand = Some(errand);
+        self.arms.iter_mut().for_each(|arm| arm.errand = Some(errand));
         self.interrupt(now, Why::Interruption);
         self.forget_signatures();
         Ok(())
@@ -154,8 +156,10 @@ impl Facts {
         }
         self.control = Some(Control { token: asked.token, who, heard: now });
         (self.asked, self.heir, self.given) = (None, None, false);
-        (self.newest, self.held, self.applied) = (0, None, None);
-        (self.engagements, self.lists) = (0, None);
+        (self.newest, self.let_go, self.lists) = (0, 0, None);
+        for arm in &mut self.arms {
+            (arm.newest, arm.held, arm.applied, arm.engagements) = (0, None, None, 0);
+        }
         self.interrupt(now, Why::Interruption);
         Ok(())
     }

@@ -49,9 +49,9 @@ fn brief() -> Limits {
 }
 
 /// Homed, armed by two, leased to the first surgeon, who has not let go yet.
-fn leased() -> Vec<Act> {
-    vec![
-        Act::ArmSays(Some(HOMED)),
+fn leased(arms: usize) -> Vec<Act> {
+    let mut acts: Vec<_> = (0..arms).map(|arm| Act::ArmSays(arm, Some(HOMED))).collect();
+    acts.extend([
         Act::Pass(10),
         Act::Say(Who::Bedside, Word::Arm(Sign::Now)),
         Act::Say(Who::First, Word::Arm(Sign::Now)),
@@ -59,11 +59,21 @@ fn leased() -> Vec<Act> {
         Act::Stored { issued: true },
         Act::Say(Who::First, Word::Confirm(Token::Mine)),
         Act::Pass(10),
-    ]
+    ]);
+    acts
 }
 
 fn scene(limits: Limits, acts: Vec<Act>) -> Scene {
-    Scene { limits, prologue: leased(), acts, depth: None }
+    scene_of(1, limits, acts)
+}
+
+fn scene_of(arms: usize, limits: Limits, acts: Vec<Act>) -> Scene {
+    Scene { limits, arms, prologue: leased(arms), acts, depth: None }
+}
+
+/// What the first arm says.
+fn arm_says<const N: usize>(said: [Option<u8>; N]) -> [Act; N] {
+    said.map(|flags| Act::ArmSays(0, flags))
 }
 
 fn hands(hands: &[Hand]) -> Vec<Act> {
@@ -105,7 +115,7 @@ pub(super) fn hand() -> Scene {
         Hand { sequence: Step::Same, ..PRESS },
         Hand { sequence: Step::Before, ..UP },
         Hand { sequence: Step::Far, ..PRESS },
-        Hand { arm: 1, ..PRESS },
+        Hand { arm: 3, ..PRESS },
         Hand { lag: Lag { mm: 10.0, deg: 15.0 }, ..PRESS },
         Hand { lag: Lag { mm: 10.1, deg: 0.0 }, ..PRESS },
         Hand { lag: Lag { mm: 10.1, deg: 0.0 }, ..DOWN },
@@ -117,8 +127,8 @@ pub(super) fn hand() -> Scene {
 
 /// Presses, a button, a dead cable, wrong setpoints, and people who clear.
 pub(super) fn stops() -> Scene {
-    let mut acts = vec![Act::Pass(10), Act::WrongProposal];
-    acts.extend([Some(HOMED), Some(HOMED | BUTTON), None].map(Act::ArmSays));
+    let mut acts = vec![Act::Pass(10), Act::WrongProposal(0)];
+    acts.extend(arm_says([Some(HOMED), Some(HOMED | BUTTON), None]));
     acts.extend(says(&[Who::Auditor], Word::Press(0)));
     acts.extend(says(&[Who::Second], Word::Press(1)));
     acts.extend(says(&TEAM, Word::Clear(Sign::Now)));
@@ -132,7 +142,7 @@ pub(super) fn stops() -> Scene {
 /// People who arm, disarm and close; a home position that gets lost; a session that was closed before.
 pub(super) fn arming() -> Scene {
     let mut acts = vec![Act::Pass(10), Act::ClosedBefore];
-    acts.extend([Some(HOMED), Some(0)].map(Act::ArmSays));
+    acts.extend(arm_says([Some(HOMED), Some(0)]));
     acts.extend(says(&[Who::Auditor], Word::Press(0)));
     acts.extend(says(&PAIR, Word::Clear(Sign::Now)));
     acts.extend(says(&TEAM, Word::Arm(Sign::Now)));
@@ -146,7 +156,7 @@ pub(super) fn arming() -> Scene {
 
 /// The bedside homes the arm and draws it out, among presses and wrong setpoints.
 pub(super) fn errands() -> Scene {
-    let mut acts = vec![Act::Pass(10), Act::ErrandDone, Act::WrongProposal];
+    let mut acts = vec![Act::Pass(10), Act::ErrandDone(0), Act::WrongProposal(0)];
     acts.extend(says(&[Who::Auditor], Word::Press(0)));
     acts.extend(says(&PAIR, Word::Clear(Sign::Now)));
     acts.extend(says(&PAIR, Word::Home(Sign::Now)));
@@ -159,10 +169,10 @@ pub(super) fn errands() -> Scene {
 
 /// The arm's own switch, with its button and its faults, among presses, arming and errands.
 pub(super) fn way_out() -> Scene {
-    let mut acts = vec![Act::Pass(10), Act::ErrandDone];
+    let mut acts = vec![Act::Pass(10), Act::ErrandDone(0)];
     let said = [HOMED, HOMED | WAY_OUT, HOMED | WAY_OUT | BUTTON, HOMED | WAY_OUT | FAULT];
-    acts.extend(said.map(|flags| Act::ArmSays(Some(flags))));
-    acts.push(Act::ArmSays(None));
+    acts.extend(arm_says(said.map(Some)));
+    acts.extend(arm_says([None]));
     acts.extend(says(&[Who::Auditor], Word::Press(0)));
     acts.extend(says(&PAIR, Word::Clear(Sign::Now)));
     acts.extend(says(&PAIR, Word::Arm(Sign::Now)));
@@ -173,7 +183,7 @@ pub(super) fn way_out() -> Scene {
 
 /// Consent withdrawn, among presses, arming and errands.
 pub(super) fn consent() -> Scene {
-    let mut acts = vec![Act::Pass(10), Act::ErrandDone];
+    let mut acts = vec![Act::Pass(10), Act::ErrandDone(0)];
     acts.extend(says(&[Who::Auditor], Word::Press(0)));
     acts.extend(says(&PAIR, Word::Clear(Sign::Now)));
     acts.extend(says(&PAIR, Word::Arm(Sign::Now)));
@@ -248,9 +258,80 @@ pub(super) fn lateness() -> Scene {
     scene(limits, acts)
 }
 
+/// The same hand, for the second arm.
+fn second(hand: Hand) -> Hand {
+    Hand { arm: 1, ..hand }
+}
+
+/// Two arms under one pedal, each with a clutch.
+pub(super) fn two_hands() -> Scene {
+    let mut acts = vec![Act::Pass(10)];
+    acts.extend(hands(&HANDS));
+    acts.extend(hands(&HANDS.map(second)));
+    acts.extend(hands(&[CLUTCH, second(CLUTCH), Hand { echo: Echo::Ago(10_000), ..second(UP) }]));
+    // Overtaken by one for the other arm.
+    let late = |hand| Hand { sequence: Step::Before, ..hand };
+    acts.extend(hands(&[
+        late(DOWN),
+        late(second(DOWN)),
+        late(second(PRESS)),
+        late(UP),
+        Hand { sequence: Step::Far, ..UP },
+    ]));
+    scene_of(2, brief(), acts)
+}
+
+/// What is wrong with one of two arms while hands move both.
+pub(super) fn two_stop() -> Scene {
+    let mut acts = vec![Act::Pass(10), Act::WrongProposal(1)];
+    acts.extend([Some(HOMED), Some(HOMED | BUTTON), None].map(|flags| Act::ArmSays(1, flags)));
+    acts.extend(says(&PAIR, Word::Clear(Sign::Now)));
+    acts.extend(hands(&[PRESS, UP, second(PRESS)]));
+    scene_of(2, brief(), acts)
+}
+
+/// One of two arms is drawn out by its switch, or both are on an errand, each done by itself.
+pub(super) fn two_leave() -> Scene {
+    let mut acts = vec![Act::Pass(10), Act::ErrandDone(0), Act::ErrandDone(1)];
+    acts.extend([Some(HOMED), Some(0), Some(HOMED | WAY_OUT)].map(|flags| Act::ArmSays(1, flags)));
+    acts.extend(says(&[Who::Bedside], Word::Home(Sign::Now)));
+    acts.extend(hands(&[PRESS, UP, second(PRESS)]));
+    scene_of(2, brief(), acts)
+}
+
+/// A loop that misses ticks, and a record that lags, under two hands.
+pub(super) fn two_wait() -> Scene {
+    let mut acts = vec![Act::Pass(10), Act::Late(19), Act::Mark(Mark::All), Act::Mark(Mark::AllButTheNewest)];
+    acts.extend(hands(&[PRESS, UP, second(PRESS), Hand { sequence: Step::Before, ..second(PRESS) }]));
+    let limits = Limits {
+        arm_silence_ms_max: 100.0,
+        silence_hold_ms_max: 40.0,
+        silence_pause_ms_max: 60.0,
+        ..limits()
+    };
+    let mut scene = scene_of(2, limits, acts);
+    scene.prologue.push(Act::Records(false));
+    scene
+}
+
 /// Each to the end.
-pub(super) fn closed() -> [Scene; 10] {
-    [hand(), stops(), arming(), errands(), way_out(), consent(), regions(), control(), record(), lateness()]
+pub(super) fn closed() -> [Scene; 14] {
+    [
+        hand(),
+        stops(),
+        arming(),
+        errands(),
+        way_out(),
+        consent(),
+        regions(),
+        control(),
+        record(),
+        lateness(),
+        two_hands(),
+        two_stop(),
+        two_leave(),
+        two_wait(),
+    ]
 }
 
 /// All acts of all scenes, so many in a row, to a hand that moves the tool.
@@ -261,8 +342,8 @@ pub(super) fn everything(depth: usize) -> Scene {
             acts.push(act);
         }
     }
-    let mut prologue = leased();
+    let mut prologue = leased(2);
     prologue.extend(hands(&[UP, PRESS]));
     prologue.push(Act::Pass(10));
-    Scene { limits: limits(), prologue, acts, depth: Some(depth) }
+    Scene { limits: limits(), arms: 2, prologue, acts, depth: Some(depth) }
 }

@@ -12,7 +12,8 @@ use super::{
     promises::{Broken, Promise},
 };
 use crate::{
-    Authentic, Guard, Input, Intent, Limits, Order, Proposal, Response, Said, SetpointLimits, ritual::Person,
+    ArmStart, Authentic, Guard, Input, Intent, Limits, Order, Proposal, Response, Said, SetpointLimits,
+    ritual::Person,
 };
 
 /// Ticks from the decision to stop until the arm stands.
@@ -25,12 +26,12 @@ pub(super) struct Stage {
     pub(super) guard: Guard,
     pub(super) facts: Facts,
     pub(super) now: KitTick,
-    /// What the arm says, if its cable is whole.
-    pub(super) says: Option<u8>,
+    /// What each arm says, if its cable is whole.
+    pub(super) says: Vec<Option<u8>>,
     pub(super) films: bool,
     pub(super) records: bool,
-    /// Ticks since the arm was last told to move, up to those that it brakes for.
-    pub(super) still: u64,
+    /// Ticks since each arm was last told to move, up to those that it brakes for.
+    pub(super) still: Vec<u64>,
     pub(super) broken: Broken,
     /// So many acts after the prologue.
     pub(super) acts: usize,
@@ -58,20 +59,20 @@ pub(super) struct Outcome {
 }
 
 impl Stage {
-    /// A kit that has just started, and an arm that stands and has not been heard.
-    pub(super) fn new(limits: Limits, echo_us_max: u64) -> Self {
-        let start = proposal(0.0, true);
-        let guard = Guard::new(limits.clone(), arm_limits(), &start, 0, LeaseToken(7), [7; 32]);
+    /// A kit that has just started, and arms that stand and have not been heard.
+    pub(super) fn new(limits: Limits, arms: usize, echo_us_max: u64) -> Self {
+        let start = ArmStart { limits: arm_limits(), at: proposal(0.0, true), setpoint: 0 };
+        let guard = Guard::new(limits.clone(), vec![start; arms], LeaseToken(7), [7; 32]);
         let now = KitTick(1_000_000);
-        let challenge = guard.report(now).challenge;
+        let challenge = guard.report(now, 0).unwrap().challenge;
         Self {
-            facts: Facts::new(limits, 7, challenge),
+            facts: Facts::new(limits, arms, 7, challenge),
             guard,
             now,
-            says: None,
+            says: vec![None; arms],
             films: true,
             records: true,
-            still: BRAKING_TICKS,
+            still: vec![BRAKING_TICKS; arms],
             broken: Broken::default(),
             acts: 0,
             echo_us_max,
@@ -87,15 +88,15 @@ impl Stage {
     pub(super) fn step(&mut self, act: Act) -> bool {
         self.outcome = Outcome::default();
         match act {
-            Act::Pass(ms) => (0..ms).for_each(|_| self.tick(true)),
+            Act::Pass(ms) => (0..ms).for_each(|_| self.tick(None)),
             Act::Late(ticks) => {
                 self.now = self.now.plus_ms(ticks);
                 self.surroundings();
-                self.tick(true);
+                self.tick(None);
             }
-            Act::WrongProposal => {
-                self.tick(false);
-                (1..FRAME_MS).for_each(|_| self.tick(true));
+            Act::WrongProposal(arm) => {
+                self.tick(Some(arm));
+                (1..FRAME_MS).for_each(|_| self.tick(None));
             }
             Act::Send(hand) => self.send(hand),
             Act::Say(who, word) => self.say(who, word),
@@ -103,10 +104,10 @@ impl Stage {
             Act::Mark(mark) => self.mark(mark),
             Act::Lists => self.lists += 1,
             Act::FrameFromTheFuture => self.announce(self.frame + 1, self.now.plus_ms(60_000)),
-            Act::ErrandDone if self.facts.errand.is_none() => return false,
-            Act::ErrandDone => {
-                self.guard.errand_done();
-                self.facts.errand = None;
+            Act::ErrandDone(arm) if self.facts.arms[arm].errand.is_none() => return false,
+            Act::ErrandDone(arm) => {
+                self.guard.errand_done(arm);
+                self.facts.arms[arm].errand = None;
             }
             // By its contract this comes before anybody could arm.
             Act::ClosedBefore if self.facts.armed || self.facts.closed => return false,
@@ -114,14 +115,14 @@ impl Stage {
                 self.guard.take(self.now, Input::Closed);
                 self.facts.closed = true;
             }
-            Act::ArmSays(says) if says == self.says => return false,
+            Act::ArmSays(arm, says) if says == self.says[arm] => return false,
             Act::Films(films) if films == self.films => return false,
             Act::Records(records) if records == self.records => return false,
-            Act::ArmSays(says) => self.says = says,
+            Act::ArmSays(arm, says) => self.says[arm] = says,
             Act::Films(films) => self.films = films,
             Act::Records(records) => self.records = records,
         }
-        if matches!(act, Act::ArmSays(_) | Act::Films(_) | Act::Records(_)) {
+        if matches!(act, Act::ArmSays(..) | Act::Films(_) | Act::Records(_)) {
             self.surroundings();
         }
         self.look();
@@ -140,47 +141,55 @@ impl Stage {
 
     // ---- time
 
-    /// The guard decides, motion proposes, the guard permits; a millisecond later the surroundings are heard again.
-    fn tick(&mut self, proper: bool) {
+    /// The guard decides, motion proposes, the guard permits; a millisecond later the surroundings are heard again. Motion may
+    /// propose something wrong for one arm.
+    fn tick(&mut self, wrong: Option<usize>) {
         let now = self.now;
-        let intent = self.guard.decide(now);
-        let mode = self.guard.mode;
+        let intents = self.guard.decide(now);
         self.facts.tick(now);
-        let broken = self.facts.judge(now, mode, &intent);
-        self.broken.merge(broken);
-        self.outcome.modes |= 1 << mode.max(Mode::Limited) as u8;
-        self.still = if intent == Intent::Stop { (self.still + 1).min(BRAKING_TICKS) } else { 0 };
-        self.permit(intent, proper);
+        for (arm, intent) in intents.iter().enumerate() {
+            let mode = self.guard.arms[arm].mode;
+            let broken = self.facts.judge(now, arm, mode, intent);
+            self.broken.merge(broken);
+            self.outcome.modes |= 1 << mode.max(Mode::Limited) as u8;
+            let still = &mut self.still[arm];
+            *still = if *intent == Intent::Stop { (*still + 1).min(BRAKING_TICKS) } else { 0 };
+        }
+        for (arm, intent) in intents.into_iter().enumerate() {
+            self.permit(arm, intent, wrong != Some(arm));
+        }
         self.now = now.plus_ms(1);
         self.surroundings();
     }
 
-    fn permit(&mut self, intent: Intent, proper: bool) {
-        let at_rest = self.still == BRAKING_TICKS;
-        let permit = self.guard.permit(self.now, &proposal(if proper { 0.0 } else { 0.5 }, at_rest));
+    fn permit(&mut self, arm: usize, intent: Intent, proper: bool) {
+        let at_rest = self.still[arm] == BRAKING_TICKS;
+        let proposed = proposal(if proper { 0.0 } else { 0.5 }, at_rest);
+        let permit = self.guard.permit(self.now, arm, &proposed).unwrap();
         let done = permit.setpoint().action;
         if proper {
             self.broken.add_if(done != action(&intent, at_rest), Promise::Permits);
         } else {
             self.facts.fault = true;
             self.facts.stop();
-            self.still = 0;
+            self.still[arm] = 0;
             self.broken.add_if(done != Action::Brake, Promise::Permits);
         }
         self.broken.add_if(permit.setpoint().joints != [0.0; 6], Promise::Permits);
-        self.broken.add_if(permit.tick() != self.now, Promise::Permits);
+        self.broken.add_if(permit.tick() != self.now || permit.arm() != arm, Promise::Permits);
         self.outcome.actions |= 1 << done as u8;
-        let shown = self.guard.engagements.hold().0;
-        let broken = self.facts.moved(&intent, proper && at_rest, shown);
+        let shown = self.guard.arms[arm].engagements.hold().0;
+        let broken = self.facts.arms[arm].moved(&intent, proper && at_rest, shown);
         self.broken.merge(broken);
     }
 
-    /// The arm, the camera and the recorder say what they say in each millisecond.
+    /// The arms, the camera and the recorder say what they say in each millisecond.
     fn surroundings(&mut self) {
-        if let Some(flags) = self.says {
+        for arm in 0..self.says.len() {
+            let Some(flags) = self.says[arm] else { continue };
             let state = ArmState { setpoint: 0, flags, joints: [0.0; 6], jaw_rad: 0.0 };
-            self.guard.take(self.now, Input::Arm(state));
-            self.facts.arm_says(self.now, flags);
+            self.guard.take(self.now, Input::Arm(arm, state));
+            self.facts.arm_says(self.now, arm, flags);
         }
         if self.films && self.now.0.is_multiple_of(FRAME_MS * 1000) {
             self.frame += 1;
@@ -222,7 +231,7 @@ impl Stage {
             return self.broken.add(Promise::Reasons);
         };
         self.broken.add_if(sequence != command.sequence, Promise::Reasons);
-        let shown = self.guard.report(self.now).newest.0;
+        let shown = self.guard.newest.0;
         self.broken.add_if(shown != self.facts.newest, Promise::Newer);
         match rejection {
             Some(why) => self.refused(&why, hand.pedal, taken, forbidden),
@@ -243,7 +252,9 @@ impl Stage {
     }
 
     fn command(&mut self, hand: Hand) -> Command {
-        let shown = self.guard.report(self.now);
+        // Of an arm that is not there, as of the first.
+        let shown =
+            self.guard.report(self.now, usize::from(hand.arm)).or(self.guard.report(self.now, 0)).unwrap();
         self.targets += 1;
         let number = |newest: u64, step| match step {
             Step::Before => newest.saturating_sub(1),
@@ -352,17 +363,17 @@ impl Stage {
 
     /// What is on display must be what the facts say.
     fn look(&mut self) {
-        let shown = self.guard.report(self.now);
+        let shown = self.guard.report(self.now, 0).unwrap();
         let facts = &mut self.facts;
         if shown.challenge != facts.challenge {
             self.before = std::mem::replace(&mut facts.challenge, shown.challenge);
             facts.forget_signatures();
         }
-        let armed = shown.flags & state_flags::ARMED != 0;
+        let armed = shown.kit.flags & state_flags::ARMED != 0;
         let over = facts.closed || facts.consent_withdrawn;
         self.broken.add_if(armed && !facts.armed, if over { Promise::Ended } else { Promise::Armed });
         self.broken.add_if(!armed && facts.armed, Promise::Useful);
-        let latched = shown.flags & state_flags::E_STOP != 0;
+        let latched = shown.kit.flags & state_flags::E_STOP != 0;
         self.broken.add_if(latched != (facts.latched != 0), Promise::Latched);
         let seen = self.guard.presses().fold(0, |seen, press| seen | 1 << press.0[0]);
         self.broken.add_if(seen != facts.latched | facts.cleared, Promise::Latched);

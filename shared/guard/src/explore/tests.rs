@@ -197,7 +197,7 @@ fn motion_waits_for_its_record() {
         "Unrecorded",
         "Unlisted",
     ];
-    explore(&scenes::record(), 27_000, &refusals, &[Action::Move]);
+    explore(&scenes::record(), 35_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P10. Ticks are missed at any time.
@@ -205,6 +205,60 @@ fn motion_waits_for_its_record() {
 fn a_late_loop_holds() {
     let refusals = ["LeaseExpired", "Paused", "EngagementMismatch", "NotAtRest", "NotReleased"];
     explore(&scenes::lateness(), 2_400, &refusals, &[Action::Move]);
+}
+
+/// Goal: P1 to P3. Two hands press, go on, let go and use their clutches, in any order.
+#[test]
+fn two_hands_under_one_pedal() {
+    let refusals = [
+        "OldSequence",
+        "LeaseExpired",
+        "Paused",
+        "EngagementMismatch",
+        "NotAtRest",
+        "NotReleased",
+        "Unrecorded",
+    ];
+    explore(&scenes::two_hands(), 49_000, &refusals, &[Action::Move]);
+}
+
+/// Goal: P4. One arm has a fault, a pressed button or a dead cable, while hands move both.
+#[test]
+fn what_stops_one_arm_stops_both() {
+    let refusals = [
+        "LeaseExpired",
+        "Paused",
+        "EngagementMismatch",
+        "NotAtRest",
+        "NotReleased",
+        "Faulted",
+        "ArmSilent",
+        "ImpossibleSetpoint",
+    ];
+    explore(&scenes::two_stop(), 216_000, &refusals, &[Action::Move, Action::Brake]);
+}
+
+/// Goal: P12, P13. One arm is drawn out or loses its home, or both go home, each as far as it is.
+#[test]
+fn arms_leave_one_by_one() {
+    let refusals =
+        ["LeaseExpired", "NotArmed", "NotHomed", "Paused", "EngagementMismatch", "NotAtRest", "NotReleased"];
+    explore(&scenes::two_leave(), 304_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+}
+
+/// Goal: P10, P11. After a late loop or a record that lagged each arm waits for a command of its own.
+#[test]
+fn each_arm_waits_for_its_own() {
+    let refusals = [
+        "OldSequence",
+        "LeaseExpired",
+        "EngagementMismatch",
+        "NotAtRest",
+        "NotReleased",
+        "Unrecorded",
+        "Unlisted",
+    ];
+    explore(&scenes::two_wait(), 469_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: All of it. Any four of all acts, one after another, happen to a hand that moves the tool.
@@ -229,8 +283,9 @@ fn everything_together_for_a_while() {
         "NotReleased",
         "NoSuchArm",
         "Faulted",
+        "Unrecorded",
         "ArmSilent",
         "ImpossibleSetpoint",
     ];
-    explore(&scenes::everything(4), 79_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+    explore(&scenes::everything(4), 248_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }

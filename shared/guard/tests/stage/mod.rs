@@ -7,7 +7,9 @@
 )]
 
 use ed25519_dalek::SigningKey;
-use farhand_guard::{Guard, Input, Intent, Lag, Limits, Proposal, Response, SetpointLimits, Verifier};
+use farhand_guard::{
+    ArmStart, Guard, Input, Intent, Lag, Limits, Proposal, Report, Response, SetpointLimits, Verifier,
+};
 use farhand_ledger::{
     Hash, Member, Utc,
     five_keys::{FiveKeys, Plan},
@@ -34,6 +36,7 @@ pub struct Stage {
     pub now: u64,
     pub sequence: u64,
     pub engagement: u64,
+    pub arms: usize,
     pub proposal: Proposal,
     pub at_rest: bool,
     /// The edge box records every command at once, and says so.
@@ -53,6 +56,10 @@ pub const HOSPITAL: u8 = 15;
 
 impl Stage {
     pub fn new() -> Self {
+        Self::of_arms(1)
+    }
+
+    pub fn of_arms(arms: usize) -> Self {
         let roster = [(SURGEON, Role::Surgeon), (SECOND_SURGEON, Role::Surgeon), (BEDSIDE, Role::Bedside)];
         let member = |(seed, role)| Member { key: public(&key(seed)), role, pseudonym: format!("p{seed}") };
         let mut keys = FiveKeys::new([9; 32]);
@@ -75,13 +82,15 @@ impl Stage {
         let mut verifier = Verifier::new(&verify_opening(&evidence, keys.trust()).unwrap(), BOOT);
         verifier.adopt(MacKey::new(&CONSOLE));
         let proposal = Proposal { joints: [0.0; 6], jaw_rad: 0.0, tip_mm: [0.0; 3], at_rest: true };
-        let guard = Guard::new(Limits::default(), limits(), &proposal, 0, LeaseToken(0), [7; 32]);
+        let arm = ArmStart { limits: limits(), at: proposal, setpoint: 0 };
+        let guard = Guard::new(Limits::default(), vec![arm; arms], LeaseToken(0), [7; 32]);
         Self {
             guard,
             verifier,
             now: 1,
             sequence: 0,
             engagement: 0,
+            arms,
             proposal,
             at_rest: true,
             recording: true,
@@ -93,21 +102,28 @@ impl Stage {
 
     /// Homed, armed by two, leased to the surgeon, whose line nobody knows yet.
     pub fn leased() -> Self {
-        let mut stage = Self::new();
+        Self::new().lease_it()
+    }
+
+    pub fn lease_it(mut self) -> Self {
+        let stage = &mut self;
         stage.arm_says(arm_flags::HOMED);
         stage.arm_by_two();
         stage.lease(SURGEON);
-        stage
+        self
     }
 
     /// On a line that has been good for two seconds, released: ready for an engagement.
     pub fn ready() -> Self {
-        let mut stage = Self::leased();
+        Self::leased().wait_for_the_line()
+    }
+
+    pub fn wait_for_the_line(mut self) -> Self {
         for _ in 0..2_000 {
-            stage.send(|command| command.dead_man = false);
-            stage.tick();
+            self.send(|command| command.dead_man = false);
+            self.tick();
         }
-        stage
+        self
     }
 
     pub fn engaged() -> Self {
@@ -123,12 +139,22 @@ impl Stage {
     }
 
     pub fn arm_says(&mut self, flags: u8) {
+        for arm in 0..self.arms {
+            self.one_says(arm, flags);
+        }
+    }
+
+    pub fn one_says(&mut self, arm: usize, flags: u8) {
         let state = ArmState { setpoint: 0, flags, joints: [0.0; 6], jaw_rad: 0.0 };
-        self.guard.take(self.tick_now(), Input::Arm(state));
+        self.guard.take(self.tick_now(), Input::Arm(arm, state));
     }
 
     /// One millisecond, with an arm that is there, a camera that films and an edge box that records.
     pub fn tick(&mut self) -> Intent {
+        self.tick_all()[0]
+    }
+
+    pub fn tick_all(&mut self) -> Vec<Intent> {
         self.now += 1;
         self.arm_says(self.flags);
         self.film();
@@ -136,10 +162,12 @@ impl Stage {
         if self.recording {
             self.mark(self.sequence);
         }
-        let intent = self.guard.decide(self.tick_now());
+        let intents = self.guard.decide(self.tick_now());
         self.proposal.at_rest = self.at_rest;
-        let _ = self.guard.permit(self.tick_now(), &self.proposal);
-        intent
+        for arm in 0..self.arms {
+            let _ = self.guard.permit(self.tick_now(), arm, &self.proposal);
+        }
+        intents.to_vec()
     }
 
     /// A frame every 10 ms.
@@ -155,7 +183,7 @@ impl Stage {
 
     /// The edge box says that everything up to this command is durable.
     pub fn mark(&mut self, newest: u64) {
-        let token = self.guard.report(self.tick_now()).token;
+        let token = self.report().token;
         let mark = Watermark { token, newest: Sequence(newest), segments: self.lists };
         self.guard.take(self.tick_now(), Input::Watermark(mark));
     }
@@ -179,8 +207,12 @@ impl Stage {
         }
     }
 
+    pub fn report(&self) -> Report {
+        self.guard.report(self.tick_now(), 0).unwrap()
+    }
+
     pub fn mode(&self) -> Mode {
-        self.guard.report(self.tick_now()).mode
+        self.report().arm.mode
     }
 
     pub fn say(&mut self, by: u8, said: Said) -> Response {
@@ -190,7 +222,7 @@ impl Stage {
     }
 
     pub fn challenge(&self) -> Challenge {
-        self.guard.report(self.tick_now()).challenge
+        self.report().challenge
     }
 
     pub fn arm_by_two(&mut self) {
@@ -241,7 +273,7 @@ impl Stage {
 
     pub fn send_with_lag(&mut self, lag: Lag, change: impl FnOnce(&mut Command)) -> Option<Rejection> {
         self.sequence += 1;
-        let report = self.guard.report(self.tick_now());
+        let report = self.report();
         self.film();
         let mut command = Command {
             session: SESSION,

@@ -4,17 +4,15 @@ use super::RecordLead;
 use crate::explore::{Age, Moment};
 
 impl RecordLead {
-    pub(crate) fn key(
-        &self,
-        at: &Moment<'_>,
-        newest: Sequence,
-    ) -> (Option<Age>, Option<Age>, bool, Option<Age>, bool) {
-        let Self { durable: _, segments, ahead, unlisted, held } = self;
+    /// The oldest command that waits, the oldest that still does after a mark for all but the newest, and after one for all.
+    pub(crate) fn key(&self, at: &Moment<'_>, newest: Sequence) -> ([Option<Age>; 3], bool, Option<Age>) {
+        let Self { durable: _, segments, ahead, unlisted } = self;
         let max_ms = at.limits.record_lead_hold_ms_max.max(at.limits.record_lead_pause_ms_max);
-        let oldest = ahead.first().map(|(_, applied)| at.age(*applied, max_ms));
-        let last = ahead.iter().rfind(|(sequence, _)| *sequence == newest);
-        let last = last.map(|(_, applied)| at.age(*applied, max_ms));
+        let oldest = |from: u64| {
+            let (_, applied) = ahead.iter().find(|(sequence, _)| sequence.0 >= from)?;
+            Some(at.age(*applied, max_ms))
+        };
         let unlisted = unlisted.map(|since| at.age(since, at.limits.unlisted_hold_ms_max));
-        (oldest, last, segments.is_some(), unlisted, held.is_some())
+        ([0, newest.0, newest.0 + 1].map(oldest), segments.is_some(), unlisted)
     }
 }

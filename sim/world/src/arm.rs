@@ -106,12 +106,15 @@ impl Arm {
         }
     }
 
-    /// A different error at every setpoint, on every joint, and the same one every time.
+    /// A different error at every setpoint, on every joint that there is, and the same one every time.
     fn with_noise(&self) -> [f64; 6] {
+        let limits = self.model.limits();
         let number = self.newest.map_or(0, |setpoint| setpoint.number);
         std::array::from_fn(|joint| {
             let mixed = (number * 8 + joint as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
-            self.joints[joint] + NOISE * (mixed as f64 / f64::from(1 << 23) - 1.0)
+            let noise = NOISE * (mixed as f64 / f64::from(1 << 23) - 1.0);
+            let turns = limits.position_rad_m_max[joint] > limits.position_rad_m_min[joint];
+            if turns { self.joints[joint] + noise } else { self.joints[joint] }
         })
     }
 

@@ -7,14 +7,16 @@ mod heard;
 mod motion;
 mod record;
 mod regions;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use farhand_motion::{ArmLimits, ArmModel};
+use farhand_motion::Mounted;
 use farhand_wire::{Action, ArmSetpoint, Challenge, LeaseToken, PressId, PublicKey, Region, Role};
 
 use geometry::distance;
 use happened::{Happened, Precondition};
+use seen::Seen;
 
 const TICK_S: f64 = 1e-3;
 const COMMAND_AGE_US_MAX: u64 = 300_000;
@@ -51,6 +53,8 @@ struct Basis {
     at_us: u64,
     token: LeaseToken,
     sequence: u64,
+    /// The command that is on record no sooner than this one is.
+    recorded_with: u64,
     target_mm: [f64; 3],
     target_wxyz: [f64; 4],
 }
@@ -58,12 +62,13 @@ struct Basis {
 /// Watches one kit, across its restarts.
 #[derive(Debug)]
 pub struct Checker {
-    limits: ArmLimits,
-    model: ArmModel,
+    arms: Vec<Seen>,
     people: BTreeMap<PublicKey, (PublicKey, Role)>,
     frames: BTreeMap<u64, u64>,
+    /// The greatest sequence that came, for any arm and for each; and that of the newest release.
     newest: BTreeMap<LeaseToken, u64>,
-    basis: Option<Basis>,
+    taken: BTreeMap<(LeaseToken, usize), u64>,
+    let_go: BTreeMap<LeaseToken, u64>,
     arming: BTreeMap<Challenge, BTreeSet<PublicKey>>,
     clearing: BTreeMap<Challenge, BTreeSet<PublicKey>>,
     armed: bool,
@@ -78,47 +83,29 @@ pub struct Checker {
     /// Commands under which the tool moved, and when they came, that are not known to be durable; and what is.
     unrecorded: BTreeMap<u64, u64>,
     durable: u64,
-    /// The surgeon's lists that are durable, as told under this lease; when the newest was; and the first command after it
+    /// The surgeon's lists that are durable, as told under one lease; when the newest was; and the first command after it
     /// under which the tool moved.
-    lists: Option<u64>,
+    lists: Option<(LeaseToken, u64)>,
     listed_us: u64,
     unlisted_since: Option<(u64, u64)>,
     latched: BTreeSet<PressId>,
     cleared: BTreeSet<PressId>,
-    /// The tool may not move until the dead-man was seen up by someone who knew of this tick.
-    release_after_us: Option<u64>,
     /// The greatest token under which anything was sent, and under which the tool moved.
     highest: LeaseToken,
     token: LeaseToken,
-    last: Option<ArmSetpoint>,
-    /// Tip and jaws' end at the last setpoint, mm.
-    tool_mm: [[f64; 3]; 2],
-    /// Regions by version, as they were told; those in force, and how deep the tool may be in them.
+    /// Regions by version, as they were told; and those in force.
     told: BTreeMap<u64, Vec<Region>>,
     forbidden: Vec<Region>,
     in_force: Option<u64>,
     /// Until then the kit may have taken up other regions and not said so yet.
     changing_until_us: u64,
-    granted_mm: f64,
     consent_withdrawn: bool,
-    /// The tool is being drawn out, and nothing else of it moves any more.
-    drawing: bool,
-    velocity: [f64; 6],
-    /// When the newest command that was applied came, until the dead-man is up; and those that may be, by their sequences.
-    moved_us: Option<u64>,
-    applicable: BTreeMap<u64, u64>,
     /// When the newest authentic command of the lease came.
     renewed_us: u64,
-    /// Whether the arm knows where it is.
-    homed: bool,
     /// When the kit last had a tick.
     ticked_us: Option<u64>,
-    /// The dead-man is up, or an e-stop came: the tool is stopping, or stands.
-    stopping: bool,
     /// Delay of the newest command and its smoothed jitter, ms.
     line: Option<(f64, f64)>,
-    /// The tool's direction when its targets began to be turned too far from it.
-    turned_from: Option<[f64; 4]>,
     one_path: bool,
     /// Shares of the arm's own tip speed that were allowed in the newest ticks, newest last.
     speeds: VecDeque<f64>,
@@ -130,14 +117,14 @@ pub struct Checker {
 impl Checker {
     /// `people`: link keys and roles, as the roster has them.
     #[must_use]
-    pub fn new(model: ArmModel, people: impl IntoIterator<Item = (PublicKey, Role)>) -> Self {
+    pub fn new(arms: &[Mounted], people: impl IntoIterator<Item = (PublicKey, Role)>) -> Self {
         Self {
-            limits: *model.limits(),
-            model,
+            arms: arms.iter().cloned().map(Seen::new).collect(),
             people: people.into_iter().map(|(key, role)| (key, (key, role))).collect(),
             frames: BTreeMap::new(),
             newest: BTreeMap::new(),
-            basis: None,
+            taken: BTreeMap::new(),
+            let_go: BTreeMap::new(),
             arming: BTreeMap::new(),
             clearing: BTreeMap::new(),
             armed: false,
@@ -153,27 +140,16 @@ impl Checker {
             unlisted_since: None,
             latched: BTreeSet::new(),
             cleared: BTreeSet::new(),
-            release_after_us: Some(0),
             highest: LeaseToken(0),
             token: LeaseToken(0),
-            last: None,
-            tool_mm: [[0.0; 3]; 2],
             told: BTreeMap::new(),
             forbidden: Vec::new(),
             in_force: None,
             changing_until_us: 0,
-            granted_mm: PENETRATION_MM,
             consent_withdrawn: false,
-            drawing: false,
-            velocity: [0.0; 6],
-            moved_us: None,
-            applicable: BTreeMap::new(),
             renewed_us: 0,
-            homed: false,
             ticked_us: None,
-            stopping: false,
             line: None,
-            turned_from: None,
             one_path: false,
             speeds: VecDeque::new(),
             violations: Vec::new(),
@@ -187,30 +163,28 @@ impl Checker {
         &self.violations
     }
 
-    /// The kit lost its memory: nobody is armed, endorsed or engaged, and its clock starts anew. The arm stands where its
-    /// own brakes stopped it.
+    /// The kit lost its memory: nobody is armed, endorsed or engaged, and its clock starts anew.
     pub fn kit_restarted(&mut self) {
+        self.arms.iter_mut().for_each(Seen::kit_restarted);
         self.people.retain(|speaker, (member, _)| speaker == member);
         self.frames.clear();
         self.newest.clear();
-        (self.basis, self.armed, self.last) = (None, false, None);
-        (self.velocity, self.stopping) = ([0.0; 6], false);
-        (self.moved_us, self.renewed_us, self.ticked_us) = (None, 0, None);
+        self.taken.clear();
+        self.let_go.clear();
+        (self.armed, self.renewed_us, self.ticked_us) = (false, 0, None);
         self.durable = 0;
         (self.lists, self.listed_us, self.unlisted_since) = (None, 0, None);
         self.holders.clear();
         self.given.clear();
         self.giving.clear();
         self.unrecorded.clear();
-        self.applicable.clear();
         self.latched.clear();
         self.cleared.clear();
         self.arming.clear();
         self.clearing.clear();
-        self.release_after_us = Some(0);
         self.line = None;
         self.speeds.clear();
-        (self.in_force, self.granted_mm, self.changing_until_us) = (None, PENETRATION_MM, 0);
+        (self.in_force, self.changing_until_us) = (None, 0);
         self.forbidden.clear();
     }
 
@@ -219,9 +193,9 @@ impl Checker {
         self.one_path = dead;
     }
 
-    /// Between two commands under a held dead-man.
-    fn check_gap(&mut self, now_us: u64) {
-        let gap_us = self.basis.map_or(0, |basis| now_us - basis.at_us);
+    /// Between two commands for an arm under a held dead-man.
+    fn check_gap(&mut self, now_us: u64, arm: usize) {
+        let gap_us = self.arms[arm].basis.map_or(0, |basis| now_us - basis.at_us);
         if !self.one_path || gap_us == 0 {
             return;
         }
@@ -235,17 +209,19 @@ impl Checker {
         }
     }
 
-    /// What the arm last told the kit.
-    pub fn arm_is_homed(&mut self, homed: bool) {
-        self.homed = homed;
+    /// What an arm last told the kit.
+    pub fn arm_is_homed(&mut self, arm: usize, homed: bool) {
+        self.arms[arm].homed = homed;
     }
 
     /// Half a second without a fresh command asks for a release.
     fn take_silence(&mut self, now_us: u64) {
-        let Some(at_us) = self.moved_us else { return };
-        if now_us > at_us + SILENCE_PAUSE_US_MAX + 1_000 {
-            (self.basis, self.moved_us) = (None, None);
-            self.release_after_us.get_or_insert(at_us + SILENCE_PAUSE_US_MAX);
+        for arm in &mut self.arms {
+            let Some(at_us) = arm.moved_us else { continue };
+            if now_us > at_us + SILENCE_PAUSE_US_MAX + 1_000 {
+                (arm.basis, arm.moved_us) = (None, None);
+                arm.release_after_us.get_or_insert(at_us + SILENCE_PAUSE_US_MAX);
+            }
         }
     }
 
@@ -253,34 +229,46 @@ impl Checker {
     fn take_deadlines(&mut self, now_us: u64) {
         let missed = self.ticked_us.map_or(0, |last_us| ((now_us - last_us) / 1_000).saturating_sub(1));
         self.ticked_us = Some(now_us);
-        if missed >= MISSED_MAX && self.basis.is_some() {
+        if missed >= MISSED_MAX && self.arms.iter().any(|arm| arm.basis.is_some()) {
             self.happened(Precondition::Late);
-            self.basis = None;
+            self.arms.iter_mut().for_each(|arm| arm.basis = None);
         }
     }
 
-    /// The kit permitted this in the tick.
-    pub fn permitted(&mut self, now_us: u64, setpoint: &ArmSetpoint) {
-        self.take_silence(now_us);
-        self.take_deadlines(now_us);
-        self.speed_allowed();
-        let tool_mm = self.tool_mm(&setpoint.joints);
-        self.turned_from = self.turned_from.filter(|_| setpoint.action == Action::Move);
+    /// The kit permitted this arm this in the tick. It permits each arm something, in their order.
+    pub fn permitted(&mut self, now_us: u64, arm: usize, setpoint: &ArmSetpoint) {
+        if arm == 0 {
+            self.take_silence(now_us);
+            self.take_deadlines(now_us);
+            self.speed_allowed();
+        }
+        let known = self.violations.len();
+        let seen = &mut self.arms[arm];
+        let tool_mm = seen.tool_mm(&setpoint.joints);
+        seen.turned_from = seen.turned_from.filter(|_| setpoint.action == Action::Move);
         if setpoint.action == Action::Move {
             self.happened(Precondition::Moves);
             self.moves += 1;
-            self.check_move(now_us, tool_mm[0]);
+            self.check_move(now_us, arm, tool_mm[0]);
         }
-        self.check_record(now_us);
-        self.check_regions(now_us, setpoint, &tool_mm);
-        if let Some(last) = self.last {
-            self.check_step(now_us, &last, setpoint, tool_mm[0]);
+        if arm + 1 == self.arms.len() {
+            self.check_record(now_us);
         }
-        (self.last, self.tool_mm) = (Some(*setpoint), tool_mm);
+        self.check_regions(now_us, arm, setpoint, &tool_mm);
+        if let Some(last) = self.arms[arm].last {
+            self.check_step(now_us, arm, &last, setpoint, tool_mm[0]);
+        }
+        let seen = &mut self.arms[arm];
+        (seen.last, seen.tool_mm) = (Some(*setpoint), tool_mm);
+        if self.arms.len() > 1 {
+            for violation in &mut self.violations[known..] {
+                violation.words = format!("arm {arm}: {}", violation.words);
+            }
+        }
     }
 
-    fn check_move(&mut self, now_us: u64, tip_mm: [f64; 3]) {
-        let Some(basis) = self.basis else {
+    fn check_move(&mut self, now_us: u64, arm: usize, tip_mm: [f64; 3]) {
+        let Some(basis) = self.arms[arm].basis else {
             return self.broken("P1", now_us, "moves without a fresh command under a held dead-man".into());
         };
         if now_us - basis.at_us > SILENCE_US_MAX + 1_000 {
@@ -293,14 +281,14 @@ impl Checker {
         if !self.armed {
             self.broken("P1", now_us, "moves though two people have not armed it".into());
         }
-        if !self.homed {
+        if !self.arms[arm].homed {
             self.broken("P1", now_us, "moves though the arm does not know where it is".into());
         }
         let idle_us = now_us - self.renewed_us;
         if idle_us > LEASE_US {
             self.broken("P8", now_us, format!("moves under a lease idle for {} ms", idle_us / 1000));
         }
-        self.moved_us = Some(basis.at_us);
+        self.arms[arm].moved_us = Some(basis.at_us);
         if self.closed {
             self.broken("P1", now_us, "moves though the operation was closed".into());
         }
@@ -310,12 +298,12 @@ impl Checker {
         if !self.latched.is_empty() {
             self.broken("P4", now_us, "moves under a latched e-stop".into());
         }
-        if self.release_after_us.is_some() {
+        if self.arms[arm].release_after_us.is_some() {
             self.broken("P3", now_us, "moves though the dead-man was not released since the stop".into());
         }
         self.check_control(now_us, basis.token);
-        if basis.sequence > self.durable {
-            self.unrecorded.entry(basis.sequence).or_insert(basis.at_us);
+        if basis.recorded_with > self.durable {
+            self.unrecorded.entry(basis.recorded_with).or_insert(basis.at_us);
         }
         let lead_us = self.lead_us(now_us);
         if lead_us > LEAD_HOLD_US_MAX {
@@ -331,10 +319,11 @@ impl Checker {
         let lag_mm = distance(tip_mm, basis.target_mm);
         // A tool at a region is beside its target, and is not said to chase what it may not reach.
         let held_off = self.depth_mm(&[basis.target_mm, basis.target_mm]) > -JAWS_MM - NEAR_MM;
-        let lag_deg = self.turn_deg(basis.target_wxyz);
+        let seen = &mut self.arms[arm];
+        let lag_deg = seen.turn_deg(basis.target_wxyz);
         if held_off || lag_deg <= LAG_DEG_MAX + 0.5 {
-            self.turned_from = None;
-        } else if self.turned_deg() > LAG_DEG_MAX + 0.5 {
+            seen.turned_from = None;
+        } else if seen.turned_deg() > LAG_DEG_MAX + 0.5 {
             self.broken("P2", now_us, format!("chases a target turned by {lag_deg:.1}°"));
         }
         if !held_off && lag_mm > LAG_MM_MAX + 0.5 {

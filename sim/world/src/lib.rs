@@ -12,6 +12,7 @@ mod network;
 mod outcome;
 mod people;
 mod recorder;
+pub mod rig;
 mod session;
 mod sight;
 mod story;

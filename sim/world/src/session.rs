@@ -12,7 +12,7 @@ use ed25519_dalek::SigningKey;
 use farhand_guard::{Actuator, Limits, Permit};
 use farhand_kit::{Kit, KitInput, KitOutput, Past};
 use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, TrustRoot};
-use farhand_motion::ArmModel;
+use farhand_motion::Mounted;
 use farhand_wire::{
     FrameId, Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement,
     arm_flags,
@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::{
     Arm, Checker, Console, Delivery, Fault, Impairment, Keys, Line, Logbook, Outcome, Person, Recorder,
-    Sight, Story, Task, Trouble, Trunk, Violation, people::public,
+    Sight, Story, Task, Trouble, Trunk, Violation, people::public, rig,
 };
 use beginning::Own;
 use people::Seat;
@@ -52,22 +52,22 @@ pub enum CannotBegin {
 /// Of so many setpoints the arm's cable loses three: less than its watchdog notices.
 const CABLE_LOSES_3_OF: u64 = 7;
 
-/// The arm's cable in virtual time: takes the permit, and shows it to the checker.
-struct VirtualCable<'a> {
+/// The arms' cables in virtual time: take each permit, and show it to the checker.
+struct VirtualCables<'a> {
     now_us: u64,
-    arm: &'a mut Arm,
+    arms: &'a mut [Arm],
     checker: &'a mut Checker,
     kit_now_us: u64,
 }
 
-impl Actuator for VirtualCable<'_> {
+impl Actuator for VirtualCables<'_> {
     fn actuate(&mut self, permit: Permit) {
-        self.checker.permitted(self.kit_now_us, permit.setpoint());
+        self.checker.permitted(self.kit_now_us, permit.arm(), permit.setpoint());
         if permit.setpoint().number % CABLE_LOSES_3_OF < 3 {
             return;
         }
         let sealed = permit.setpoint().seal(&farhand_wire::MacKey::new(&CABLE_KEY));
-        self.arm.receive(self.now_us, &sealed);
+        self.arms[permit.arm()].receive(self.now_us, &sealed);
     }
 }
 
@@ -83,7 +83,7 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug)]
 pub struct Moment<'a> {
     pub now_us: u64,
-    /// In the arm's base frame.
+    /// Of the first arm, in the kit's frame.
     pub tip_mm: [f64; 3],
     pub jaw_rad: f64,
     /// What the surgeon reaches for, in the same frame.
@@ -115,8 +115,8 @@ pub struct Session {
     stored_token: LeaseToken,
     closed: Vec<SessionId>,
     token_due: Option<(u64, LeaseToken)>,
-    model: ArmModel,
-    arm: Arm,
+    rig: Vec<Mounted>,
+    arms: Vec<Arm>,
     task: Task,
     task_since_us: u64,
     practice: Option<Practice>,
@@ -135,7 +135,7 @@ pub struct Session {
     frame: u64,
     /// Where the tool is in the newest pictures.
     pictures: VecDeque<(FrameId, [f64; 3])>,
-    /// The kit's newest word to the holder of control, as it left.
+    /// The kit's newest word of its first arm to the holder of control, as it left.
     state: Option<KitState>,
     /// How much of the story has begun, and what of it goes on.
     told: usize,
@@ -173,26 +173,21 @@ impl Session {
     /// The same under these.
     pub fn under(terms: Terms, story: Story) -> Result<Self, CannotBegin> {
         let mut rng = Rng::with_seed(story.seed);
-        let model = ArmModel::psm_large_needle_driver();
+        let rig = rig::arms(story.arms);
         let kit_key = SigningKey::from_bytes(&[21; 32]);
         let surgeons = [31, 33].map(|seed| (seed, Keys::from_seed(seed)));
         let bedside = Keys::from_seed(32);
         let [first, second] = surgeons.each_ref().map(|(_, keys)| (keys.member(), Role::Surgeon));
         let people = [first, second, (bedside.member(), Role::Bedside)];
-        let (trust, evidence) = beginning::opening(&kit_key, &people, &terms.limits, &model)?;
+        let (trust, evidence) = beginning::opening(&kit_key, &people, &terms.limits, &rig)?;
 
-        let mut joints = model.home().joints.0;
-        // Every third arm stands where homing would take it: a single setpoint homes it, and that one may be lost.
-        if !story.seed.is_multiple_of(3) {
-            joints[0] += 0.1;
-            joints[2] -= 0.02;
-        }
-        let arm = Arm::new(model.clone(), &CABLE_KEY, joints);
+        let arms: Vec<Arm> = rig.iter().map(|arm| standing(arm, story.seed)).collect();
+        let model = &rig[0].model;
         let home_mm = model.forward(&model.home().joints).translation.vector * 1e3;
         let task = Task::near([home_mm.x, home_mm.y, home_mm.z], &mut rng);
-        let practice = story.exercise.map(|exercise| Practice::new(exercise, story.seed, &model));
-        let own = Own { key: &kit_key, trust: &trust, limits: &terms.limits, model: &model };
-        let kit = beginning::kit(own, 1, arm.state(), LeaseToken(0), Past::default())?;
+        let practice = story.exercise.map(|exercise| Practice::new(exercise, story.seed, model));
+        let own = Own { key: &kit_key, trust: &trust, limits: &terms.limits, rig: &rig };
+        let kit = beginning::kit(own, 1, &arms, LeaseToken(0), Past::default())?;
         let kit_public = public(&kit_key);
         let seats = surgeons.map(|(seed, keys)| {
             let person = Person::new(keys, Role::Surgeon, SESSION);
@@ -204,7 +199,7 @@ impl Session {
         });
         let [edge_to_kit, kit_to_edge] =
             [(); 2].map(|()| Trunk::new(rng.u64(..), [(); 2].map(|()| Line::new(rng.u64(..), NEAR))));
-        let checker = Checker::new(model.clone(), people);
+        let checker = Checker::new(&rig, people);
         let outcome = Outcome { seed: story.seed, ..Outcome::default() };
         let mut session = Self {
             terms,
@@ -221,8 +216,8 @@ impl Session {
             stored_token: LeaseToken(0),
             closed: Vec::new(),
             token_due: None,
-            model,
-            arm,
+            rig,
+            arms,
             task,
             task_since_us: 0,
             practice,
@@ -293,8 +288,8 @@ impl Session {
     pub fn moment(&self) -> Moment<'_> {
         Moment {
             now_us: self.now_us,
-            tip_mm: self.arm.tip_mm(),
-            jaw_rad: self.arm.jaw_rad(),
+            tip_mm: self.arms[0].tip_mm(),
+            jaw_rad: self.arms[0].jaw_rad(),
             object_mm: self.practice.as_ref().map_or(self.task.target_mm, Practice::goal_mm),
             state: self.state.as_ref(),
             notice: self.notice.as_ref(),
@@ -308,7 +303,7 @@ impl Session {
         self.people();
         self.edge();
         self.kit_step();
-        self.arm.step(self.now_us);
+        self.arms.iter_mut().for_each(|arm| arm.step(self.now_us));
         if !self.practise() {
             self.task_step();
         }
@@ -328,9 +323,15 @@ impl Session {
             return;
         }
         let kit_now = self.kit_now();
-        let arm = self.arm.state();
-        self.checker.arm_is_homed(arm.flags & arm_flags::HOMED != 0);
-        let mut inbox = vec![KitInput::Arm(arm)];
+        let mut inbox = Vec::new();
+        for (number, arm) in self.arms.iter().enumerate() {
+            let state = arm.state();
+            if self.ongoing.iter().any(|it| it.is(Fault::CableDead) && it.arm == number) {
+                continue;
+            }
+            self.checker.arm_is_homed(number, state.flags & arm_flags::HOMED != 0);
+            inbox.push(KitInput::Arm(number, state));
+        }
         if std::mem::take(&mut self.edge_came) {
             inbox.push(KitInput::EdgeConnected);
         }
@@ -344,13 +345,13 @@ impl Session {
             inbox.push(KitInput::Message(delivery.bytes));
         }
         let mut outbox = Vec::new();
-        let mut cable = VirtualCable {
+        let mut cables = VirtualCables {
             now_us: self.now_us,
-            arm: &mut self.arm,
+            arms: &mut self.arms,
             checker: &mut self.checker,
             kit_now_us: kit_now.0,
         };
-        self.kit.step(kit_now, inbox, &mut cable, |out| outbox.push(out));
+        self.kit.step(kit_now, inbox, &mut cables, |out| outbox.push(out));
         for out in outbox {
             self.compare_log(&out);
             self.note_regions(kit_now, &out);
@@ -376,7 +377,9 @@ impl Session {
                 for verdict in &state.verdicts {
                     self.checker.verdict(state.token, verdict.sequence.0, verdict.rejection.is_some());
                 }
-                self.state = Some(state);
+                if state.arm.number == 0 {
+                    self.state = Some(state);
+                }
             }
             KitOutput::Reliable(bytes) => {
                 // It was signed a moment ago.
@@ -423,9 +426,9 @@ impl Session {
         self.finish_kit();
         self.boot += 1;
         let past = Past { closed: self.closed.clone(), segments: Vec::new() };
-        let (trust, limits, model) = (&self.trust, &self.terms.limits, &self.model);
-        let own = Own { key: &self.kit_key, trust, limits, model };
-        self.kit = beginning::kit(own, self.boot, self.arm.state(), self.stored_token, past)?;
+        let (trust, limits, rig) = (&self.trust, &self.terms.limits, &self.rig);
+        let own = Own { key: &self.kit_key, trust, limits, rig };
+        self.kit = beginning::kit(own, self.boot, &self.arms, self.stored_token, past)?;
         (self.kit_began_us, self.kit_extra_us) = (self.now_us - TICK_US, 0);
         (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
         self.kit_to_edge.cut();
@@ -444,19 +447,31 @@ impl Session {
     // ---- task
 
     fn task_step(&mut self) {
-        self.task.touch(self.arm.tip_mm(), self.arm.jaw_rad());
-        self.arm.grasping = self.task.is_grasped();
+        let arm = &mut self.arms[0];
+        self.task.touch(arm.tip_mm(), arm.jaw_rad());
+        arm.grasping = self.task.is_grasped();
         if self.task.is_grasped() {
             self.grasped_us.get_or_insert(self.now_us);
         }
         let late = self.now_us > self.task_since_us + TASK_US_MAX;
         if late || self.task.is_grasped() && !self.seats[self.operating].console.is_engaged() {
             self.outcome.tasks_done += u64::from(self.task.is_grasped());
-            let home = self.model.forward(&self.model.home().joints).translation.vector * 1e3;
+            let model = &self.rig[0].model;
+            let home = model.forward(&model.home().joints).translation.vector * 1e3;
             self.task = Task::near([home.x, home.y, home.z], &mut self.rng);
             let took_us = self.grasped_us.take().map(|at_us| at_us - self.task_since_us);
             self.outcome.tasks_us.push(took_us);
             self.task_since_us = self.now_us;
         }
     }
+}
+
+/// Every third arm stands where homing would take it: a single setpoint homes it, and that one may be lost.
+fn standing(arm: &Mounted, seed: u64) -> Arm {
+    let mut joints = arm.model.home().joints.0;
+    if !seed.is_multiple_of(3) {
+        joints[0] += 0.1;
+        joints[2] -= 0.02;
+    }
+    Arm::new(arm.model.clone(), &CABLE_KEY, joints)
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use fastrand::Rng;
 
-use crate::{Series, Way, exercise::Exercise};
+use crate::{Series, Way, exercise::Exercise, rig::ARM_NAMES};
 
 /// Nothing goes wrong before: the kit is armed and the work has begun.
 const CALM_US: u64 = 15_000_000;
@@ -49,6 +49,7 @@ faults! {
     EStop "e-stop"
     Restart "kit restarts"
     ArmButton "arm's button"
+    CableDead "arm's cable dead"
     CloggedEdge "edge stalls"
     Forger "forger and replayer"
     Disarmed "disarmed at the bedside"
@@ -138,13 +139,15 @@ pub struct Story {
     pub ways: Option<[Way; 2]>,
     /// What is done instead of taking beads. The session ends with it.
     pub exercise: Option<Exercise>,
+    /// How many arms the kit has.
+    pub arms: usize,
 }
 
 impl Story {
     /// A good line all the way.
     #[must_use]
     pub fn calm(seed: u64, seconds: u64) -> Self {
-        Self { seed, seconds, troubles: Vec::new(), series: None, ways: None, exercise: None }
+        Self { seed, seconds, troubles: Vec::new(), series: None, ways: None, exercise: None, arms: 1 }
     }
 
     /// Faults at random. Two strands of them, so that they meet each other.
@@ -159,11 +162,14 @@ impl Story {
         Self { troubles: teller.told, ..Self::calm(seed, seconds) }
     }
 
-    /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done.
+    /// The session of that number in a soak. Every fourth line is good all the way: there the work must get done. Two kits of
+    /// five have all their arms, the others one.
     #[must_use]
     pub fn of_soak(seed: u64, number: u64, seconds: u64) -> Self {
         let seed = seed.wrapping_mul(1_000_003).wrapping_add(number);
-        if number.is_multiple_of(4) { Self::calm(seed, seconds) } else { Self::troubled(seed, seconds) }
+        let story =
+            if number.is_multiple_of(4) { Self::calm(seed, seconds) } else { Self::troubled(seed, seconds) };
+        Self { arms: if number % 5 < 2 { ARM_NAMES.len() } else { 1 }, ..story }
     }
 
     /// Over a line as `series` says.

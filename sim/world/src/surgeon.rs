@@ -3,6 +3,8 @@
 //! It keeps the console's side of every bargain that a real console keeps: it starts an engagement only from a held
 //! setpoint that an authentic state told it, sends absolute targets, and repeats releases.
 
+mod other_hand;
+
 use farhand_ledger::{Chain, Hash, SEGMENT_ITEMS_MAX, Segment, Sent as Listed, SurgeonSegment};
 use farhand_wire::{
     Command, EngagementId, FrameId, FrameRecord, HoldNumber, Kind, KitNotice, KitState, KitTick, LeaseKeys,
@@ -11,6 +13,7 @@ use farhand_wire::{
 use x25519_dalek::{PublicKey as Point, StaticSecret};
 
 use crate::{Person, Sight};
+use other_hand::OtherHand;
 
 /// A command in so many ms while the dead-man is held.
 const COMMAND_MS: u64 = 8;
@@ -84,7 +87,11 @@ pub struct Console {
     waiting: Option<(LeaseTranscript, LeaseKeys)>,
     control: Option<Control>,
     notice: Option<KitNotice>,
+    /// The first arm's.
     state: Option<KitState>,
+    /// The newest of any arm's.
+    tick: KitTick,
+    other: OtherHand,
     frame: FrameId,
     sequence: u64,
     engagement: u64,
@@ -149,6 +156,8 @@ impl Console {
             control: None,
             notice: None,
             state: None,
+            tick: KitTick(0),
+            other: OtherHand::default(),
             frame: FrameId(0),
             sequence: 0,
             engagement: 0,
@@ -200,7 +209,7 @@ impl Console {
         self.notice.as_ref()
     }
 
-    /// The newest authentic state.
+    /// The newest authentic state of the first arm.
     #[must_use]
     pub fn state(&self) -> Option<&KitState> {
         self.state.as_ref()
@@ -270,6 +279,7 @@ impl Console {
     fn heed(&mut self, notice: KitNotice) {
         if self.notice.as_ref().is_some_and(|last| last.boot != notice.boot) {
             (self.control, self.waiting, self.state, self.began) = (None, None, None, false);
+            self.other.begin_anew();
             self.hand = Hand::Away { since_us: 0 };
         }
         let anothers = notice.holder.is_some_and(|holder| holder != self.person.keys.speaker());
@@ -283,20 +293,24 @@ impl Console {
     fn kit_state(&mut self, bytes: &[u8]) {
         let adopted = |keys: &LeaseKeys| KitState::open(bytes, &keys.kit_to_console).ok();
         if let Some(state) = self.control.as_ref().and_then(|control| adopted(&control.keys)) {
-            if self.state.as_ref().is_none_or(|last| last.tick < state.tick) {
+            self.tick = self.tick.max(state.tick);
+            if state.arm.number > 0 {
+                self.other.sees(state);
+            } else if self.state.as_ref().is_none_or(|last| last.tick < state.tick) {
                 self.state = Some(state);
             }
         } else if let Some((transcript, keys)) = self.waiting.take() {
             match adopted(&keys) {
-                Some(state) => self.take_control(transcript.token, keys, state),
-                None => self.waiting = Some((transcript, keys)),
+                Some(state) if state.arm.number == 0 => self.take_control(transcript.token, keys, state),
+                _ => self.waiting = Some((transcript, keys)),
             }
         }
     }
 
     fn take_control(&mut self, token: LeaseToken, keys: LeaseKeys, state: KitState) {
         self.control = Some(Control { token, keys });
-        (self.sequence, self.engagement) = (0, 0);
+        (self.sequence, self.engagement, self.tick) = (0, 0, state.tick);
+        self.other.begin_anew();
         self.state = Some(state);
     }
 
@@ -480,20 +494,15 @@ impl Console {
             Hand::Away { .. } => 50_000,
         };
         let (Some(control), Some(state)) = (&self.control, &self.state) else { return };
-        if now_us < self.sent_us + every_us {
-            return;
-        }
-        self.sent_us = now_us;
-        self.sequence += 1;
         let (dead_man, hold) = match self.hand {
             Hand::Engaged { hold, .. } => (true, hold),
             Hand::Away { .. } => (false, state.hold),
         };
-        let mut command = Command {
+        let command = Command {
             session: self.session,
             token: control.token,
             sequence: Sequence(self.sequence),
-            kit_tick_echo: KitTick(state.tick.0),
+            kit_tick_echo: self.tick,
             arm: 0,
             dead_man,
             clutch: false,
@@ -508,6 +517,21 @@ impl Console {
             frame_seen: self.frame,
             frame_age_us: None,
         };
+        if now_us >= self.sent_us + every_us {
+            self.sent_us = now_us;
+            self.send(command, out);
+        }
+        if !dead_man {
+            self.other.let_go();
+        } else if let Some(command) = self.other.step(now_us, &command) {
+            self.send(command, out);
+        }
+    }
+
+    fn send(&mut self, command: Command, out: &mut Vec<Sent>) {
+        let Some(control) = &self.control else { return };
+        self.sequence += 1;
+        let mut command = Command { sequence: Sequence(self.sequence), ..command };
         if self.confused {
             confuse(&mut command);
         }
@@ -522,7 +546,7 @@ impl Console {
 fn confuse(command: &mut Command) {
     command.dead_man = true;
     match command.sequence.0 / CONFUSED_COMMANDS % 16 {
-        0 => command.arm = 1,
+        0 => command.arm = u8::MAX,
         1 => command.kit_tick_echo.0 += 60_000_000,
         2 => command.frame_seen.0 += 1_000_000,
         3 => command.token.0 = command.token.0.saturating_sub(1),

@@ -1,12 +1,12 @@
 //! What reaches the kit, and what follows from it by the promises alone: who is armed, who holds control, what may move the tool.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use farhand_wire::{
     Action, Command, FrameMark, Kind, LeaseToken, PublicKey, Role, Said, Statement, Watermark,
 };
 
-use super::{Basis, COMMAND_AGE_US_MAX, Checker, LEASE_US, happened::Precondition};
+use super::{Basis, COMMAND_AGE_US_MAX, Checker, LEASE_US, happened::Precondition, seen::Seen};
 
 /// The kit tells what changed within so long.
 const NOTICE_US_MAX: u64 = 20_000;
@@ -44,6 +44,10 @@ impl Checker {
     }
 
     pub(super) fn command(&mut self, now_us: u64, command: &Command) {
+        let arm = usize::from(command.arm);
+        if arm >= self.arms.len() {
+            return;
+        }
         if command.token < self.highest {
             return;
         }
@@ -52,13 +56,19 @@ impl Checker {
         } else if now_us > self.renewed_us + LEASE_US {
             self.over.insert(command.token);
         }
-        let moves = self.last.is_some_and(|last| last.action == Action::Move);
-        let newest = self.newest.entry(command.token).or_default();
-        if command.sequence.0 <= *newest {
+        let moves = self.arms.iter().any(|arm| arm.last.is_some_and(|last| last.action == Action::Move));
+        let let_go = self.let_go.get(&command.token).copied().unwrap_or_default();
+        let taken = self.taken.entry((command.token, arm)).or_default();
+        if command.sequence.0 <= let_go.max(*taken) {
             return;
         }
+        *taken = command.sequence.0;
+        let newest = self.newest.entry(command.token).or_default();
         let lost = moves && command.sequence.0 > *newest + 1;
-        *newest = command.sequence.0;
+        // One that was overtaken may not have been before the recorder when the newer one was.
+        let overtaken = command.sequence.0 < *newest;
+        let recorded_with = if overtaken { *newest + 1 } else { command.sequence.0 };
+        *newest = command.sequence.0.max(*newest);
         if let Some(delay_us) = now_us.checked_sub(command.kit_tick_echo.0) {
             let delay_ms = delay_us as f64 / 1000.0;
             let change = self.line.map_or(0.0, |(before_ms, _)| (delay_ms - before_ms).abs());
@@ -69,21 +79,16 @@ impl Checker {
             self.happened(Precondition::Lost);
         }
         self.renewed_us = now_us;
-        self.moved_us = self.moved_us.filter(|_| command.dead_man && !command.clutch);
-        if command.clutch {
-            self.basis = None;
-            return;
-        }
         if !command.dead_man {
             if moves {
                 self.happened(Precondition::LetGo);
             }
-            self.stopping = true;
-            self.basis = None;
-            self.applicable.clear();
-            if self.release_after_us.is_some_and(|after_us| command.kit_tick_echo.0 >= after_us) {
-                self.release_after_us = None;
-            }
+            self.let_go.insert(command.token, command.sequence.0);
+            return self.released(command.kit_tick_echo.0);
+        }
+        if command.clutch {
+            let seen = &mut self.arms[arm];
+            (seen.basis, seen.moved_us) = (None, None);
             return;
         }
         let echo_us = command.kit_tick_echo.0;
@@ -93,17 +98,28 @@ impl Checker {
             .get(&command.frame_seen.0)
             .is_some_and(|captured_us| now_us.saturating_sub(*captured_us) <= PICTURE_AGE_US_MAX);
         if command_fresh && picture_fresh {
-            self.check_gap(now_us);
+            self.check_gap(now_us, arm);
             let target_mm = command.target.position_m.map(|m| m * 1e3);
             let sequence = command.sequence.0;
-            self.applicable.insert(sequence, now_us);
-            self.basis = Some(Basis {
+            self.arms[arm].applicable.insert(sequence, now_us);
+            self.arms[arm].basis = Some(Basis {
                 at_us: now_us,
                 token: command.token,
                 sequence,
+                recorded_with,
                 target_mm,
                 target_wxyz: command.target.orientation_wxyz,
             });
+        }
+    }
+
+    /// There is one dead-man for all arms.
+    fn released(&mut self, echo_us: u64) {
+        for arm in &mut self.arms {
+            arm.stop();
+            arm.moved_us = None;
+            arm.applicable.clear();
+            arm.release_after_us = arm.release_after_us.filter(|after_us| echo_us < *after_us);
         }
     }
 
@@ -111,9 +127,8 @@ impl Checker {
     pub(super) fn new_lease(&mut self, token: LeaseToken) {
         self.happened(Precondition::Lease);
         self.highest = token;
-        (self.durable, self.lists) = (0, None);
-        self.moved_us = None;
-        self.applicable.clear();
+        self.durable = 0;
+        self.arms.iter_mut().for_each(|arm| (arm.moved_us, arm.applicable) = (None, BTreeMap::new()));
         self.line = None;
         self.speeds.clear();
         let oldest = self.unrecorded.values().min().copied();
@@ -121,11 +136,16 @@ impl Checker {
     }
 
     pub(super) fn watermark(&mut self, now_us: u64, mark: Watermark) {
-        if mark.token == self.highest {
-            if self.lists.is_some_and(|lists| lists < mark.segments) {
+        // The first mark of a lease says how many there are; a greater one that there is another. A lease begins before its first
+        // command comes.
+        if mark.token >= self.highest && self.holders.contains_key(&mark.token) {
+            let before = self.lists.filter(|(token, _)| *token == mark.token).map(|(_, lists)| lists);
+            if before.is_some_and(|lists| lists < mark.segments) {
                 (self.listed_us, self.unlisted_since) = (now_us, None);
             }
-            self.lists = self.lists.max(Some(mark.segments));
+            self.lists = Some((mark.token, mark.segments.max(before.unwrap_or_default())));
+        }
+        if mark.token == self.highest {
             // Nobody can vouch for a command that has not come.
             let newest = self.newest.get(&mark.token).copied().unwrap_or_default();
             self.durable = self.durable.max(mark.newest.0.min(newest));
@@ -152,7 +172,7 @@ impl Checker {
                 self.clearing.entry(challenge).or_default().insert(member);
                 if !self.latched.is_empty() && self.enough(&self.clearing[&challenge]) {
                     self.cleared.append(&mut self.latched);
-                    self.release_after_us = Some(now_us);
+                    self.arms.iter_mut().for_each(|arm| arm.release_after_us = Some(now_us));
                 }
             }
             Said::Arm { challenge } => {
@@ -208,8 +228,7 @@ impl Checker {
     }
 
     pub(super) fn stop(&mut self) {
-        self.basis = None;
-        self.stopping = true;
+        self.arms.iter_mut().for_each(Seen::stop);
     }
 
     pub(super) fn enough(&self, signed: &BTreeSet<PublicKey>) -> bool {

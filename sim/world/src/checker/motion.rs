@@ -1,11 +1,8 @@
 //! P5, P7 and P13: how the tool moves, whoever moves it.
 
-use farhand_motion::Joints;
 use farhand_wire::{Action, ArmSetpoint};
 
-use super::{
-    COMMAND_AGE_US_MAX, Checker, JAWS_MM, ROUNDING, TICK_S, geometry::distance, happened::Precondition,
-};
+use super::{COMMAND_AGE_US_MAX, Checker, ROUNDING, TICK_S, geometry::distance, happened::Precondition};
 
 /// Loop delay and jitter up to which the tool may be as fast as the arm; from there to the greatest age of a command, less.
 const SPEED_FULL_MS: f64 = 100.0;
@@ -32,23 +29,25 @@ impl Checker {
     pub(super) fn check_step(
         &mut self,
         now_us: u64,
+        arm: usize,
         last: &ArmSetpoint,
         next: &ArmSetpoint,
         tip_mm: [f64; 3],
     ) {
         for joint in 0..6 {
             let velocity = (next.joints[joint] - last.joints[joint]) / TICK_S;
-            self.check_joint(now_us, joint, next.joints[joint], velocity, next.action);
-            self.velocity[joint] = velocity;
+            self.check_joint(now_us, (arm, joint), next.joints[joint], velocity, next.action);
+            self.arms[arm].velocity[joint] = velocity;
         }
-        let tip_mm_s = distance(self.tool_mm[0], tip_mm) / TICK_S;
-        if tip_mm_s > self.limits.tip_speed_mm_s_max * (1.0 + 1e-3) {
+        let limits = self.arms[arm].limits;
+        let tip_mm_s = distance(self.arms[arm].tool_mm[0], tip_mm) / TICK_S;
+        if tip_mm_s > limits.tip_speed_mm_s_max * (1.0 + 1e-3) {
             self.broken("P5", now_us, format!("tip at {tip_mm_s:.1} mm/s"));
         }
         if next.action == Action::Move && self.speeds.back().is_some_and(|&share| share < 1.0) {
             self.happened(Precondition::LimitedLine);
         }
-        let fastest = self.limits.acceleration_rad_m_s2_max[0] * TICK_S * TICK_S;
+        let fastest = limits.acceleration_rad_m_s2_max[0] * TICK_S * TICK_S;
         let step = [last, next].map(|setpoint| setpoint.joints[0]);
         if next.action == Action::Move && (step[1] - step[0]).abs() > 3.0 * fastest {
             self.happened(Precondition::Fast);
@@ -57,35 +56,35 @@ impl Checker {
             self.happened(Precondition::Withdrawal);
         }
         let share = self.speeds.iter().copied().fold(0.0, f64::max) + SHARE_SLACK;
-        if next.action == Action::Move && tip_mm_s > self.limits.tip_speed_mm_s_max * share {
+        if next.action == Action::Move && tip_mm_s > limits.tip_speed_mm_s_max * share {
             let words = format!("tip at {tip_mm_s:.1} mm/s, the line allows a share of {share:.2}");
             self.broken("P7", now_us, words);
         }
         let drawn_out = next.joints[2] <= last.joints[2] + ROUNDING
             && (0..6).all(|joint| joint == 2 || (next.joints[joint] - last.joints[joint]).abs() < ROUNDING);
         // What moved before comes to rest first.
-        self.drawing =
-            next.action == Action::Withdraw && (self.drawing || next.joints == last.joints || drawn_out);
-        if self.drawing && !drawn_out {
+        let drawing = &mut self.arms[arm].drawing;
+        *drawing = next.action == Action::Withdraw && (*drawing || next.joints == last.joints || drawn_out);
+        if *drawing && !drawn_out {
             self.broken("P13", now_us, "a withdrawal does more than draw the tool out".into());
         }
         if next.action == Action::Hold && next.joints != last.joints {
             self.broken("P2", now_us, "drifts while holding".into());
         }
         if next.action == Action::Move {
-            self.stopping = false;
+            self.arms[arm].stopping = false;
         }
     }
 
     pub(super) fn check_joint(
         &mut self,
         now_us: u64,
-        joint: usize,
+        (arm, joint): (usize, usize),
         position: f64,
         velocity: f64,
         action: Action,
     ) {
-        let limits = self.limits;
+        let limits = self.arms[arm].limits;
         let (min, max) = (limits.position_rad_m_min[joint], limits.position_rad_m_max[joint]);
         if !(min - ROUNDING..=max + ROUNDING).contains(&position) {
             self.broken("P5", now_us, format!("joint {joint} at {position}, outside {min} to {max}"));
@@ -95,38 +94,15 @@ impl Checker {
             self.broken("P5", now_us, format!("joint {joint} at {velocity} a second, limit {fastest}"));
         }
         let brake = limits.stop_deceleration_rad_m_s2_max[joint];
-        let change = (velocity - self.velocity[joint]).abs() / TICK_S;
+        let change = (velocity - self.arms[arm].velocity[joint]).abs() / TICK_S;
         if change > brake * (1.0 + ROUNDING) + ROUNDING {
             self.broken("P5", now_us, format!("joint {joint} accelerates at {change}, limit {brake}"));
         }
-        let allowed = (self.velocity[joint].abs() - brake * TICK_S).max(0.0);
-        let stops = self.stopping && matches!(action, Action::Brake | Action::Hold);
+        let allowed = (self.arms[arm].velocity[joint].abs() - brake * TICK_S).max(0.0);
+        let stops = self.arms[arm].stopping && matches!(action, Action::Brake | Action::Hold);
         if stops && velocity.abs() > allowed + ROUNDING {
             let words = format!("joint {joint} still at {velocity} after the stop, {allowed} allowed");
             self.broken("P3", now_us, words);
         }
-    }
-
-    /// Since its targets are turned too far: a wrist that cannot turn there may still go to where its range ends, if that is near.
-    pub(super) fn turned_deg(&mut self) -> f64 {
-        let Some(last) = self.last else { return 0.0 };
-        let now = self.model.forward(&Joints(last.joints)).rotation;
-        let from = *self.turned_from.get_or_insert([now.w, now.i, now.j, now.k]);
-        self.turn_deg(from)
-    }
-
-    /// From the last setpoint's direction to this one, by the smallest turn.
-    pub(super) fn turn_deg(&self, wxyz: [f64; 4]) -> f64 {
-        let Some(last) = self.last else { return 0.0 };
-        let now = self.model.forward(&Joints(last.joints)).rotation;
-        let cosine: f64 = [now.w, now.i, now.j, now.k].iter().zip(wxyz).map(|(a, b)| a * b).sum();
-        2.0 * cosine.abs().min(1.0).acos().to_degrees()
-    }
-
-    /// Tip, and where the closed jaws end.
-    pub(super) fn tool_mm(&self, joints: &[f64; 6]) -> [[f64; 3]; 2] {
-        let pose = self.model.forward(&Joints(*joints));
-        let (tip_m, along) = (pose.translation.vector, pose.rotation * nalgebra::Vector3::z());
-        [0.0, JAWS_MM].map(|ahead_mm| (tip_m * 1e3 + along * ahead_mm).into())
     }
 }

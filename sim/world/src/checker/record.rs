@@ -12,8 +12,10 @@ impl Checker {
         if token != self.highest {
             return;
         }
-        let came_us = self.applicable.remove(&sequence).filter(|_| !refused);
-        self.moved_us = self.moved_us.map(|moved_us| came_us.map_or(moved_us, |at_us| at_us.max(moved_us)));
+        for arm in &mut self.arms {
+            let came_us = arm.applicable.remove(&sequence).filter(|_| !refused);
+            arm.moved_us = arm.moved_us.map(|moved_us| came_us.map_or(moved_us, |at_us| at_us.max(moved_us)));
+        }
         // The first entry of a lease stands for what moved before it.
         if refused && sequence > 1 {
             self.unrecorded.remove(&sequence);
@@ -34,14 +36,16 @@ impl Checker {
     pub(super) fn check_record(&mut self, now_us: u64) {
         let lead_us = self.lead_us(now_us);
         let unlisted_us = self.unlisted_us(now_us);
-        if lead_us > LEAD_HOLD_US_MAX && self.basis.is_some() {
+        if lead_us > LEAD_HOLD_US_MAX && self.arms.iter().any(|arm| arm.basis.is_some()) {
             self.happened(Precondition::Behind);
         }
         if lead_us > LEAD_HOLD_US_MAX || unlisted_us > UNLISTED_US_MAX {
-            self.basis = None;
+            self.arms.iter_mut().for_each(|arm| arm.basis = None);
         }
-        if lead_us > LEAD_PAUSE_US_MAX && self.release_after_us.is_none() {
-            self.release_after_us = Some(now_us);
+        if lead_us > LEAD_PAUSE_US_MAX {
+            for arm in &mut self.arms {
+                arm.release_after_us.get_or_insert(now_us);
+            }
         }
     }
 

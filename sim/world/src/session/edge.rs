@@ -102,7 +102,7 @@ impl Session {
         if self.pictures.len() == PICTURES_MAX {
             self.pictures.pop_front();
         }
-        self.pictures.push_back((frame, self.arm.tip_mm()));
+        self.pictures.push_back((frame, self.arms[0].tip_mm()));
         self.practice.iter_mut().for_each(|practice| practice.film(frame));
         let mark = FrameMark { frame, kit_tick_at_capture: self.newest_kit_tick };
         self.edge_to_kit.send(self.now_us, &mark.to_bytes());

@@ -91,7 +91,7 @@ impl Session {
     /// Whether there is an exercise instead of the bead; then a millisecond of it.
     pub(super) fn practise(&mut self) -> bool {
         let Some(practice) = &mut self.practice else { return false };
-        practice.step(&mut self.arm, &self.model);
+        practice.step(&mut self.arms[0], &self.rig[0].model);
         true
     }
 }

@@ -29,9 +29,17 @@ pub(super) struct Ongoing {
     line: Impairment,
     /// Who was to operate when it began.
     seat: usize,
+    /// The arm that has it, should it be an arm's fault.
+    pub(super) arm: usize,
     record: Option<RecordFault>,
     /// A path that is dead, and on which hop.
     dead: Option<(Hop, usize)>,
+}
+
+impl Ongoing {
+    pub(super) fn is(&self, fault: Fault) -> bool {
+        self.trouble.fault == fault
+    }
 }
 
 /// Between console and edge box, or between edge box and kit.
@@ -43,11 +51,11 @@ enum Hop {
 
 impl Session {
     pub(super) fn has(&self, fault: Fault) -> bool {
-        self.ongoing.iter().any(|ongoing| ongoing.trouble.fault == fault)
+        self.ongoing.iter().any(|ongoing| ongoing.is(fault))
     }
 
     fn has_only(&self, fault: Fault) -> bool {
-        !self.ongoing.is_empty() && self.ongoing.iter().all(|ongoing| ongoing.trouble.fault == fault)
+        !self.ongoing.is_empty() && self.ongoing.iter().all(|ongoing| ongoing.is(fault))
     }
 
     pub(super) fn go_wrong(&mut self) -> Result<(), CannotBegin> {
@@ -74,9 +82,10 @@ impl Session {
     fn begin(&mut self, trouble: Trouble) -> Result<(), CannotBegin> {
         *self.outcome.faults.entry(trouble.fault.name()).or_default() += 1;
         let mut rng = Rng::with_seed(trouble.dice);
+        let arm = (trouble.dice >> 32) as usize % self.arms.len();
         match trouble.fault {
             Fault::EStop => self.press_at_the_bedside(),
-            Fault::Unhomed => self.arm.lose_zero(),
+            Fault::Unhomed => self.arms[arm].lose_zero(),
             Fault::KitClock => self.kit_extra_us += rng.u64(0..2_000_000),
             Fault::ConsoleRestart => self.reload_console(rng.u8(..)),
             Fault::Disarmed => self.say_at_the_bedside(Said::Disarm {}),
@@ -91,6 +100,7 @@ impl Session {
             line: line_of(trouble.fault, &mut rng),
             record: record_of(trouble.fault, &mut rng),
             seat: self.operating,
+            arm,
             dead: dead_of(trouble.fault, &mut rng),
             trouble,
             rng,
@@ -118,7 +128,7 @@ impl Session {
 
     /// Everything as it is while these faults go on, and no others.
     pub(super) fn arrange(&mut self) {
-        let has = |fault| self.ongoing.iter().any(|ongoing| ongoing.trouble.fault == fault);
+        let has = |fault| self.ongoing.iter().any(|ongoing| ongoing.is(fault));
         let dead = |hop| {
             let dead = self.ongoing.iter().filter_map(|ongoing| ongoing.dead);
             dead.filter(|(on, _)| *on == hop).map(|(_, path)| path).next()
@@ -147,9 +157,13 @@ impl Session {
             (console.trembling, console.twisting) = (has(Fault::Tremor), has(Fault::Twisting));
             console.confused = has(Fault::Confused);
         }
-        (self.arm.button, self.arm.way_out) = (has(Fault::ArmButton), has(Fault::WayOut));
-        (self.arm.fault, self.arm.sluggish, self.arm.noisy) =
-            (has(Fault::Drive), has(Fault::Sluggish), has(Fault::Noise));
+        for (number, arm) in self.arms.iter_mut().enumerate() {
+            let its = self.ongoing.iter().filter(|ongoing| ongoing.arm == number);
+            let has = |fault| its.clone().any(|ongoing| ongoing.is(fault));
+            (arm.button, arm.way_out) = (has(Fault::ArmButton), has(Fault::WayOut));
+            (arm.fault, arm.sluggish, arm.noisy) =
+                (has(Fault::Drive), has(Fault::Sluggish), has(Fault::Noise));
+        }
         let cut = has(Fault::EdgeRestart) || has(Fault::PartitionAll);
         self.edge_to_kit.impair(Impairment { partition: cut, ..NEAR }, dead(Hop::Near));
         let cut = has(Fault::EdgeRestart);
@@ -261,7 +275,9 @@ impl Session {
 
     /// Somebody marks regions around where the tool works.
     fn forbid(&mut self, rng: &mut Rng) {
-        let tip_m = self.arm.tip_mm().map(|mm| mm * 1e-3);
+        let arm = rng.usize(0..self.arms.len());
+        let tip = self.rig[arm].kit_from_base * self.rig[arm].model.forward(&self.arms[arm].joints());
+        let tip_m = tip.translation.vector.into();
         let count = rng.usize(1..5);
         self.tell_regions(Vec::from_iter(std::iter::repeat_with(|| any_region(tip_m, rng)).take(count)));
     }

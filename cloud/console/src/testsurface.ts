@@ -25,6 +25,9 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     phase: view.phase,
     holdsControl: view.holdsControl,
     deadMan: view.deadMan,
+    /** Where the hand is; engagement, setpoint, measured pose, jaw, mode and reason are that arm's. */
+    arm: view.arm,
+    arms: surgeon.arms.map(({ name }) => name),
     engagement: Number(view.engagement),
     token: state ? Number(state.said.token) : null,
     sent: Number(view.sent),
@@ -44,7 +47,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     kitPictureAgeMs: state?.said.pictureAgeMs ?? null,
     pictureAgeMs: surgeon.pictureAgeMs(nowMs) ?? null,
     loopMs: surgeon.loopMs ?? null,
-    ghost: surgeon.ghostly(nowMs),
+    ghost: surgeon.ghostAt(nowMs)?.plainness ?? 0,
     clockOffsetMs: clock?.offsetMs ?? null,
     clockUncertaintyMs: clock?.uncertaintyMs ?? null,
     roundTripMs: surgeon.clock.roundTripMs ?? null,

@@ -1,16 +1,20 @@
 /** The ghost lies where the tool would, by the arm's own link table, and where the camera would see it. */
 import { describe, expect, it } from "vitest";
-import { axesOf, project, SIMULATOR_VIEW } from "../src/control/camera";
+import { axesOf, type Eye, eyeOf, project, SIMULATOR_VIEW } from "../src/control/camera";
 import { plainness, skeleton, Trail } from "../src/control/ghost";
 import { type Pose, type Quaternion, type Vec3 } from "../src/wire/pose";
 import { type Camera } from "../src/wire/video";
+import { composed, placed } from "../src/control/rotation";
 import vectors from "./vectors/ghost.json";
 
 const pose = (one: { position_m: number[]; orientation_wxyz: number[] }): Pose => ({
   positionM: one.position_m as unknown as Vec3,
   orientationWxyz: one.orientation_wxyz as unknown as Quaternion,
 });
-const camera: Camera = { baseFromCamera: pose(vectors.camera), fovYRad: vectors.camera.fov_y_rad };
+const eye: Eye = { kitFromCamera: pose(vectors.camera), fovYRad: vectors.camera.fov_y_rad };
+const ORIGIN: Vec3 = [0, 0, 0];
+/** Somewhere else, turned about all axes. */
+const MOUNT: Pose = { positionM: [0.12, -0.05, 0.03], orientationWxyz: [0.5, -0.1, 0.7, 0.5] };
 
 function near(seen: readonly number[] | undefined, wanted: readonly number[], within = 1e-9): void {
   expect(seen).toBeDefined();
@@ -21,7 +25,7 @@ describe("the ghost", () => {
   /** Goal: whatever the joints, wrist and jaws are drawn where the arm's own table has them, from the tip's pose alone. */
   it("has the arm's own geometry", () => {
     for (const one of vectors.poses) {
-      const [shaft, link, ...jaws] = skeleton(pose(one), one.jaw_rad);
+      const [shaft, link, ...jaws] = skeleton(pose(one), one.jaw_rad, ORIGIN);
       near(shaft?.[1], one.wrist_m);
       near(link?.[0], one.wrist_m);
       near(link?.[1], one.position_m);
@@ -33,25 +37,48 @@ describe("the ghost", () => {
     }
   });
 
+  /** Goal: an arm that stands elsewhere, and otherwise, has the same geometry there. */
+  it("is that of an arm wherever it stands", () => {
+    for (const one of vectors.poses) {
+      const here = skeleton(pose(one), one.jaw_rad, ORIGIN);
+      const there = skeleton(composed(MOUNT, pose(one)), one.jaw_rad, MOUNT.positionM);
+      here.forEach((line, i) => line.forEach((end, j) => near(there[i]?.[j], placed(MOUNT, end))));
+    }
+  });
+
   /** Goal: it is drawn where the endoscope sees those places. */
   it("lies where the camera sees it", () => {
-    const view = axesOf(camera);
+    const view = axesOf(eye);
     for (const axis of ["right", "down", "into"] as const) near(view[axis], SIMULATOR_VIEW[axis]);
     for (const one of vectors.poses) {
-      const [, link, ...jaws] = skeleton(pose(one), one.jaw_rad);
-      const seen = (line: readonly [Vec3, Vec3] | undefined) => line && project(camera, ...line)?.map(({ right, down }) => [right, down]);
+      const [, link, ...jaws] = skeleton(pose(one), one.jaw_rad, ORIGIN);
+      const seen = (line: readonly [Vec3, Vec3] | undefined) => line && project(eye, ...line)?.map(({ right, down }) => [right, down]);
       near(seen(link)?.[0], one.seen.wrist);
       near(seen(link)?.[1], one.seen.tip);
       one.seen.jaw_ends.forEach((end, i) => near(seen(jaws[i])?.[1], end));
     }
   });
 
+  /** Goal: a camera that an arm carries is where that arm's tip has it; one that stands is where it is said to be. */
+  it("is seen from where the arm that carries the camera has it", () => {
+    const tip = composed(MOUNT, pose(vectors.poses[0]!));
+    const [w, x, y, z] = tip.orientationWxyz;
+    const turnedBack: Quaternion = [w, -x, -y, -z];
+    const inverse: Pose = { positionM: placed({ positionM: [0, 0, 0], orientationWxyz: turnedBack }, tip.positionM.map((m) => -m) as unknown as Vec3), orientationWxyz: turnedBack };
+    const camera: Camera = { arm: 2, parentFromCamera: composed(inverse, eye.kitFromCamera), fovYRad: eye.fovYRad };
+    const carried = eyeOf(camera, (arm) => (arm === 2 ? tip : undefined));
+    near(carried?.kitFromCamera.positionM, eye.kitFromCamera.positionM);
+    near(carried?.kitFromCamera.orientationWxyz, eye.kitFromCamera.orientationWxyz);
+    expect(eyeOf(camera, () => undefined)).toBeUndefined();
+    expect(eyeOf({ ...camera, arm: undefined }, () => undefined)?.kitFromCamera).toEqual(camera.parentFromCamera);
+  });
+
   it("is not drawn behind the eye, and is cut off where it passes it", () => {
-    const eye = camera.baseFromCamera.positionM;
-    const { into } = axesOf(camera);
-    const along = (m: number): Vec3 => [eye[0] + into[0] * m, eye[1] + into[1] * m, eye[2] + into[2] * m];
-    expect(project(camera, along(-0.02), along(-0.01))).toBeUndefined();
-    const cut = project(camera, along(-0.01), along(0.1));
+    const [x, y, z] = eye.kitFromCamera.positionM;
+    const { into } = axesOf(eye);
+    const along = (m: number): Vec3 => [x + into[0] * m, y + into[1] * m, z + into[2] * m];
+    expect(project(eye, along(-0.02), along(-0.01))).toBeUndefined();
+    const cut = project(eye, along(-0.01), along(0.1));
     for (const point of cut ?? []) near([point.right, point.down], [0, 0], 1e-6);
     expect(cut).toBeDefined();
   });
@@ -75,7 +102,6 @@ describe("the ghost", () => {
     expect(trail.at(250)?.positionM[0]).toBe(250);
     expect(trail.at(255)?.positionM[0]).toBe(250);
     expect(trail.at(-50)?.positionM[0]).toBe(0);
-    trail.clear();
-    expect(trail.at(250)).toBeUndefined();
+    expect(new Trail().at(250)).toBeUndefined();
   });
 });

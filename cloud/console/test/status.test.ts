@@ -1,15 +1,16 @@
 /** What the frame around the picture says: the most severe thing wins, in words with both numbers. */
 import { describe, expect, it } from "vitest";
 import { Control } from "../src/control/machine";
-import { StateFlag } from "../src/wire/state";
+import { type KitState, Mode, StateFlag, upToDate } from "../src/wire/state";
 import { type KitNotice } from "../src/wire/statement";
+import { armInWords } from "../src/words/arms";
 import { type Facts, statusOf } from "../src/words/status";
 import { Kit } from "./mock/kit";
 
 const kit = new Kit(new Uint8Array(16));
 kit.armed = true;
 kit.lease(0, 1n);
-kit.releaseDue = false;
+kit.arm(0).releaseDue = false;
 const state = kit.state(0);
 const notice: KitNotice = {
   boot: new Uint8Array(16),
@@ -18,13 +19,13 @@ const notice: KitNotice = {
   mode: 2,
   operatingState: 1,
   flags: state.flags,
-  hold: 1n,
   token: 1n,
   holder: null,
   signedBy: [],
   presses: [],
   reason: "",
   closed: false,
+  arms: kit.notices,
 };
 const view = { ...new Control(new Uint8Array(16)).view(0), holdsControl: true };
 const ready: Facts = {
@@ -42,6 +43,8 @@ describe("status", () => {
     ["ready", {}, "armed", "Armed", /Hold Space/],
     ["engaged", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 0 }, ageMs: 5 } }, "engaged", "Engaged: the tool follows you", /Release Space/],
     ["engaged on a slow line", { control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 1, speedLimitMmS: 61.6 }, ageMs: 5 } }, "engaged", "Engaged: the tool follows you", /line is slow: the tool moves 62 mm/],
+    ["engaged, one of several", { arm: "PSM2", control: { ...view, phase: "engaged" }, state: { said: { ...state, mode: 0 }, ageMs: 5 } }, "engaged", "Engaged: PSM2 follows you", /Release Space/],
+    ["ready, one of several", { arm: "ECM" }, "armed", "Armed", /^Hold Space and drag to move ECM\./],
     ["an old picture", { control: { ...view, phase: "engaged" }, state: { said: { ...state, reason: { code: 3, seen: 420, limit: 400 } }, ageMs: 5 } }, "holding", "Holding", /^Picture is 420 ms old, limit 400\./],
     ["a silent kit", { state: { said: state, ageMs: 812 } }, "holding", "Holding", /No word from the kit for 812 ms, limit 300 ms/],
     ["a lost focus", { control: { ...view, letGo: "focus" } }, "holding", "Holding", /lost the focus.*press it again/],
@@ -83,5 +86,35 @@ describe("status", () => {
           expect(status.word.length).toBeGreaterThan(0);
           if (status.look === "engaged") expect([phase, mode <= 1]).toEqual(["engaged", true]);
         }
+  });
+});
+
+describe("an arm", () => {
+  const AT_REST = StateFlag.Homed | StateFlag.Armed | StateFlag.Leased | StateFlag.AtRest;
+  const ENGAGED = (AT_REST & ~StateFlag.AtRest) | StateFlag.Engaged;
+  it.each<[string, Mode, number, string, string]>([
+    ["at rest", Mode.Holding, AT_REST, "still", "At rest"],
+    ["left while it moved", Mode.Holding, AT_REST & ~StateFlag.AtRest, "still", "Comes to rest"],
+    ["engaged", Mode.Free, ENGAGED, "engaged", "Engaged"],
+    ["engaged on a slow line", Mode.Limited, ENGAGED, "engaged", "Slowly"],
+    ["engaged at its edge", Mode.Free, ENGAGED | StateFlag.Clamped, "engaged", "At its edge"],
+    ["held", Mode.Holding, ENGAGED, "holding", "Holding"],
+    ["paused", Mode.Paused, AT_REST, "holding", "Paused"],
+    ["not homed", Mode.Paused, AT_REST & ~StateFlag.Homed, "holding", "Not homed"],
+    ["stopped", Mode.Stopped, AT_REST | StateFlag.EStop, "stopped", "Stopped"],
+    ["faulty", Mode.Stopped, AT_REST & ~StateFlag.Homed, "stopped", "Fault"],
+  ])("%s", (_, mode, flags, look, word) => {
+    expect(armInWords({ ...state, mode, flags })).toEqual({ look, word });
+  });
+
+  // Goal: an arm at rest is told of ten times a second; what another arm's state says of the kit is said of it at once.
+  it("is as its own state says, and its kit as the newest says", () => {
+    const arm: KitState = { ...state, tickUs: 10n, mode: Mode.Holding, flags: AT_REST, jawRad: 0.5, newest: 3n };
+    const other: KitState = { ...state, arm: 1, arms: 2, tickUs: 20n, mode: Mode.Free, flags: ENGAGED | StateFlag.Grasping, jawRad: 0.1, newest: 9n, pictureAgeMs: 77 };
+    expect(upToDate(arm, other)).toMatchObject({ arm: arm.arm, tickUs: 20n, mode: Mode.Holding, flags: AT_REST, jawRad: 0.5, newest: 9n, pictureAgeMs: 77 });
+    const reason = { code: 10, seen: 1, limit: 0 };
+    const stop = upToDate(arm, { ...other, mode: Mode.Stopped, flags: StateFlag.EStop, reason });
+    expect(stop).toMatchObject({ mode: Mode.Stopped, reason, flags: StateFlag.Homed | StateFlag.AtRest | StateFlag.EStop });
+    expect(upToDate(other, arm)).toBe(other);
   });
 });

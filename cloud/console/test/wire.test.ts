@@ -9,12 +9,12 @@ import { Kind, wrap } from "../src/wire/kind";
 import { MacKey, leaseKeys, sha256 } from "../src/wire/mac";
 import { inWords, rejectionName } from "../src/wire/rejection";
 import { StateFlag, openKitState } from "../src/wire/state";
-import { type Statement, openStatement, signStatement, transcriptHash } from "../src/wire/statement";
+import { type Statement, openStatement, remoteCentreOf, signStatement, transcriptHash } from "../src/wire/statement";
 import { pictureContent } from "../src/video/nal";
 import { displayReport, surgeonSegment } from "../src/wire/segment";
-import { clockPing, readClockPong, readFrameRecord, readWatermark } from "../src/wire/video";
+import { clockPing, readCamera, readClockPong, readFrameRecord, readWatermark } from "../src/wire/video";
 import { bytes, flipped, vectors } from "./hex";
-import { openCommand, readCommand, writeFrameRecord } from "./mock/wire";
+import { openCommand, readCommand, sealKitState, writeCamera, writeFrameRecord } from "./mock/wire";
 
 const wire = vectors("wire");
 const key = new MacKey(bytes(wire, "mac_key"));
@@ -30,7 +30,7 @@ describe("commands", () => {
   it("fields stand where the layout says", () => {
     const command = readCommand(bytes(wire, "command"));
     expect(command).toMatchObject({ token: 7n, sequence: 1234n, kitTickEchoUs: 98_765_432_109n, engagement: 3n });
-    expect(command).toMatchObject({ deadMan: true, clutch: true, hold: 11n, frameSeen: 456n, frameAgeUs: 48_200 });
+    expect(command).toMatchObject({ arm: 1, deadMan: true, clutch: true, hold: 11n, frameSeen: 456n, frameAgeUs: 48_200 });
     expect(command.target).toEqual({ positionM: [0.01, -0.02, -0.15], orientationWxyz: [0.5, 0.5, -0.5, 0.5] });
     expect(readCommand(bytes(wire, "command_unknown_age")).frameAgeUs).toBeUndefined();
   });
@@ -53,7 +53,7 @@ describe("commands", () => {
 describe("kit states", () => {
   it("fields stand where the layout says", () => {
     const state = openKitState(bytes(wire, "kit_state"), key);
-    expect(state).toMatchObject({ mode: 2, operatingState: 1, token: 7n, tickUs: 98_765_440_000n, newest: 1234n });
+    expect(state).toMatchObject({ arm: 1, arms: 3, mode: 2, operatingState: 1, token: 7n, tickUs: 98_765_440_000n, newest: 1234n });
     expect(state.flags).toBe(StateFlag.Homed | StateFlag.Armed | StateFlag.Leased);
     expect(state).toMatchObject({ engagement: 3n, hold: 11n, applied: 900n, rejected: 12n, unauthentic: 4n });
     expect(state).toMatchObject({ newestFrame: 457n, jawRad: 0.3, speedLimitMmS: 200, pictureAgeMs: 61.25 });
@@ -73,6 +73,23 @@ describe("kit states", () => {
 
   it.each([0, 2, 427, 429])("%i bytes are no kit state", (length) => {
     expect(() => openKitState(copyOf(bytes(wire, "kit_state"), length), key)).toThrow(/bytes/);
+  });
+
+  it("is written again byte for byte by the kit that the pages are looked at with", () => {
+    const whole = bytes(wire, "kit_state");
+    expect(toHex(sealKitState(openKitState(whole, key), key))).toBe(toHex(whole));
+  });
+
+  it.each([
+    [0, 0],
+    [1, 1],
+    [4, 4],
+    [0, 5],
+  ])("arm %i of %i arms is refused", (arm, arms) => {
+    const state = bytes(wire, "kit_state");
+    state.set([arm, arms], 6);
+    key.seal(state);
+    expect(() => openKitState(state, key)).toThrow(`arm ${arm} of ${arms} arms`);
   });
 
   // Goal: a good code over nonsense is still refused: parsing and authenticity are two questions.
@@ -103,6 +120,18 @@ describe("pictures and clocks", () => {
     expect(readClockPong(bytes(wire, "clock_pong"))).toEqual({ sentUs: 123_456_789_012n, edgeUs: 42_000_000n });
   });
 
+  it("a camera stands, or an arm carries it", () => {
+    const parentFromCamera = { positionM: [0.01, -0.02, -0.15], orientationWxyz: [0.5, 0.5, -0.5, 0.5] };
+    for (const [name, arm] of [["camera", undefined], ["camera_carried", 2]] as const) {
+      const camera = readCamera(bytes(wire, name));
+      expect(camera).toEqual({ arm, parentFromCamera, fovYRad: 0.75 });
+      expect(toHex(writeCamera(camera))).toBe(toHex(bytes(wire, name)));
+    }
+    const whole = bytes(wire, "camera");
+    expect(() => readCamera(whole.subarray(0, 66))).toThrow(/66 bytes/);
+    for (const arm of [4, 254]) expect(() => readCamera(Uint8Array.from(whole, (byte, i) => (i === 2 ? arm : byte)))).toThrow(/camera/);
+  });
+
   it("a watermark is that of the wire, and no other length is one", () => {
     const whole = bytes(wire, "watermark");
     expect(readWatermark(whole)).toEqual({ token: 7n, newest: 1n << 40n, segments: 12n });
@@ -131,6 +160,14 @@ describe("statements", () => {
     expect(toHex(author)).toBe(toHex(bytes(wire, "author")));
     const signer = await signerFromSeed(bytes(wire, "seed"));
     expect(toHex(await signStatement(statement as Statement, signer))).toBe(toHex(whole));
+  });
+
+  it("a notice says what the arms are and where they stand", async () => {
+    const { said } = await openStatement(bytes(wire, "statements", "notice"));
+    if (said.is !== "notice") throw new Error("not a notice");
+    expect(said.notice.arms.map(({ name, kind }) => [name, kind])).toEqual([["PSM1", 0], ["PSM2", 0], ["ECM", 1]]);
+    expect(said.notice.arms.map(remoteCentreOf)).toEqual([[0, -0.03, 0.02], [0.11, -0.03, 0.02], [-0.055, -0.03, 0.02]]);
+    expect(said.notice).toMatchObject({ token: 7n, regions: 3n, closed: false });
   });
 
   it("any flipped bit is noticed", async () => {

@@ -5,7 +5,8 @@
 import { type Role } from "../trust/opening";
 import { type Bytes, toHex } from "../wire/bytes";
 import { inWords } from "../wire/rejection";
-import { Mode, StateFlag, readKitState } from "../wire/state";
+import { type KitState, Mode, StateFlag, readKitState } from "../wire/state";
+import { type KitNotice } from "../wire/statement";
 import { NUMBERED } from "./leaf";
 import { type Session } from "./session";
 import { type Passed } from "./verify";
@@ -47,9 +48,9 @@ export interface Index {
     /** When the surgeon's screen showed it, by the console's reckoning; 0: never, as far as it said. */
     readonly shownUs: Float64Array;
   };
-  /** Leaves of commands and of kit states, and what the kit reckoned as ages, in ms. */
-  readonly commands: Float64Array;
-  readonly states: { readonly leaf: Float64Array; readonly commandAgeMs: Float32Array; readonly pictureAgeMs: Float32Array };
+  /** Leaves of commands and of kit states, the arm that each is about, and what the kit reckoned as ages, in ms. */
+  readonly commands: { readonly leaf: Float64Array; readonly arm: Uint8Array };
+  readonly states: { readonly leaf: Float64Array; readonly arm: Uint8Array; readonly commandAgeMs: Float32Array; readonly pictureAgeMs: Float32Array };
   readonly spans: readonly Span[];
   readonly happened: readonly Happened[];
   /** Each checkpoint's leaves, and where its proof stands. */
@@ -58,6 +59,8 @@ export interface Index {
   readonly proofs: readonly [number, number];
   /** Who is behind each key, in hex. */
   readonly names: ReadonlyMap<string, string>;
+  /** What the kit calls its arms, in the order of their numbers. */
+  readonly arms: readonly string[];
 }
 
 const HAPPENED_MAX = 100_000;
@@ -71,11 +74,14 @@ export class Indexer {
   #hashes = new Uint8Array(32 * 4096);
   readonly #frames = { leaf: [] as number[], number: [] as number[], capturedUs: [] as number[], key: [] as number[], at: [] as number[], bytes: [] as number[] };
   readonly #shownUs = new Map<number, number>();
-  readonly #commands: number[] = [];
-  readonly #states = { leaf: [] as number[], commandAgeMs: [] as number[], pictureAgeMs: [] as number[] };
+  readonly #commands = { leaf: [] as number[], arm: [] as number[] };
+  readonly #states = { leaf: [] as number[], arm: [] as number[], commandAgeMs: [] as number[], pictureAgeMs: [] as number[] };
   readonly #spans: Span[] = [];
   readonly #open = new Map<Lane, Span>();
   readonly #happened: Happened[] = [];
+  /** The newest state of each arm under one token. */
+  #arms: (KitState | undefined)[] = [];
+  #armNames: readonly string[] = [];
   /** UTC less the edge box's clock, as far as the leaves tell. */
   #offsetUs = 0;
 
@@ -108,9 +114,10 @@ export class Indexer {
         bytes: Float64Array.from(frames.bytes),
         shownUs: Float64Array.from(frames.number, (one) => this.#shownUs.get(one) ?? 0),
       },
-      commands: Float64Array.from(this.#commands),
+      commands: { leaf: Float64Array.from(this.#commands.leaf), arm: Uint8Array.from(this.#commands.arm) },
       states: {
         leaf: Float64Array.from(this.#states.leaf),
+        arm: Uint8Array.from(this.#states.arm),
         commandAgeMs: Float32Array.from(this.#states.commandAgeMs),
         pictureAgeMs: Float32Array.from(this.#states.pictureAgeMs),
       },
@@ -119,6 +126,7 @@ export class Indexer {
       checkpoints: session.anchors?.places ?? [],
       proofs,
       names: namesIn(session),
+      arms: this.#armNames,
     };
   }
 
@@ -127,7 +135,8 @@ export class Indexer {
     const { what } = entry;
     switch (what.is) {
       case "command":
-        this.#commands.push(number);
+        this.#commands.leaf.push(number);
+        this.#commands.arm.push(armOf(what.bytes));
         return;
       case "frame": {
         const frames = this.#frames;
@@ -191,13 +200,19 @@ export class Indexer {
       return; // it is among the findings
     }
     this.#states.leaf.push(leaf);
+    this.#states.arm.push(state.arm);
     this.#states.commandAgeMs.push(state.commandAgeMs);
     this.#states.pictureAgeMs.push(state.pictureAgeMs);
-    this.#lanes(leaf, state.mode, state.flags, state.reason ? inWords(state.reason) : "");
+    if (this.#arms.some((arm) => arm && arm.token !== state.token)) this.#arms = [];
+    this.#arms[state.arm] = state;
+    if (this.#armNames.length < state.arms) this.#armNames = Array.from({ length: state.arms }, (_, arm) => this.#armNames[arm] ?? `arm ${arm + 1}`);
+    const { mode, flags, reason } = ofAll(state, this.#arms);
+    this.#lanes(leaf, mode, flags, reason ? inWords(reason) : "");
   }
 
   /** Between leases the kit's notices say how it stands. */
-  #notice(leaf: number, { mode, flags, reason }: { readonly mode: number; readonly flags: number; readonly reason: string }): void {
+  #notice(leaf: number, { mode, flags, reason, arms }: KitNotice): void {
+    this.#armNames = arms.map(({ name }) => name);
     this.#lanes(leaf, mode, flags, reason);
   }
 
@@ -241,6 +256,19 @@ export class Indexer {
 const LANE_OF: Readonly<Record<string, Lane>> = {
   "e-stop": "E-stop", "clear-e-stop": "E-stop", arm: "Armed", disarm: "Armed", home: "Other", withdraw: "Other", fingerprint: "Other", endorse: "Other", close: "Other",
 }; // prettier-ignore
+
+/** The arm that a command is about, which may be no command in all else. */
+function armOf(command: Uint8Array): number {
+  return command[3] ?? 0;
+}
+
+/** The kit as a whole, as its notices say it: as free as the freest of its arms, and engaged if one is. */
+function ofAll(newest: KitState, arms: readonly (KitState | undefined)[]): Pick<KitState, "mode" | "flags" | "reason"> {
+  const known = arms.filter((arm) => arm !== undefined);
+  const { mode, reason } = known.reduce((freest, arm) => (arm.mode < freest.mode ? arm : freest));
+  const any = StateFlag.Engaged | StateFlag.Clamped;
+  return { mode, reason, flags: known.reduce((flags, arm) => flags | (arm.flags & any), newest.flags) };
+}
 
 /** The reason without its numbers, which change from state to state. */
 function kindOfReason(why: string): string {

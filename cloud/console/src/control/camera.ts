@@ -1,15 +1,22 @@
 /**
- * How the camera looks at the arm: the one place that says so. The hand moves in the picture, what is drawn over it lies in
- * the picture, and the target in the arm's base frame.
+ * How the camera looks at the arms: the one place that says so. The hand moves in the picture, what is drawn over it lies in
+ * the picture, and the target in the kit's frame.
  *
- * The edge box says it (`shared/wire`, `Camera`). The camera's frame is the optical one: x to the right of the picture, y
- * down, z into it; a pinhole without distortion.
+ * The edge box says how the camera sits (`shared/wire`, `Camera`); where it is follows from where the arm that carries it has its
+ * tip. The camera's frame is the optical one: x to the right of the picture, y down, z into it; a pinhole without distortion.
  */
-import { type Vec3 } from "../wire/pose";
+import { type Pose, type Vec3 } from "../wire/pose";
 import { type Camera } from "../wire/video";
-import { add, cross, length, rotated, subtract, times } from "./rotation";
+import { add, composed, cross, length, rotated, subtract, times } from "./rotation";
 
-/** The camera's axes in the base frame. */
+/** The camera at one moment. */
+export interface Eye {
+  readonly kitFromCamera: Pose;
+  /** Full vertical angle of view. */
+  readonly fovYRad: number;
+}
+
+/** The camera's axes in the kit's frame. */
 export interface ViewAxes {
   readonly right: Vec3;
   readonly down: Vec3;
@@ -25,8 +32,15 @@ export interface PicturePoint {
 /** What is nearer to the eye is not in any picture. */
 const NEAR_M = 1e-3;
 
-export function axesOf({ baseFromCamera }: Camera): ViewAxes {
-  const axis = (along: Vec3) => rotated(baseFromCamera.orientationWxyz, along);
+/** Where the camera is while the arm of a number has its tip there; undefined where that is not known. */
+export function eyeOf({ arm, parentFromCamera, fovYRad }: Camera, tipOf: (arm: number) => Pose | undefined): Eye | undefined {
+  if (arm === undefined) return { kitFromCamera: parentFromCamera, fovYRad };
+  const tip = tipOf(arm);
+  return tip && { kitFromCamera: composed(tip, parentFromCamera), fovYRad };
+}
+
+export function axesOf({ kitFromCamera }: Eye): ViewAxes {
+  const axis = (along: Vec3) => rotated(kitFromCamera.orientationWxyz, along);
   return { right: axis([1, 0, 0]), down: axis([0, 1, 0]), into: axis([0, 0, 1]) };
 }
 
@@ -39,23 +53,23 @@ export function lookingAt(eyeM: Vec3, atM: Vec3, up: Vec3): ViewAxes {
 /** Until the edge box says otherwise the hand moves as the simulator's endoscope looks (`sim/theatre`, `stage.rs`). */
 export const SIMULATOR_VIEW = lookingAt([-0.058, -0.034, -0.058], [0, 0, -0.149], [0, 1, 0]);
 
-/** A vector of the picture (right, down, into it) in the base frame. */
-export function baseFromView(view: ViewAxes, [right, down, into]: Vec3): Vec3 {
+/** A vector of the picture (right, down, into it) in the kit's frame. */
+export function kitFromView(view: ViewAxes, [right, down, into]: Vec3): Vec3 {
   return add(add(times(view.right, right), times(view.down, down)), times(view.into, into));
 }
 
-/** Where a segment of the base frame appears: cut off where it passes the eye, undefined if it lies behind it. */
-export function project(camera: Camera, fromM: Vec3, toM: Vec3): readonly [PicturePoint, PicturePoint] | undefined {
-  const [from, to] = [seenFrom(camera, fromM), seenFrom(camera, toM)];
+/** Where a segment of the kit's frame appears: cut off where it passes the eye, undefined if it lies behind it. */
+export function project(eye: Eye, fromM: Vec3, toM: Vec3): readonly [PicturePoint, PicturePoint] | undefined {
+  const [from, to] = [seenFrom(eye, fromM), seenFrom(eye, toM)];
   if (from[2] < NEAR_M && to[2] < NEAR_M) return undefined;
-  const focal = 0.5 / Math.tan(camera.fovYRad / 2);
+  const focal = 0.5 / Math.tan(eye.fovYRad / 2);
   const point = ([x, y, z]: Vec3): PicturePoint => ({ right: (focal * x) / z, down: (focal * y) / z });
   return [point(before(from, to)), point(before(to, from))];
 }
 
-function seenFrom({ baseFromCamera }: Camera, pointM: Vec3): Vec3 {
-  const [w, x, y, z] = baseFromCamera.orientationWxyz;
-  return rotated([w, -x, -y, -z], subtract(pointM, baseFromCamera.positionM));
+function seenFrom({ kitFromCamera }: Eye, pointM: Vec3): Vec3 {
+  const [w, x, y, z] = kitFromCamera.orientationWxyz;
+  return rotated([w, -x, -y, -z], subtract(pointM, kitFromCamera.positionM));
 }
 
 /** `point`, or where the way to it from `other` comes too near to the eye. */

@@ -2,10 +2,11 @@
  * The ghost: where the tool will be once the arm has done what this page last told it. The picture shows the tool as it was
  * when the light left it; between the two lies the loop's delay, which the ghost lets the surgeon see instead of fight.
  *
- * Drawn from the commanded pose through the arm's own geometry, closed form. The shaft runs through the remote centre, the
- * base frame's origin; the wrist's pitch axis lies on it, {@link PITCH_TO_JAW_AXIS_M} before the axis on which the jaws turn, and the
+ * Drawn from the commanded pose through the arm's own geometry, closed form. The shaft runs through the arm's remote centre, its
+ * base frame's origin, which is where its mount is; the wrist's pitch axis lies on it, {@link PITCH_TO_JAW_AXIS_M} before the axis on which the jaws turn, and the
  * link between the two stands square on the latter. So remote centre, link and jaws' axis share a plane, and the link is what
- * is left of the way to the tip without its part along that axis.
+ * is left of the way to the tip without its part along that axis. Nothing in this asks how the base is turned, so the kit's frame
+ * serves for every arm.
  */
 import { type Pose, type Vec3 } from "../wire/pose";
 import { dot, length, rotated, subtract, times, add } from "./rotation";
@@ -21,12 +22,14 @@ const FAR_M = 0.0015;
 
 export type Segment = readonly [Vec3, Vec3];
 
-/** Shaft, link and two jaws as lines in the base frame, m. `jawRad`: angle between the jaws. */
-export function skeleton({ positionM, orientationWxyz }: Pose, jawRad: number): readonly Segment[] {
+/** Shaft, link and two jaws as lines in the kit's frame, m, of an arm with its remote centre there. `jawRad`: angle between the jaws. */
+export function skeleton({ positionM, orientationWxyz }: Pose, jawRad: number, remoteCentreM: Vec3): readonly Segment[] {
   const hinge = rotated(orientationWxyz, [1, 0, 0]);
-  const square = subtract(positionM, times(hinge, dot(positionM, hinge)));
+  const reach = subtract(positionM, remoteCentreM);
+  const square = subtract(reach, times(hinge, dot(reach, hinge)));
   const wrist = subtract(positionM, times(square, PITCH_TO_JAW_AXIS_M / length(square)));
-  const back = subtract(wrist, times(wrist, SHAFT_M / length(wrist)));
+  const shaft = subtract(wrist, remoteCentreM);
+  const back = subtract(wrist, times(shaft, SHAFT_M / length(shaft)));
   const half = Math.max(0, jawRad) / 2;
   const jaw = (angle: number): Segment => {
     const end = rotated(orientationWxyz, [0, Math.sin(angle) * JAW_LENGTH_M, Math.cos(angle) * JAW_LENGTH_M]);
@@ -48,15 +51,11 @@ const KEPT_MS = 1500;
 
 /** Where the arm said it was, by when that was heard. */
 export class Trail {
-  #heard: { readonly pose: Pose; readonly atMs: number }[] = [];
+  readonly #heard: { readonly pose: Pose; readonly atMs: number }[] = [];
 
   heard(pose: Pose, atMs: number): void {
     this.#heard.push({ pose, atMs });
     if (this.#heard.length > 2 && atMs - (this.#heard[0]?.atMs ?? atMs) > KEPT_MS) this.#heard.shift();
-  }
-
-  clear(): void {
-    this.#heard = [];
   }
 
   /** The newest that was heard by then, or the first of all. */

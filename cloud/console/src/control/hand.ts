@@ -1,7 +1,7 @@
 /** From what the hand does to what the target does: hand increments, scaled, in the camera's view. */
 import { type Pose, type Vec3 } from "../wire/pose";
-import { type ViewAxes, baseFromView } from "./camera";
-import { add, degreesBetween, length, multiply, normalized, subtract, times, turn } from "./rotation";
+import { type ViewAxes, kitFromView } from "./camera";
+import { add, between, degreesBetween, length, multiply, normalized, subtract, times, turn } from "./rotation";
 
 /** Tool motion for hand motion. 0.2 is what the dVRK uses. */
 export const SCALES = [0.05, 0.1, 0.2, 0.33, 0.5, 1] as const;
@@ -52,11 +52,11 @@ export class SpeedGate {
   }
 }
 
-/** How far the hand asks the target to go, in mm and already scaled, in the base frame. */
+/** How far the hand asks the target to go, in mm and already scaled, in the kit's frame. */
 export function translationMm(move: HandMove, scale: number, view: ViewAxes): Vec3 {
   if (move.turning) return [0, 0, 0];
   const handMm: Vec3 = [move.rightPx * MM_PER_PX, move.downPx * MM_PER_PX, move.intoPx * DEPTH_MM_PER_PX];
-  return baseFromView(view, times(handMm, scale));
+  return kitFromView(view, times(handMm, scale));
 }
 
 /** The target moved by `mm`, kept from running away from the arm. */
@@ -70,9 +70,29 @@ export function moved(target: Pose, mm: Vec3, setpoint: Pose): Pose {
 
 /** The target turned about the picture's axes, and by the wheel about the line of sight. */
 export function turned(target: Pose, move: HandMove, view: ViewAxes, setpoint: Pose): Pose {
-  const axis = baseFromView(view, [-move.downPx * RAD_PER_PX, move.rightPx * RAD_PER_PX, move.intoPx * RAD_PER_PX]);
-  const orientationWxyz = normalized(multiply(turn(axis), target.orientationWxyz));
-  const before = degreesBetween(target.orientationWxyz, setpoint.orientationWxyz);
-  const after = degreesBetween(orientationWxyz, setpoint.orientationWxyz);
-  return after > Math.max(LEAD_DEG_MAX, before) ? target : { ...target, orientationWxyz };
+  const axis = kitFromView(view, [-move.downPx * RAD_PER_PX, move.rightPx * RAD_PER_PX, move.intoPx * RAD_PER_PX]);
+  return near(target, { ...target, orientationWxyz: normalized(multiply(turn(axis), target.orientationWxyz)) }, setpoint);
+}
+
+/**
+ * The endoscope's tip moved by `mm`. An endoscope has no wrist: its shaft runs through the remote centre, so it turns with it, and
+ * by no more than that takes: the picture does not roll.
+ */
+export function swung(target: Pose, mm: Vec3, remoteCentreM: Vec3, setpoint: Pose): Pose {
+  const { positionM } = moved(target, mm, setpoint);
+  const swing = between(subtract(target.positionM, remoteCentreM), subtract(positionM, remoteCentreM));
+  return near(target, { positionM, orientationWxyz: normalized(multiply(swing, target.orientationWxyz)) }, setpoint);
+}
+
+/** The endoscope turned about its shaft, along which it looks: by a drag to the right, or the wheel, clockwise. */
+export function rolled(target: Pose, { rightPx, intoPx }: HandMove, remoteCentreM: Vec3, setpoint: Pose): Pose {
+  const shaft = subtract(target.positionM, remoteCentreM);
+  const roll = turn(times(shaft, ((rightPx + intoPx) * RAD_PER_PX) / length(shaft)));
+  return near(target, { ...target, orientationWxyz: normalized(multiply(roll, target.orientationWxyz)) }, setpoint);
+}
+
+/** `next`, unless it would run away from how the arm is turned. */
+function near(target: Pose, next: Pose, { orientationWxyz }: Pose): Pose {
+  const [before, after] = [target, next].map((pose) => degreesBetween(pose.orientationWxyz, orientationWxyz));
+  return (after ?? 0) > Math.max(LEAD_DEG_MAX, before ?? 0) ? target : next;
 }

@@ -14,6 +14,8 @@ export const KEYS = {
   speedSlower: "KeyA",
   speedFaster: "KeyS",
   ghost: "KeyG",
+  camera: "KeyC",
+  arms: ["Digit1", "Digit2", "Digit3", "Digit4"],
 } as const;
 
 const PRIMARY = 1;
@@ -23,6 +25,10 @@ const TRIGGER = 7;
 const TRIGGER_MIN = 0.5;
 const STICK_MIN = 0.12;
 const STICK_PX_S = 600;
+/** The right stick, pressed. */
+const STICK_BUTTON = 11;
+/** Up, right, down, left: the arms in their order. */
+const CROSS = [12, 15, 13, 14] as const;
 
 export interface Hands {
   readonly give: (input: Input) => void;
@@ -59,6 +65,8 @@ function keyboard({ give, stop, help, ghost }: Hands, signal: AbortSignal): void
     [KEYS.speedSlower]: () => give({ is: "speed", step: -1 }),
     [KEYS.speedFaster]: () => give({ is: "speed", step: 1 }),
     [KEYS.ghost]: ghost,
+    [KEYS.camera]: () => give({ is: "camera", source: "key", down: true }),
+    ...Object.fromEntries(KEYS.arms.map((key, arm) => [key, () => give({ is: "arm", arm })])),
   };
   const down = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -71,11 +79,16 @@ function keyboard({ give, stop, help, ghost }: Hands, signal: AbortSignal): void
     if (event.code === KEYS.deadMan) {
       event.preventDefault();
       give({ is: "dead-man", source: "key", down: false });
+    } else if (event.code === KEYS.camera) {
+      give({ is: "camera", source: "key", down: false });
     } else if (jaw.delete(event.code)) {
       turnJaw();
     }
   };
-  const lost = () => jaw.clear();
+  const lost = () => {
+    jaw.clear();
+    give({ is: "camera", source: "key", down: false });
+  };
   window.addEventListener("keydown", down, { signal, capture: true });
   window.addEventListener("keyup", up, { signal, capture: true });
   window.addEventListener("blur", lost, { signal });
@@ -118,9 +131,9 @@ function mouse(picture: HTMLElement, { give }: Hands, signal: AbortSignal): void
   picture.addEventListener("contextmenu", (event) => event.preventDefault(), { signal });
 }
 
-/** Right trigger: dead-man. Left stick: view plane. Right stick: depth. Shoulders: jaw. */
+/** Right trigger: dead-man. Left stick: view plane. Right stick: depth, pressed: camera. Shoulders: jaw. Cross: arms. */
 function gamepad({ give }: Hands, signal: AbortSignal): void {
-  let [held, seenUp, jaw, atMs] = [false, false, 0, 0];
+  let [held, seenUp, looking, jaw, atMs] = [false, false, false, 0, 0];
   const poll = () => {
     const pad = navigator.getGamepads().find((one) => one?.connected === true && one.mapping === "standard");
     if (!pad) return;
@@ -130,6 +143,10 @@ function gamepad({ give }: Hands, signal: AbortSignal): void {
     if (seenUp && trigger !== held) give({ is: "dead-man", source: "trigger", down: (held = trigger) });
     const turned = Number(pad.buttons[5]?.pressed ?? false) - Number(pad.buttons[4]?.pressed ?? false);
     if (turned !== jaw) give({ is: "jaw", direction: (jaw = turned) as -1 | 0 | 1 });
+    const pressed = (button: number) => pad.buttons[button]?.pressed ?? false;
+    if (pressed(STICK_BUTTON) !== looking) give({ is: "camera", source: "trigger", down: (looking = !looking) });
+    const arm = CROSS.findIndex(pressed);
+    if (arm >= 0) give({ is: "arm", arm });
     const now = performance.now();
     sticks(pad, Math.min(now - atMs, 50) / 1000, give);
     atMs = now;
@@ -138,6 +155,7 @@ function gamepad({ give }: Hands, signal: AbortSignal): void {
   signal.addEventListener("abort", () => clearInterval(timer));
   const lost = () => {
     seenUp = false;
+    give({ is: "camera", source: "trigger", down: (looking = false) });
     if (!held) return;
     give({ is: "let-go", why: "gamepad" });
     held = false;

@@ -1,5 +1,5 @@
-/** Small rotation algebra: quaternions w, x, y, z, and 3-vectors. */
-import { type Quaternion, type Vec3 } from "../wire/pose";
+/** Small algebra of rotations and poses: quaternions w, x, y, z, and 3-vectors. */
+import { type Pose, type Quaternion, type Vec3 } from "../wire/pose";
 
 export function multiply([aw, ax, ay, az]: Quaternion, [bw, bx, by, bz]: Quaternion): Quaternion {
   return [
@@ -28,6 +28,23 @@ export function rotated(q: Quaternion, a: Vec3): Vec3 {
   const axis: Vec3 = [q[1], q[2], q[3]];
   const across = times(cross(axis, a), 2);
   return add(add(a, times(across, q[0])), cross(axis, across));
+}
+
+/** The smallest turn that brings the direction of `from` to that of `to`. */
+export function between(from: Vec3, to: Vec3): Quaternion {
+  const across = cross(from, to);
+  const sine = length(across);
+  return sine === 0 ? [1, 0, 0, 0] : turn(times(across, Math.atan2(sine, dot(from, to)) / sine));
+}
+
+/** `b_from_c` by `a_from_b` is `a_from_c`. */
+export function composed(a: Pose, b: Pose): Pose {
+  return { positionM: placed(a, b.positionM), orientationWxyz: normalized(multiply(a.orientationWxyz, b.orientationWxyz)) };
+}
+
+/** A point of `b`'s frame in `a`'s, by `a_from_b`. */
+export function placed({ positionM, orientationWxyz }: Pose, point: Vec3): Vec3 {
+  return add(positionM, rotated(orientationWxyz, point));
 }
 
 /** Angle between two orientations, in degrees. */

@@ -1,12 +1,12 @@
 /** Drives the control machine: ticks, keys and channels. It decides nothing. */
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { type Bytes, equal, random } from "../wire/bytes";
 import { sealCommand } from "../wire/command";
 import { Kind, kindOf } from "../wire/kind";
 import { type LeaseKeys } from "../wire/mac";
 import { type Shown } from "../wire/segment";
-import { type KitState, openKitState } from "../wire/state";
-import { type KitNotice, type LeaseTranscript } from "../wire/statement";
+import { type KitState, openKitState, upToDate } from "../wire/state";
+import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, remoteCentreOf } from "../wire/statement";
 import { type Pose } from "../wire/pose";
 import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
@@ -22,8 +22,8 @@ import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
 import { type Presented } from "../video/viewer";
 import { Worst } from "../video/history";
-import { axesOf } from "./camera";
-import { Trail, plainness } from "./ghost";
+import { type Eye, axesOf, eyeOf } from "./camera";
+import { type Segment, Trail, plainness, skeleton } from "./ghost";
 import { Control, type ControlView, type Input, type Output } from "./machine";
 
 const TICK_MS = 4;
@@ -41,15 +41,31 @@ export interface AgeSample {
   readonly uncertaintyMs: number;
 }
 
+/** Lines in the kit's frame, as they are to be seen over the newest shown picture. */
+export interface Ghost {
+  readonly lines: readonly Segment[];
+  /** Where that picture was taken from. */
+  readonly eye: Eye;
+  /** From 0, not at all, to 1. */
+  readonly plainness: number;
+}
+
 export class Surgeon {
   readonly station: Station;
   readonly control: Control;
-  readonly state = signal<Heard<KitState> | undefined>(undefined);
+  /** The newest state of each arm, by its number. */
+  readonly states = signal<readonly (Heard<KitState> | undefined)[]>([]);
   readonly view = signal<ControlView>(new Control(new Uint8Array(16)).view(0));
   /** Of each path over which pictures may come. */
   readonly streams = signal<readonly (readonly [number, MediaStream])[]>([]);
   readonly asking = signal(false);
-  /** How the endoscope looks at the arm, if the edge box knows. */
+  /** The arm where the hand is, and the kit, as the newest word of either has it; the age is that of the kit's newest word. */
+  readonly state = computed<Heard<KitState> | undefined>(() => {
+    const newest = this.#newest(this.states.value);
+    const arm = this.states.value[this.view.value.arm]?.said;
+    return newest && arm && { said: upToDate(arm, newest.said), atMs: newest.atMs };
+  });
+  /** How the endoscope looks, if the edge box knows. */
   readonly camera = signal<Camera | undefined>(undefined);
   /** Whether the surgeon wants to see where the tool will be. */
   readonly ghost = signal(true);
@@ -73,7 +89,8 @@ export class Surgeon {
   #token = 0n;
   #taken: LeaseTranscript | undefined;
   readonly #sentAtMs = new Map<bigint, number>();
-  readonly #trail = new Trail();
+  /** By the arm's number. */
+  readonly #trails: Trail[] = [];
   #askedMs = 0;
   #silentUntilMs = 0;
 
@@ -164,16 +181,25 @@ export class Surgeon {
     return newest && clock && glassToGlassMs({ ...newest, shownMs: nowMs }, clock);
   }
 
-  /** How plainly the ghost is to be seen now: from 0, not at all, to 1. */
-  ghostly(nowMs: number): number {
-    const [aim, shown] = [this.control.aim, this.shownPose(nowMs)];
-    return aim === undefined || shown === undefined ? 0 : plainness(aim.pose, shown);
+  /** The kit's arms, in the order of their numbers, as far as it has told. */
+  get arms(): readonly ArmNotice[] {
+    return this.station.notice.value?.said.arms ?? [];
   }
 
-  /** Where the arm was when the newest shown picture was taken, as far as its states tell. */
-  shownPose(nowMs: number): Pose | undefined {
+  /** Of the instrument that the hand drives: an endoscope is in no picture of its own. */
+  ghostAt(nowMs: number): Ghost | undefined {
+    const [aim, camera] = [this.control.aim, this.camera.peek()];
+    const notice = aim && this.arms[aim.arm];
+    if (aim === undefined || camera === undefined || notice?.kind !== ArmKind.Instrument) return undefined;
+    const [shown, eye] = [this.#shownAt(nowMs, aim.arm), eyeOf(camera, (arm) => this.#shownAt(nowMs, arm))];
+    if (shown === undefined || eye === undefined) return undefined;
+    return { lines: skeleton(aim.pose, aim.jawRad, remoteCentreOf(notice)), eye, plainness: plainness(aim.pose, shown) };
+  }
+
+  /** Where an arm's tip was when the newest shown picture was taken, as far as its states tell. */
+  #shownAt(nowMs: number, arm: number): Pose | undefined {
     const ageMs = this.pictureAgeMs(nowMs);
-    return ageMs === undefined ? undefined : this.#trail.at(nowMs - ageMs + (this.clock.roundTripMs ?? 0) / 2);
+    return ageMs === undefined ? undefined : this.#trails[arm]?.at(nowMs - ageMs + (this.clock.roundTripMs ?? 0) / 2);
   }
 
   // ---- out
@@ -219,7 +245,7 @@ export class Surgeon {
     this.clock.reset();
     this.frames.reset();
     this.displayed.reset();
-    this.#trail.clear();
+    this.#trails.length = 0;
     this.scribe.connected();
     this.give({ is: "connected" });
   }
@@ -251,24 +277,38 @@ export class Surgeon {
     if (this.#keys === undefined) return;
     const state = openKitState(bytes, this.#keys.kitToConsole);
     if (state.token !== this.#token || !equal(state.session, this.station.proven.opening.session)) return;
-    const before = this.state.peek();
-    if (before !== undefined && before.said.token === state.token && state.tickUs <= before.said.tickUs) return;
+    const [states, now] = [this.states.peek(), performance.now()];
+    const [before, newest] = [states[state.arm]?.said, this.#newest(states)?.said];
+    if (before !== undefined && state.tickUs <= before.tickUs) return;
     // Until the kit adopts the lease its states are under another key.
-    if (before === undefined) this.unauthentic = 0;
-    const now = performance.now();
+    if (newest === undefined) this.unauthentic = 0;
     const sent = this.#sentAtMs.get(state.newest);
-    if (sent !== undefined && state.newest !== before?.said.newest) {
+    if (sent !== undefined && (newest === undefined || state.newest > newest.newest)) {
       this.loopMs = now - sent;
       this.loopWorst.take(this.loopMs);
     }
-    this.#trail.heard(state.measured, now);
-    this.state.value = { said: state, atMs: now };
+    (this.#trails[state.arm] ??= new Trail()).heard(state.measured, now);
+    const heard = [...states];
+    heard[state.arm] = { said: state, atMs: now };
+    this.states.value = heard;
+    if (state.arm === this.camera.peek()?.arm) this.#lookAnew();
     this.give({ is: "kit-state", state });
+  }
+
+  #newest(states: readonly (Heard<KitState> | undefined)[]): Heard<KitState> | undefined {
+    return states.reduce((newest, one) => (one && (!newest || one.said.tickUs > newest.said.tickUs) ? one : newest), undefined);
   }
 
   #camera(camera: Camera): void {
     this.camera.value = camera;
-    this.give({ is: "view", axes: axesOf(camera) });
+    this.#lookAnew();
+  }
+
+  /** How the endoscope looks now, by the newest word of the arm that carries it. */
+  #lookAnew(): void {
+    const camera = this.camera.peek();
+    const eye = camera && eyeOf(camera, (arm) => this.states.peek()[arm]?.said.measured);
+    if (eye !== undefined) this.give({ is: "view", axes: axesOf(eye) });
   }
 
   #pong(bytes: Bytes): void {
@@ -309,6 +349,7 @@ export class Surgeon {
   // ---- the lease
 
   #notice(notice: KitNotice): void {
+    this.give({ is: "arms", arms: notice.arms });
     if (notice.presses.length > 0) this.give({ is: "acknowledged", presses: notice.presses });
     const holds = this.#taken;
     if (holds === undefined) return;
@@ -318,7 +359,7 @@ export class Surgeon {
     if (!gone && equal(notice.boot, holds.boot)) return;
     this.#taken = undefined;
     this.#keys = undefined;
-    this.state.value = undefined;
+    this.states.value = [];
     this.give({ is: "lease-lost" });
     void this.scribe.flush();
   }
@@ -333,7 +374,7 @@ export class Surgeon {
       this.#keys = keys;
       this.unauthentic = 0;
       this.#sentAtMs.clear();
-      this.state.value = undefined;
+      this.states.value = [];
       this.give({ is: "leased", token });
       await this.station.say(confirm);
     } catch (error) {

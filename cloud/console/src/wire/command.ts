@@ -19,14 +19,16 @@ export interface Command {
   readonly sequence: bigint;
   /** The newest kit tick seen, µs on the kit's clock: the command's age is measured from it. */
   readonly kitTickEchoUs: bigint;
+  /** The arm that all of this is about but the dead-man. */
   readonly arm: number;
+  /** There is one pedal: up, it releases every arm of the kit. */
   readonly deadMan: boolean;
-  /** Frees the hand while the dead-man is held: ends the engagement, and is no release. */
+  /** Frees the hand while the dead-man is held: ends this arm's engagement, and is no release. */
   readonly clutch: boolean;
   readonly engagement: bigint;
-  /** The held setpoint that the engagement started from. */
+  /** The arm's held setpoint that the engagement started from. */
   readonly hold: bigint;
-  /** Absolute and already scaled, in the arm's base frame. */
+  /** Absolute and already scaled, in the kit's frame. */
   readonly target: Pose;
   readonly jawRad: number;
   /** The last frame that the surgeon was shown; zero: none. */

@@ -1,10 +1,13 @@
-/** A rigid pose as it travels, 56 bytes: metres in the arm's base frame, then a unit quaternion w, x, y, z. */
+/** A rigid pose as it travels, 56 bytes: metres, then a unit quaternion w, x, y, z. */
 import { bounded } from "./kind";
 
 export type Vec3 = readonly [number, number, number];
 export type Quaternion = readonly [number, number, number, number];
 
-/** Pose of the tool's tip in the arm's base frame (origin at the remote centre of motion). CRTK's `_cp`. */
+/**
+ * Pose of an arm's tip in the kit's frame, the base frame of its first arm (origin at that arm's remote centre of motion), unless
+ * said otherwise. CRTK's `_cp`.
+ */
 export interface Pose {
   readonly positionM: Vec3;
   readonly orientationWxyz: Quaternion;

@@ -1,4 +1,7 @@
-/** What the kit says a hundred times a second, 428 bytes, sealed under the lease's kit key. */
+/**
+ * What the kit says of itself and of one of its arms, 428 bytes, sealed under the lease's kit key: a hundred times a second of
+ * arms that move, ten times of the others.
+ */
 import { Kind, bounded, bytesAt, layout } from "./kind";
 import { type MacKey } from "./mac";
 import { Malformed } from "./malformed";
@@ -7,6 +10,8 @@ import { type Rejection, isRejectionCode } from "./rejection";
 
 export const KIT_STATE_BYTES = 428;
 export const VERDICTS_MAX = 8;
+/** Arms that a kit may have. */
+export const ARMS_MAX = 4;
 const VERDICT_BYTES = 20;
 
 /** How freely the tool may move; the greatest is the most severe. */
@@ -27,6 +32,8 @@ export const StateFlag = {
   Leased: 64,
   Grasping: 128,
 } as const;
+/** Those that are one arm's; the others are the kit's. */
+const ARM_FLAGS = StateFlag.Homed | StateFlag.Engaged | StateFlag.AtRest | StateFlag.Clamped | StateFlag.Grasping;
 
 /** What became of one command; without a rejection it was taken in. */
 export interface Verdict {
@@ -34,18 +41,23 @@ export interface Verdict {
   readonly rejection: Rejection | undefined;
 }
 
+/** The newest of each arm counts. Poses are in the kit's frame. */
 export interface KitState {
   readonly session: Uint8Array;
   readonly token: bigint;
   readonly tickUs: bigint;
+  /** The arm that this is about, from 0: its are mode, reason, engagement, hold, poses, jaw, speed limit, lag, and the flags of {@link ARM_FLAGS}. */
+  readonly arm: number;
+  /** How many the kit has. */
+  readonly arms: number;
   readonly mode: Mode;
   readonly operatingState: OperatingState;
   /** Of {@link StateFlag}. */
   readonly flags: number;
   readonly engagement: bigint;
-  /** The setpoint held at rest, from which the next engagement starts. */
+  /** The setpoint held at rest, from which the arm's next engagement starts. */
   readonly hold: bigint;
-  /** Newest authentic command taken in. */
+  /** Newest authentic command taken in, for whichever arm. */
   readonly newest: bigint;
   readonly applied: bigint;
   readonly rejected: bigint;
@@ -62,7 +74,17 @@ export interface KitState {
   readonly lagMm: number;
   /** Why the tool does not move, if it does not. */
   readonly reason: Rejection | undefined;
+  /** On commands for whichever arm. */
   readonly verdicts: readonly Verdict[];
+}
+
+/** One arm's state with what is the kit's as `newest`, which may be about another arm, has it. What stops, stops all. */
+export function upToDate(state: KitState, newest: KitState): KitState {
+  if (newest.tickUs <= state.tickUs) return state;
+  const { tickUs, token, applied, rejected, unauthentic, newestFrame, commandAgeMs, pictureAgeMs } = newest;
+  const flags = (state.flags & ARM_FLAGS) | (newest.flags & ~ARM_FLAGS);
+  const stopped = newest.mode === Mode.Stopped ? { mode: newest.mode, reason: newest.reason } : {};
+  return { ...state, tickUs, token, newest: newest.newest, applied, rejected, unauthentic, newestFrame, commandAgeMs, pictureAgeMs, flags, ...stopped };
 }
 
 /** The state in `bytes`, if the kit sealed it under `key`. */
@@ -79,7 +101,11 @@ export function readKitState(bytes: Uint8Array): KitState {
   const f32 = (at: number) => view.getFloat32(at, true);
   const count = view.getUint8(5);
   if (count > VERDICTS_MAX) throw new Malformed(`${count} verdicts, at most ${VERDICTS_MAX} are allowed`);
+  const [arm, arms] = [view.getUint8(6), view.getUint8(7)];
+  if (arms > ARMS_MAX || arm >= arms) throw new Malformed(`arm ${arm} of ${arms} arms`);
   return {
+    arm,
+    arms,
     mode: numbered("mode", view.getUint8(2), Mode.Stopped) as Mode,
     operatingState: numbered("operating state", view.getUint8(3), OperatingState.Fault) as OperatingState,
     flags: view.getUint8(4),

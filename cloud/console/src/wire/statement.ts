@@ -7,6 +7,7 @@ import { type Cbor, Fields, fromCbor, toCbor, uint } from "./cbor";
 import { type Signer } from "./ed25519";
 import { Malformed } from "./malformed";
 import { sha256 } from "./mac";
+import { type Vec3 } from "./pose";
 import { Domain, SIGNED_BYTES_MAX, open, seal } from "./signed";
 
 export interface LeaseTranscript {
@@ -25,10 +26,12 @@ export interface KitNotice {
   readonly tickUs: bigint;
   /** The one to sign now. */
   readonly challenge: Bytes;
+  /** Of the freest arm. */
   readonly mode: number;
   readonly operatingState: number;
   readonly flags: number;
-  readonly hold: bigint;
+  /** In the order of their numbers. */
+  readonly arms: readonly ArmNotice[];
   readonly token: bigint;
   /** Session key of whoever holds control. */
   readonly holder: Bytes | null;
@@ -43,7 +46,25 @@ export interface KitNotice {
   readonly regions?: bigint;
 }
 
-/** A convex body that the tool keeps out of, in the arm's base frame: whole µm, directions and turns in millionths. */
+export const ArmKind = { Instrument: 0, Endoscope: 1 } as const;
+export type ArmKind = (typeof ArmKind)[keyof typeof ArmKind];
+
+/** What an arm is, and where it stands. */
+export interface ArmNotice {
+  /** As CRTK names arms: PSM1, ECM. */
+  readonly name: string;
+  readonly kind: ArmKind;
+  /** Its base, at its remote centre, in the kit's frame: whole µm, turn in millionths. */
+  readonly positionUm: readonly number[];
+  readonly wxyz: readonly number[];
+}
+
+/** Where an arm's shaft goes through, in the kit's frame, m. */
+export function remoteCentreOf({ positionUm: [x = 0, y = 0, z = 0] }: ArmNotice): Vec3 {
+  return [x / 1e6, y / 1e6, z / 1e6];
+}
+
+/** A convex body that the tools keep out of, in the kit's frame: whole µm, directions and turns in millionths. */
 export type Region =
   | { readonly is: "capsule"; readonly fromUm: readonly number[]; readonly toUm: readonly number[]; readonly radiusUm: number }
   | { readonly is: "half-space"; readonly pointUm: readonly number[]; readonly outward: readonly number[] }
@@ -152,7 +173,7 @@ function encodeNotice(n: KitNotice): Cbor {
     n.mode,
     n.operatingState,
     n.flags,
-    uint(n.hold),
+    n.arms.map(({ name, kind, positionUm, wxyz }) => [name, kind, positionUm, wxyz]),
     uint(n.token),
     n.holder,
     n.signedBy,
@@ -242,7 +263,7 @@ function decodeNotice(fields: Fields): KitNotice {
     mode: f.number(255),
     operatingState: f.number(255),
     flags: f.number(255),
-    hold: f.u64(),
+    arms: f.list("arms", LIST_MAX, decodeArm),
     token: f.u64(),
     holder: f.bytesOrNull(32),
     signedBy: f.list("signers", LIST_MAX, (item) => item.bytes(32)),
@@ -253,6 +274,11 @@ function decodeNotice(fields: Fields): KitNotice {
   if (f.length === 13) return notice;
   if (f.length === 14) return { ...notice, regions: f.u64() };
   throw new Malformed("the notice is not deterministic CBOR of a known shape");
+}
+
+function decodeArm(item: Fields): ArmNotice {
+  const f = item.record("an arm", 4);
+  return { name: f.text(TEXT_MAX), kind: f.number(ArmKind.Endoscope) as ArmKind, positionUm: whole(f, 3), wxyz: whole(f, 4) };
 }
 
 function decodeRegion(item: Fields): Region {
@@ -267,12 +293,12 @@ function decodeRegion(item: Fields): Region {
 }
 
 function whole(fields: Fields, count: number): number[] {
-  const f = fields.record("a region's place", count);
+  const f = fields.record("a place", count);
   return Array.from({ length: count }, () => i32(f));
 }
 
 function i32(f: Fields): number {
   const value = Number(f.i64());
-  if (Math.trunc(value) !== value || value < -0x8000_0000 || value > 0x7fff_ffff) throw new Malformed(`a region has ${value} in a field of 32 bits`);
+  if (Math.trunc(value) !== value || value < -0x8000_0000 || value > 0x7fff_ffff) throw new Malformed(`a place has ${value} in a field of 32 bits`);
   return value;
 }

@@ -1,7 +1,9 @@
 /** About pictures: what the edge box says of each frame, and how console and edge box compare clocks. */
 import { type Bytes } from "./bytes";
 import { Kind, VERSION, bounded, bytesAt, flags, layout } from "./kind";
+import { Malformed } from "./malformed";
 import { type Pose, readPose } from "./pose";
+import { ARMS_MAX } from "./state";
 
 export const FRAME_RECORD_BYTES = 88;
 const KEY_FRAME = 1;
@@ -44,17 +46,29 @@ export function picturesVia(path: number): Bytes {
   return Uint8Array.of(Kind.PicturesVia, VERSION, path);
 }
 
-/** How the endoscope looks at the arm: a pinhole without distortion. */
+export const CAMERA_BYTES = 67;
+/** In place of an arm's number: no arm carries the camera. */
+export const STANDS = 255;
+
+/** How the endoscope looks: a pinhole without distortion. */
 export interface Camera {
-  /** The optical frame (x to the right of the picture, y down, z into it) in the arm's base frame. */
-  readonly baseFromCamera: Pose;
+  /** The arm that carries it; undefined: it stands. */
+  readonly arm: number | undefined;
+  /** The optical frame (x to the right of the picture, y down, z into it) in the frame of that arm's tip; else in the kit's. */
+  readonly parentFromCamera: Pose;
   /** Full vertical angle of view. */
   readonly fovYRad: number;
 }
 
 export function readCamera(bytes: Uint8Array): Camera {
-  const view = layout(Kind.Camera, bytes, 66);
-  return { baseFromCamera: readPose(view, 2), fovYRad: bounded("fov_y_rad", view.getFloat64(58, true), 0.1, 2.4) };
+  const view = layout(Kind.Camera, bytes, CAMERA_BYTES);
+  const arm = view.getUint8(2);
+  if (arm !== STANDS && arm >= ARMS_MAX) throw new Malformed(`unknown arm of the camera ${arm}`);
+  return {
+    arm: arm === STANDS ? undefined : arm,
+    parentFromCamera: readPose(view, 3),
+    fovYRad: bounded("fov_y_rad", view.getFloat64(59, true), 0.1, 2.4),
+  };
 }
 
 export interface ClockPong {

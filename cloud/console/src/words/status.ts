@@ -23,6 +23,8 @@ export interface Facts {
   readonly state: { readonly said: KitState; readonly ageMs: number } | undefined;
   readonly control: ControlView;
   readonly asking: boolean;
+  /** Name of the arm where the hand is, if the kit has several. */
+  readonly arm?: string | undefined;
   /** Name of whoever holds control, if it is not this page. */
   readonly holder: string | undefined;
   /** How old the newest picture is; undefined where there is none, or none was shown yet. */
@@ -111,23 +113,22 @@ function watching({ notice, asking, holder }: Facts): Status {
   return viewing("The arm is armed. Take control to operate it.");
 }
 
-function inControl({ state, control }: Facts): Status {
+function inControl({ state, control, arm }: Facts): Status {
   if (state === undefined) return { look: "viewing", word: "Viewing", why: "Control was granted. Waiting for the kit's first state." };
   const { said } = state;
-  const reason = said.reason ? inWords(said.reason) : "";
+  const [reason, tool] = [said.reason ? inWords(said.reason) : "", arm ?? "the tool"];
+  const how = `Hold Space and drag to move ${tool}.`;
   if (control.letGo !== undefined) return holding(`${LET_GO[control.letGo]} Release the dead-man and press it again.`);
   if ((said.flags & StateFlag.Leased) === 0) return holding(because("", reason, "Take control again."));
   if (said.mode === Mode.SafeStop) return safeStop(control.phase === "engaged", reason);
-  if (control.phase === "engaged" && said.mode <= Mode.Limited) return engaged(said);
-  if (control.phase === "up" && isReady(said)) {
-    return { look: "armed", word: "Armed", why: "Hold Space and drag to move the tool." };
-  }
+  if (control.phase === "engaged" && said.mode <= Mode.Limited) return engaged(said, tool);
+  if (control.phase === "up" && isReady(said)) return { look: "armed", word: "Armed", why: how };
   if (said.mode >= Mode.Paused) return { look: "holding", word: MODES[said.mode] ?? "Paused", why: because("", reason, "") };
-  if (control.phase === "engaged" || control.phase === "engaging") return holding(because("", reason, "The tool waits for a fresh command."));
+  if (control.phase === "engaged" || control.phase === "engaging") return holding(because("", reason, `${upper(tool)} waits for a fresh command.`));
   if (control.phase === "spent") return holding(because("", reason, "Release the dead-man and press it again."));
-  if (control.clutch) return holding("Clutch pressed: the hand is free, the tool stays.");
-  if (control.deadMan) return holding(because("", reason, "The tool comes to rest."));
-  return { look: "armed", word: "Armed", why: because("", reason, "Hold Space and drag to move the tool.") };
+  if (control.clutch) return holding(`Clutch pressed: the hand is free, ${tool} stays.`);
+  if (control.deadMan) return holding(because("", reason, `${upper(tool)} comes to rest.`));
+  return { look: "armed", word: "Armed", why: because("", reason, how) };
 }
 
 /** The one motion that is left. */
@@ -136,10 +137,10 @@ function safeStop(drawing: boolean, reason: string): Status {
   return { look: "holding", word: "Safe stop", why: because("", reason, "") };
 }
 
-function engaged(state: KitState): Status {
-  const limited = state.mode === Mode.Limited ? `The line is slow: the tool moves ${state.speedLimitMmS.toFixed(0)} mm/s at most.` : "";
-  const clamped = (state.flags & StateFlag.Clamped) !== 0 ? "At the edge of where the tool may go." : "";
-  return { look: "engaged", word: "Engaged: the tool follows you", why: [limited, clamped].filter(Boolean).join(" ") || "Release Space to stop." };
+function engaged(state: KitState, tool: string): Status {
+  const limited = state.mode === Mode.Limited ? `The line is slow: ${tool} moves ${state.speedLimitMmS.toFixed(0)} mm/s at most.` : "";
+  const clamped = (state.flags & StateFlag.Clamped) !== 0 ? `At the edge of where ${tool} may go.` : "";
+  return { look: "engaged", word: `Engaged: ${tool} follows you`, why: [limited, clamped].filter(Boolean).join(" ") || "Release Space to stop." };
 }
 
 function isReady(state: KitState): boolean {

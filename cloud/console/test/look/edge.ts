@@ -11,16 +11,19 @@ import { Kind } from "../../src/wire/kind";
 import { type LeaseKeys, leaseKeys, sha256 } from "../../src/wire/mac";
 import { inWords } from "../../src/wire/rejection";
 import { OperatingState } from "../../src/wire/state";
+import { type Camera } from "../../src/wire/video";
 import { Domain, open } from "../../src/wire/signed";
 import { type LeaseTranscript, type Said, openStatement, signStatement, transcriptHash } from "../../src/wire/statement";
-import { Kit } from "../mock/kit";
-import { clockPong, openCommand, sealKitState, watermark, writeFrameRecord } from "../mock/wire";
+import { Kit, THREE_ARMS } from "../mock/kit";
+import { clockPong, openCommand, sealKitState, watermark, writeCamera, writeFrameRecord } from "../mock/wire";
 import { Picture, tap } from "./picture";
 
 interface Setting {
   readonly session: string;
   readonly edgeSeed: string;
   readonly kitSeed: string;
+  /** Two instruments and an endoscope, which carries the camera; else one instrument under a camera that stands. */
+  readonly threeArms: boolean;
 }
 
 declare global {
@@ -33,6 +36,10 @@ declare global {
 
 const hex = (text: string) => fromHex(text, text.length / 2) as Bytes;
 const CLOCK_AHEAD_US = 5_000_000n;
+const FOV_Y_RAD = 0.75;
+/** An eye above the first arm's tool that looks down at it, and one that looks along its own arm's tip. */
+const STANDING: Camera = { arm: undefined, parentFromCamera: { positionM: [0, -0.02, -0.05], orientationWxyz: [0, 1, 0, 0] }, fovYRad: FOV_Y_RAD };
+const CARRIED: Camera = { arm: 2, parentFromCamera: { positionM: [0, 0, 0], orientationWxyz: [1, 0, 0, 0] }, fovYRad: FOV_Y_RAD };
 
 /** One path of a console. */
 class Console {
@@ -110,8 +117,9 @@ class Edge {
     readonly session: Bytes,
     readonly key: Signer,
     readonly kitKey: Signer,
+    readonly threeArms: boolean,
   ) {
-    this.kit = new Kit(session);
+    this.kit = threeArms ? new Kit(session, THREE_ARMS) : new Kit(session);
     this.picture = new Picture(() => this.nowUs());
     setInterval(() => this.kit.tick(performance.now(), 2), 2);
     setInterval(() => this.state(), 10);
@@ -218,7 +226,10 @@ class Edge {
 
   async statement(bytes: Bytes): Promise<void> {
     const { author, said } = await openStatement(bytes);
-    if (said.is === "endorse") this.people.set(toHex(said.sessionKey), author);
+    if (said.is === "endorse") {
+      this.people.set(toHex(said.sessionKey), author);
+      this.tell(writeCamera(this.threeArms ? CARRIED : STANDING));
+    }
     const person = this.people.get(toHex(author));
     if (person === undefined) return;
     const now = performance.now();
@@ -254,15 +265,21 @@ class Edge {
   }
 
   async say(said: Said): Promise<void> {
-    const bytes = await signStatement({ session: this.session, said }, this.kitKey);
+    this.tell(await signStatement({ session: this.session, said }, this.kitKey));
+  }
+
+  /** Everybody, in order. */
+  tell(bytes: Bytes): void {
     for (const both of this.both.values()) both.said += 1n;
     for (const one of this.consoles.values()) one.send("statements", bytes);
   }
 
   state(): void {
     if (this.silent || this.keys === undefined) return;
-    const bytes = sealKitState(this.kit.state(performance.now()), this.keys.kitToConsole);
-    for (const one of this.consoles.values()) one.send("control", bytes);
+    for (const state of this.kit.states(performance.now())) {
+      const bytes = sealKitState(state, this.keys.kitToConsole);
+      for (const one of this.consoles.values()) one.send("control", bytes);
+    }
   }
 
   async notice(): Promise<void> {
@@ -272,7 +289,7 @@ class Edge {
     const reason = kit.reason(now);
     const operatingState = kit.stopped ? OperatingState.Fault : kit.armed ? OperatingState.Enabled : OperatingState.Disabled;
     const notice = {
-      ...{ boot, challenge, closed, operatingState, tickUs: kit.tickUs(now), mode: kit.mode(now), flags: kit.flags(), hold: kit.hold, token: kit.token },
+      ...{ boot, challenge, closed, operatingState, tickUs: kit.tickUs(now), mode: kit.mode(now), flags: kit.flags(), arms: kit.notices, token: kit.token },
       ...{ holder: this.holder ?? null, signedBy: [...this.signed], presses: [...this.presses], reason: reason ? inWords(reason) : "" },
     };
     await this.say({ is: "notice", notice });
@@ -284,6 +301,6 @@ class Edge {
   }
 }
 
-window.beginEdge = async ({ session, edgeSeed, kitSeed }) => {
-  window.edge = new Edge(hex(session), await signerFromSeed(hex(edgeSeed)), await signerFromSeed(hex(kitSeed)));
+window.beginEdge = async ({ session, edgeSeed, kitSeed, threeArms }) => {
+  window.edge = new Edge(hex(session), await signerFromSeed(hex(edgeSeed)), await signerFromSeed(hex(kitSeed)), threeArms);
 };

@@ -34,7 +34,7 @@ async function look(page: Page, name: string, sizes: readonly (keyof typeof SIZE
   await page.setViewportSize(SIZES.wide);
 }
 
-async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text: string) => void>): Promise<Page> {
+async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text: string) => void>, threeArms = false): Promise<Page> {
   const entry = new URL("./edge.ts", import.meta.url).pathname;
   const built = await build({ logLevel: "error", configFile: false, build: { write: false, minify: false, target: "es2022", lib: { entry, formats: ["iife"], name: "edgeTab" } } });
   const [{ output }] = built as unknown as [{ output: { code: string }[] }];
@@ -45,7 +45,7 @@ async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text
   await page.exposeFunction("toConsole", (id: string, text: string) => send.get(id)?.(text));
   await page.addScriptTag({ content: output[0]!.code });
   const seeds = made["seeds"] as Record<string, string>;
-  await page.evaluate((setting) => window.beginEdge(setting), { session: made["session"] as string, edgeSeed: seeds["edge"]!, kitSeed: seeds["kit"]! });
+  await page.evaluate((setting) => window.beginEdge(setting), { session: made["session"] as string, edgeSeed: seeds["edge"]!, kitSeed: seeds["kit"]!, threeArms });
   return page;
 }
 
@@ -71,6 +71,7 @@ try {
   if (wanted("field")) await field();
   if (wanted("audit")) await audit();
   if (wanted("operate")) await operate();
+  if (wanted("arms")) await arms();
 } finally {
   await browser.close();
   world.server.closeAllConnections();
@@ -264,6 +265,71 @@ async function operate(): Promise<void> {
   await bedside.getByText("Its record is sealed").waitFor();
   await look(bedside, "bedside-closed");
   must("operate: says so in red only while stopped", (await word.textContent()) === "Closed");
+}
+
+/** Goal: a kit of three arms is shown and driven arm by arm; the endoscope while its key is held. */
+async function arms(): Promise<void> {
+  const send = new Map<string, (text: string) => void>();
+  const edge = await edgePage(await browser.newContext(), send, true);
+  const open = async (name: "operate" | "bedside") => {
+    const page = await newPage(browser, name);
+    await page.routeWebSocket(/\/api\/signal/, (socket) => {
+      send.set(name, (text) => socket.send(text));
+      socket.onMessage((text) => void edge.evaluate(([id, said]) => window.edge.heard(id!, said!), [name, String(text)]));
+    });
+    await page.goto(world.link(name, { test: true }));
+    return page;
+  };
+  world.open = true;
+  const surgeon = await open("operate");
+  const says = (text: string) => surgeon.locator(".state .word").filter({ hasText: text }).waitFor({ timeout: 15_000 });
+  const now = () => surgeon.evaluate(() => (window as unknown as { farhand: TestSurface }).farhand.now);
+  const hand = () => surgeon.locator(".arm[aria-pressed=true] .name").textContent();
+  await says("Viewing");
+  await look(surgeon, "arms-viewing", ["wide"]);
+  const bedside = await open("bedside");
+  await bedside.getByRole("button", { name: "Sign arming" }).click();
+  await surgeon.getByRole("button", { name: "Sign arming" }).click();
+  await surgeon.getByRole("button", { name: "Take control" }).click();
+  await says("Armed");
+  await look(surgeon, "arms-armed", ["wide", "small", "phone"]);
+  const video = (await surgeon.locator("video").boundingBox())!;
+  const [x, y] = [video.x + video.width / 2, video.y + video.height / 2];
+  /** How plain the ghost was at the most. */
+  const drag = async () => {
+    let ghost = 0;
+    await surgeon.mouse.move(x, y);
+    await surgeon.mouse.down();
+    for (let i = 0; i < 20; i++) {
+      await surgeon.mouse.move(x + 8 * i, y - 3 * i);
+      ghost = Math.max(ghost, (await now()).ghost);
+    }
+    await surgeon.mouse.up();
+    return ghost;
+  };
+  await surgeon.keyboard.down("Space");
+  await says("Engaged: PSM1 follows you");
+  await drag();
+  await surgeon.keyboard.press("2");
+  await says("Engaged: PSM2 follows you");
+  must("arms: an instrument has a ghost", (await drag()) > 0);
+  await look(surgeon, "arms-second", ["wide"]);
+  await surgeon.keyboard.down("c");
+  await says("Engaged: ECM follows you");
+  const before = (await now()).setpointM!;
+  must("arms: an endoscope has none", (await drag()) === 0);
+  await look(surgeon, "arms-endoscope", ["wide"]);
+  const after = (await now()).setpointM!;
+  must("arms: while its key is held the hand moves the endoscope, in its own view", after[0]! - before[0]! > 0.001 && after[1]! - before[1]! > 0.0005);
+  await surgeon.keyboard.up("c");
+  await says("Engaged: PSM2 follows you");
+  await surgeon.keyboard.up("Space");
+  await surgeon.getByRole("button", { name: "PSM1" }).click();
+  must(`arms: a card takes the hand to its arm (${await hand()})`, (await hand()) === "PSM1");
+  await surgeon.keyboard.press("Escape");
+  await says("Stopped");
+  await look(surgeon, "arms-stopped", ["wide"]);
+  await look(bedside, "arms-bedside", ["phone"]);
 }
 
 /** Goal: a page that is loaded again goes on with its chain; a second tab of the same link does not come in. */

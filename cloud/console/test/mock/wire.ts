@@ -1,4 +1,4 @@
-/** What only the other side reads and writes: commands, kit states, frame records, clock pongs, watermarks. */
+/** What only the other side reads and writes: commands, kit states, frame records, cameras, clock pongs, watermarks. */
 import { type Bytes } from "../../src/wire/bytes";
 import { COMMAND_BYTES, type Command } from "../../src/wire/command";
 import { Kind, VERSION, bounded, bytesAt, flags, layout } from "../../src/wire/kind";
@@ -7,12 +7,12 @@ import { type MacKey } from "../../src/wire/mac";
 import { readPose, writePose } from "../../src/wire/pose";
 import { type Rejection } from "../../src/wire/rejection";
 import { KIT_STATE_BYTES, type KitState } from "../../src/wire/state";
-import { FRAME_RECORD_BYTES, type FrameRecord } from "../../src/wire/video";
+import { CAMERA_BYTES, type Camera, FRAME_RECORD_BYTES, type FrameRecord, STANDS } from "../../src/wire/video";
 
 export function sealKitState(state: KitState, key: MacKey): Bytes {
   const bytes = new Uint8Array(KIT_STATE_BYTES);
   const view = new DataView(bytes.buffer);
-  bytes.set([Kind.KitState, VERSION, state.mode, state.operatingState, state.flags, state.verdicts.length]);
+  bytes.set([Kind.KitState, VERSION, state.mode, state.operatingState, state.flags, state.verdicts.length, state.arm, state.arms]);
   bytes.set(state.session, 8);
   const { token, tickUs, engagement, hold, newest, applied, rejected, unauthentic, newestFrame } = state;
   [token, tickUs, engagement, hold, newest, applied, rejected, unauthentic, newestFrame].forEach((value, i) => view.setBigUint64(24 + 8 * i, value, true));
@@ -57,6 +57,15 @@ export function writeFrameRecord(record: FrameRecord): Bytes {
   view.setBigUint64(16, record.capturedUs, true);
   bytes.set(record.auHash, 24);
   bytes.set(record.pictureHash, 56);
+  return bytes;
+}
+
+export function writeCamera({ arm, parentFromCamera, fovYRad }: Camera): Bytes {
+  const bytes = new Uint8Array(CAMERA_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set([Kind.Camera, VERSION, arm ?? STANDS]);
+  writePose(view, 3, parentFromCamera);
+  view.setFloat64(59, fovYRad, true);
   return bytes;
 }
 

@@ -9,10 +9,10 @@ use farhand_ledger::{
     picture::hashes,
 };
 use farhand_wire::{
-    Challenge, ClockPing, ClockPong, Command, EdgeTick, EngagementId, FrameId, FrameRecord, HoldNumber, Kind,
-    KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken, LeaseTranscript, MacKey, Mode,
-    OperatingState, Pose, PressId, PublicKey, Region, Rejection, Role, Said, Sequence, SessionId, Statement, Verdict,
-    Watermark, state_flags,
+    ArmKind, ArmNotice, ArmOf, Camera, Challenge, ClockPing, ClockPong, Command, EdgeTick, EngagementId,
+    FrameId, FrameRecord, HoldNumber, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken,
+    LeaseTranscript, MacKey, Mode, OperatingState, Pose, PressId, PublicKey, Region, Rejection, Role, Said,
+    Sequence, SessionId, Statement, Verdict, Watermark, state_flags,
 };
 use serde_json::{Map, Value, json};
 use x25519_dalek::StaticSecret;
@@ -64,6 +64,8 @@ fn wire() -> Value {
         "command_unknown_age": hex(unknown_age().seal(&mac)),
         "kit_state": hex(kit_state().seal(&mac)),
         "frame_record": hex(frame_record().to_bytes()),
+        "camera": hex(camera(None).to_bytes()),
+        "camera_carried": hex(camera(Some(2)).to_bytes()),
         "clock_ping": hex(ClockPing { sent_us: 123_456_789_012 }.to_bytes()),
         "clock_pong": hex(ClockPong { sent_us: 123_456_789_012, edge: EdgeTick(42_000_000) }.to_bytes()),
         "watermark": hex(Watermark { token: LeaseToken(7), newest: Sequence(1 << 40), segments: 12 }.to_bytes()),
@@ -90,7 +92,7 @@ fn command() -> Command {
         token: LeaseToken(7),
         sequence: Sequence(1234),
         kit_tick_echo: KitTick(98_765_432_109),
-        arm: 0,
+        arm: 1,
         dead_man: true,
         clutch: true,
         engagement: EngagementId(3),
@@ -123,6 +125,7 @@ fn kit_state() -> KitState {
         session: SESSION,
         token: LeaseToken(7),
         tick: KitTick(98_765_440_000),
+        arm: ArmOf { number: 1, arms: 3 },
         mode: Mode::Holding,
         operating_state: OperatingState::Enabled,
         flags: state_flags::HOMED | state_flags::ARMED | state_flags::LEASED,
@@ -156,6 +159,10 @@ fn frame_record() -> FrameRecord {
         au_hash: sha("au"),
         picture_hash: sha("picture"),
     }
+}
+
+fn camera(arm: Option<u8>) -> Camera {
+    Camera { arm, parent_from_camera: target(), fov_y_rad: 0.75 }
 }
 
 /// Delimiter, parameter sets, filler, two slices; start codes of both lengths, zero bytes at an end.
@@ -233,7 +240,11 @@ fn notice(surgeon: &SigningKey, challenge: Challenge, press: PressId) -> KitNoti
         mode: 5,
         operating_state: 3,
         flags: state_flags::E_STOP | state_flags::HOMED,
-        hold: HoldNumber(11),
+        arms: vec![
+            arm("PSM1", ArmKind::Instrument, 0),
+            arm("PSM2", ArmKind::Instrument, 110_000),
+            arm("ECM", ArmKind::Endoscope, -55_000),
+        ],
         token: LeaseToken(7),
         holder: Some(public(surgeon)),
         signed_by: vec![public(&key("bedside"))],
@@ -244,6 +255,11 @@ fn notice(surgeon: &SigningKey, challenge: Challenge, press: PressId) -> KitNoti
     }
 }
 
+fn arm(name: &str, kind: ArmKind, x_um: i32) -> ArmNotice {
+    let (position_um, orientation_wxyz_millionths) = ([x_um, -30_000, 20_000], [800_000, 0, -600_000, 0]);
+    ArmNotice { name: name.to_owned(), kind, position_um, orientation_wxyz_millionths }
+}
+
 fn lonely(challenge: Challenge) -> KitNotice {
     KitNotice {
         boot: KitBootId(sixteen("boot")),
@@ -252,7 +268,7 @@ fn lonely(challenge: Challenge) -> KitNotice {
         mode: 3,
         operating_state: 0,
         flags: 0,
-        hold: HoldNumber(1),
+        arms: vec![arm("PSM1", ArmKind::Instrument, 0)],
         token: LeaseToken(0),
         holder: None,
         signed_by: Vec::new(),

@@ -106,7 +106,7 @@ function Proof({ leaf, replay: { index }, source, trust, trusted, marks }: Props
     async function prove(): Promise<Shown> {
       const proof = await proveLeaf(source, index, leaf, trust);
       if (proof === undefined) return { why: "No committed checkpoint covers this entry." };
-      const fields: Field[] = proof.entry ? await fieldsOf(proof.entry, index.names, trust) : [["redacted", "only its hash is left"]];
+      const fields: Field[] = proof.entry ? await fieldsOf(proof.entry, index.names, index.arms, trust) : [["redacted", "only its hash is left"]];
       return { proof, fields };
     }
     return () => void (wanted = false);

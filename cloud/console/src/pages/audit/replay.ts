@@ -32,9 +32,16 @@ export class Replay {
     return picture;
   });
   readonly picture = computed(() => (this.eye.value === "captured" ? this.captured.value : this.seen.value));
-  /** The newest leaf of a command, and of a kit state; -1: none yet. */
-  readonly command = computed(() => this.#newest(this.index.commands));
-  readonly state = computed(() => this.#newest(this.index.states.leaf));
+  /** The newest leaf of a command, and of a kit state about the arm that it names; -1: none yet. */
+  readonly command = computed(() => this.index.commands.leaf[this.#command.value] ?? -1);
+  readonly state = computed(() => {
+    const { commands, states } = this.index;
+    const arm = commands.arm[this.#command.value] ?? 0;
+    let state = lastAt(states.leaf, this.leaf.value);
+    while (state >= 0 && states.arm[state] !== arm) state -= 1;
+    return states.leaf[state] ?? -1;
+  });
+  readonly #command = computed(() => lastAt(this.index.commands.leaf, this.leaf.value));
 
   to(us: number): void {
     this.atUs.value = Math.min(Math.max(us, this.fromUs), this.toUs);
@@ -58,11 +65,6 @@ export class Replay {
   toLeaf(leaf: number): void {
     this.playing.value = 0;
     this.to(this.index.utcUs[leaf] ?? this.atUs.value);
-  }
-
-  #newest(leaves: Float64Array): number {
-    const at = lastAt(leaves, this.leaf.value);
-    return at < 0 ? -1 : (leaves[at] ?? -1);
   }
 }
 

@@ -16,13 +16,14 @@ export type Field = readonly [string, string];
 export const MODES = Object.keys(Mode);
 const STATES = Object.keys(OperatingState);
 
-/** Throws where it can't be read. */
-export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, string>, trust: TrustRoot): Promise<Field[]> {
+/** Throws where it can't be read. `arms`: what the kit calls its arms. */
+export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, string>, arms: readonly string[], trust: TrustRoot): Promise<Field[]> {
   switch (what.is) {
     case "command": {
       const c = readCommand(what.bytes);
       return [
         ["command", `${c.sequence} under token ${c.token}`],
+        ...armField(c.arm, arms),
         ["dead-man", c.deadMan ? "held" : "released"],
         ["clutch", c.clutch ? "pressed" : "free"],
         ["target", poseText(c.target)],
@@ -33,7 +34,7 @@ export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, strin
       ];
     }
     case "kit state":
-      return stateFields(what.bytes);
+      return stateFields(what.bytes, arms);
     case "frame": {
       const f = what.frame;
       return [
@@ -88,10 +89,11 @@ export async function fieldsOf({ what }: Entry, names: ReadonlyMap<string, strin
   }
 }
 
-export function stateFields(bytes: Bytes): Field[] {
+export function stateFields(bytes: Bytes, arms: readonly string[]): Field[] {
   const s = readKitState(bytes);
   const flags = Object.entries(StateFlag).filter(([, bit]) => (s.flags & bit) !== 0).map(([name]) => spaced(name));
   return [
+    ...armField(s.arm, arms),
     ["mode", `${MODES[s.mode] ?? s.mode}, ${STATES[s.operatingState] ?? s.operatingState}`.toLowerCase()],
     ["why", s.reason ? inWords(s.reason) : "–"],
     ["flags", flags.join(", ") || "none"],
@@ -106,6 +108,11 @@ export function stateFields(bytes: Bytes): Field[] {
     ["refused so far", String(s.rejected)],
     ["kit tick", `${s.tickUs} µs`],
   ];
+}
+
+/** Which arm, where there are several. */
+export function armField(arm: number, arms: readonly string[]): Field[] {
+  return arms.length > 1 || arm > 0 ? [["arm", `${arm + 1}${arms[arm] === undefined ? "" : `, ${arms[arm]}`}`]] : [];
 }
 
 export function poseText({ positionM }: Pose): string {
@@ -126,9 +133,10 @@ export function who(key: Bytes, names: ReadonlyMap<string, string>): string {
 }
 
 function plain(value: unknown, names: ReadonlyMap<string, string>): string {
+  if (value === null || value === undefined) return "none";
   if (value instanceof Uint8Array) return names.get(toHex(value)) ?? toHex(value);
   if (Array.isArray(value)) return value.map((one) => plain(one, names)).join(", ") || "none";
-  if (typeof value === "object" && value !== null) return Object.values(value).map((one) => plain(one, names)).join(" ");
+  if (typeof value === "object") return Object.values(value).map((one) => plain(one, names)).join(" ");
   return String(value);
 }
 

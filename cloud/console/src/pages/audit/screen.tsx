@@ -6,7 +6,7 @@ import { type Source } from "../../bundle/source";
 import { Film } from "../../video/film";
 import { readCommand } from "../../wire/command";
 import { type Replay } from "./replay";
-import { type Field, degrees, ms, poseText, stateFields } from "./say";
+import { type Field, armField, degrees, ms, poseText, stateFields } from "./say";
 
 interface Props {
   readonly replay: Replay;
@@ -88,13 +88,14 @@ export function Moment({ replay, source }: Props) {
   const inForce: Field[] = said
     ? [
         ["sequence", `${said.sequence} under token ${said.token}`],
+        ...armField(said.arm, replay.index.arms),
         ["target", poseText(said.target)],
         ["jaw", degrees(said.jawRad)],
         ["dead-man", said.deadMan ? "held" : "released"],
         ["sent on frame", said.frameSeen === 0n ? "none" : `${said.frameSeen}${said.frameAgeUs === undefined ? "" : `, ${ms(said.frameAgeUs / 1000)} old`}`],
       ]
     : [];
-  const arm = state?.what.is === "kit state" ? safely(() => stateFields(state.what.is === "kit state" ? state.what.bytes : new Uint8Array())) : [];
+  const arm = state?.what.is === "kit state" ? safely(() => stateFields(state.what.is === "kit state" ? state.what.bytes : new Uint8Array(), replay.index.arms)) : [];
   return (
     <div class="moment">
       <Facts title="Command in force" aside={ageOf(replay.command.value)} fields={inForce} none="No command yet." />

@@ -1,7 +1,6 @@
 /** The ghost over the picture: thin lines where the tool will be, while that is not where the picture shows it. */
 import { useEffect, useRef } from "preact/hooks";
 import { project } from "../../control/camera";
-import { skeleton } from "../../control/ghost";
 import { type Surgeon } from "../../control/surgeon";
 
 const LINE_PX = 1.5;
@@ -44,16 +43,16 @@ interface Lines {
 }
 
 function ghostOf(surgeon: Surgeon): Lines | undefined {
-  const [aim, camera, alpha] = [surgeon.control.aim, surgeon.camera.peek(), surgeon.ghostly(performance.now())];
-  if (aim === undefined || camera === undefined || alpha === 0) return undefined;
+  const ghost = surgeon.ghostAt(performance.now());
+  if (ghost === undefined || ghost.plainness === 0) return undefined;
   const path = new Path2D();
-  for (const [fromM, toM] of skeleton(aim.pose, aim.jawRad)) {
-    const seen = project(camera, fromM, toM);
+  for (const [fromM, toM] of ghost.lines) {
+    const seen = project(ghost.eye, fromM, toM);
     if (seen === undefined) continue;
     path.moveTo(seen[0].right, seen[0].down);
     path.lineTo(seen[1].right, seen[1].down);
   }
-  return { alpha, path };
+  return { alpha: ghost.plainness, path };
 }
 
 function stroke(context: CanvasRenderingContext2D, { alpha, path }: Lines, colour: string): void {

@@ -7,9 +7,11 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["Esc"], "stop the arm (e-stop)"],
   [["drag"], "move in the plane of the picture"],
   [["wheel"], "move into the picture and out of it"],
-  [["Shift"], "with drag or wheel: turn the wrist"],
+  [["Shift"], "with drag or wheel: turn the wrist, or roll the endoscope"],
   [["right button"], "clutch: the hand is free, the tool stays"],
   [["D", "F"], "open, close the jaw"],
+  [["1", "to", "4"], "the hand goes to that arm; the one it leaves stays"],
+  [["C"], "while held the hand moves the endoscope"],
   [["Q", "W"], "finer, coarser scale"],
   [["A", "S"], "slower, faster"],
   [["G"], "ghost: a thin line where the tool will be"],
@@ -33,7 +35,7 @@ export function KeysDialog({ open }: { readonly open: Signal<boolean> }) {
             <dt>
               {keys.map((key) => (
                 <>
-                  <kbd>{key}</kbd>{" "}
+                  {key === "to" ? key : <kbd>{key}</kbd>}{" "}
                 </>
               ))}
             </dt>
@@ -41,7 +43,10 @@ export function KeysDialog({ open }: { readonly open: Signal<boolean> }) {
           </>
         ))}
       </dl>
-      <p class="quiet">Gamepad: right trigger is the dead-man, left stick moves, right stick is depth, shoulders are the jaw.</p>
+      <p class="quiet">
+        Gamepad: right trigger is the dead-man, left stick moves, right stick is depth, shoulders are the jaw, left trigger turns the wrist. Pressed, the right
+        stick is the camera; the cross chooses the arm: up, right, down, left for 1 to 4.
+      </p>
       <p>
         <button type="button" onClick={() => (open.value = false)}>
           Close

@@ -3,10 +3,12 @@ import { type Signal } from "@preact/signals";
 import { type ComponentChildren } from "preact";
 import { type Surgeon } from "../../control/surgeon";
 import { toHex } from "../../wire/bytes";
-import { StateFlag } from "../../wire/state";
+import { type KitState, StateFlag } from "../../wire/state";
+import { ArmKind, type ArmNotice } from "../../wire/statement";
 import { figure, utc } from "../../ui/figures";
 import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
+import { armInWords } from "../../words/arms";
 import { onePathNote } from "../../words/paths";
 import { seconds } from "../../words/status";
 import { Ritual, TakeOver, flagsOf } from "../ritual";
@@ -44,22 +46,31 @@ export function Left({ surgeon }: Props) {
   const view = surgeon.view.value;
   const state = surgeon.state.value?.said;
   const flags = flagsOf(station, state);
+  const several = surgeon.arms.length > 1;
   void nowMs.value;
   return (
-    <aside class="panel left" aria-label="Arm" tabIndex={0}>
+    <aside class={several ? "panel left compact" : "panel left"} aria-label={several ? "Arms" : "Arm"} tabIndex={0}>
       <Rows title="Control">
         <Row name="Held by">{holderOf(surgeon)}</Row>
         <Row name="Lease">{view.holdsControl && state ? String(state.token) : "–"}</Row>
-        <Row name="Engagement">{view.phase === "engaged" ? String(view.engagement) : "–"}</Row>
+        {several ? (
+          <Row name="Armed">{(flags & StateFlag.Armed) !== 0 ? "Yes" : "No"}</Row>
+        ) : (
+          <Row name="Engagement">{view.phase === "engaged" ? String(view.engagement) : "–"}</Row>
+        )}
       </Rows>
-      <Rows title="Arm 1, needle driver">
-        <Row name="Armed">{(flags & StateFlag.Armed) !== 0 ? "Yes" : "No"}</Row>
-        <Row name="Homed">{(flags & StateFlag.Homed) !== 0 ? "Yes" : "No"}</Row>
-        <Row name="Jaw">{state ? figure((state.jawRad * 180) / Math.PI, "°") : "–"}</Row>
-        <Row name="Grasping">{(flags & StateFlag.Grasping) !== 0 ? "Yes" : "No"}</Row>
-        <Row name="Lag">{figure(state?.lagMm, "mm", 1)}</Row>
-        <Row name="Speed cap">{figure(state?.speedLimitMmS, "mm/s")}</Row>
-      </Rows>
+      {several ? (
+        <Arms surgeon={surgeon} />
+      ) : (
+        <Rows title="Arm 1, needle driver">
+          <Row name="Armed">{(flags & StateFlag.Armed) !== 0 ? "Yes" : "No"}</Row>
+          <Row name="Homed">{(flags & StateFlag.Homed) !== 0 ? "Yes" : "No"}</Row>
+          <Row name="Jaw">{jawOf(state)}</Row>
+          <Row name="Grasping">{(flags & StateFlag.Grasping) !== 0 ? "Yes" : "No"}</Row>
+          <Row name="Lag">{figure(state?.lagMm, "mm", 1)}</Row>
+          <Row name="Speed cap">{figure(state?.speedLimitMmS, "mm/s")}</Row>
+        </Rows>
+      )}
       <Rows title="Your hand">
         <Row name="Scale" keys="Q W">
           {view.scale.toFixed(2)}
@@ -82,6 +93,50 @@ export function Left({ surgeon }: Props) {
       <Record surgeon={surgeon} />
     </aside>
   );
+}
+
+/** A card an arm, to press: there the hand goes. */
+function Arms({ surgeon }: Props) {
+  const [hand, state] = [surgeon.view.value.arm, surgeon.state.value?.said];
+  return (
+    <section class="arms">
+      <h2>Arms</h2>
+      {surgeon.arms.map((notice, arm) => (
+        <ArmCard key={arm} arm={arm} notice={notice} state={surgeon.states.value[arm]?.said} hasHand={arm === hand} choose={() => surgeon.give({ is: "arm", arm })} />
+      ))}
+      <dl>
+        <Row name="Lag">{figure(state?.lagMm, "mm", 1)}</Row>
+        <Row name="Speed cap">{figure(state?.speedLimitMmS, "mm/s")}</Row>
+      </dl>
+    </section>
+  );
+}
+
+interface ArmCardProps {
+  readonly arm: number;
+  readonly notice: ArmNotice;
+  readonly state: KitState | undefined;
+  readonly hasHand: boolean;
+  readonly choose: () => void;
+}
+
+function ArmCard({ arm, notice, state, hasHand, choose }: ArmCardProps) {
+  const { look, word } = state ? armInWords(state) : { look: "still", word: "–" };
+  const isInstrument = notice.kind === ArmKind.Instrument;
+  const grasps = state !== undefined && (state.flags & StateFlag.Grasping) !== 0;
+  return (
+    <button type="button" class="plain arm" aria-pressed={hasHand} data-look={look} onClick={choose}>
+      <kbd>{arm + 1}</kbd>
+      <span class="name">{notice.name}</span>
+      <span class="word">{word}</span>
+      <span class="quiet">{isInstrument ? "instrument" : "endoscope"}</span>
+      <span class="quiet end">{isInstrument ? `${grasps ? "grasps" : "jaw"} ${jawOf(state)}` : ""}</span>
+    </button>
+  );
+}
+
+function jawOf(state: KitState | undefined): string {
+  return figure(state && (state.jawRad * 180) / Math.PI, "°");
 }
 
 /** What the edge box has written down, and what this page has signed. */
@@ -156,7 +211,7 @@ export function Right({ surgeon }: Props) {
           <a href={`/line/${surgeon.station.proven.identity.link}`}>Test the line</a> from this place first.
         </p>
       )}
-      {leased && !closed && <HowTo />}
+      {leased && !closed && <HowTo arms={surgeon.arms} hand={view.arm} />}
       {leased && !closed && <HandOver surgeon={surgeon} />}
       {leased && !closed && (
         <section class="task close">
@@ -217,7 +272,8 @@ function HandOver({ surgeon }: Props) {
   );
 }
 
-function HowTo() {
+function HowTo({ arms, hand }: { readonly arms: readonly ArmNotice[]; readonly hand: number }) {
+  const atEndoscope = arms[hand]?.kind === ArmKind.Endoscope;
   return (
     <section class="task">
       <h2>With Space held</h2>
@@ -226,16 +282,36 @@ function HowTo() {
         <dd>drag</dd>
         <dt>Depth</dt>
         <dd>wheel</dd>
-        <dt>Turn the wrist</dt>
+        <dt>{atEndoscope ? "Roll the picture" : "Turn the wrist"}</dt>
         <dd>
           <kbd>Shift</kbd> drag
         </dd>
-        <dt>Jaw open, close</dt>
-        <dd>
-          <kbd>D</kbd> <kbd>F</kbd>
-        </dd>
+        {!atEndoscope && (
+          <>
+            <dt>Jaw open, close</dt>
+            <dd>
+              <kbd>D</kbd> <kbd>F</kbd>
+            </dd>
+          </>
+        )}
         <dt>Free the hand</dt>
         <dd>right button</dd>
+        {arms.length > 1 && (
+          <>
+            <dt>Arm</dt>
+            <dd>
+              <kbd>1</kbd> to <kbd>{arms.length}</kbd>
+            </dd>
+          </>
+        )}
+        {arms.length > 1 && arms.some(({ kind }) => kind === ArmKind.Endoscope) && (
+          <>
+            <dt>Endoscope</dt>
+            <dd>
+              hold <kbd>C</kbd>
+            </dd>
+          </>
+        )}
       </dl>
     </section>
   );

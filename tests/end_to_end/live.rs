@@ -16,7 +16,7 @@ use farhand_link::{
     Bond, DeviceId, DeviceKey, DeviceRole, Endpoint, LinkConfig, Paths, Peers, Protocol, Route, SearchLimits,
     trial::Line,
 };
-use farhand_motion::ArmModel;
+use farhand_motion::{ArmModel, Mounted};
 use farhand_tests::{Part, free_port};
 use farhand_wire::{
     Command, EdgeTick, FrameId, FrameMark, FrameRecord, Kind, KitState, KitTick, Mode, PublicKey, Role, Said,
@@ -187,7 +187,7 @@ fn device(folder: &Path) -> DeviceKey {
 fn start_arm(folder: &Path, listen: SocketAddr, kit: SocketAddr) -> Part {
     let config = folder.join("world.toml");
     let text =
-        format!("seed = 1\n[arm]\nlisten = \"{listen}\"\nkit = \"{kit}\"\ncable_key = \"cable.key\"\n");
+        format!("seed = 1\n[[arms]]\nlisten = \"{listen}\"\nkit = \"{kit}\"\ncable_key = \"cable.key\"\n");
     fs::write(&config, text).unwrap();
     Part::start("farhand", &["world", "--config", config.to_str().unwrap()]).unwrap()
 }
@@ -207,7 +207,8 @@ fn configure(
     let edge = edge.id();
     let text = format!(
         "key = \"kit.key\"\ndata = \"kit\"\ntrust = \"trust.cbor\"\nlisten = \"{listen}\"\n\
-         listen_also = [\"{also}\"]\nedge = \"{edge}\"\narm = {{ listen = \"{cable}\", address = \"{arm}\", key = \"cable.key\" }}\n"
+         listen_also = [\"{also}\"]\nedge = \"{edge}\"\n[[arms]]\nname = \"PSM1\"\nmodel = \"psm_large_needle_driver\"\n\
+         cable = {{ listen = \"{cable}\", address = \"{arm}\", key = \"cable.key\" }}\n"
     );
     fs::write(folder.join("kit.toml"), text).unwrap();
 }
@@ -227,7 +228,7 @@ fn opening(folder: &Path, kit: &SigningKey, edge: &DeviceKey, surgeon: &Keys, be
             kit,
             field: &SigningKey::from_bytes(&[23; 32]),
             limits_digest: Hash(Limits::default().digest()),
-            arm_digest: Hash(ArmModel::psm_large_needle_driver().digest()),
+            arm_digest: Hash(Mounted::digest_of(&[ArmModel::psm_large_needle_driver().into()])),
             at: Utc { us: 1_700_000_000_000_000, uncertainty_us: 1_000 },
         })
         .unwrap();

@@ -175,7 +175,11 @@ fn seen(command: &Command) -> String {
 fn kit_state(sealed: &[u8]) -> String {
     KitState::read(sealed).map_or_else(
         |error| error.to_string(),
-        |state| format!("tick {} µs, {:?}, {} verdicts", state.tick.0, state.mode, state.verdicts.len()),
+        |state| {
+            let KitState { tick, arm, mode, verdicts, .. } = state;
+            let arm = if arm.arms > 1 { format!("arm {}, ", arm.number) } else { String::new() };
+            format!("tick {} µs, {arm}{mode:?}, {} verdicts", tick.0, verdicts.len())
+        },
     )
 }
 

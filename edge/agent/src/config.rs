@@ -140,16 +140,19 @@ pub struct VideoConfig {
     /// For tests: some time after the capture began, every picture is held back between capture and encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_delay: Option<TestDelay>,
-    /// How the endoscope looks at the arm, once that is calibrated. Without it consoles draw nothing over the picture.
+    /// How the endoscope looks at the arms, once that is calibrated. Without it consoles draw nothing over the picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<CameraConfig>,
 }
 
-/// A pinhole without distortion, in the arm's base frame.
+/// A pinhole without distortion.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraConfig {
-    /// Where the eye is.
+    /// The arm of the kit that carries it, counted from 0; without one it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<u8>,
+    /// Where the eye is: in the frame of that arm's tip, else in the kit's.
     pub position_m: [f64; 3],
     /// How the optical frame (x to the right of the picture, y down, z into it) is turned.
     pub orientation_wxyz: [f64; 4],
@@ -268,10 +271,10 @@ impl VideoConfig {
 
     /// As consoles are told it.
     pub(crate) fn camera(&self) -> Result<Option<Camera>, ConfigError> {
-        let Some(CameraConfig { position_m, orientation_wxyz, fov_y_rad }) = self.camera else {
+        let Some(CameraConfig { arm, position_m, orientation_wxyz, fov_y_rad }) = self.camera else {
             return Ok(None);
         };
-        let camera = Camera { base_from_camera: Pose { position_m, orientation_wxyz }, fov_y_rad };
+        let camera = Camera { arm, parent_from_camera: Pose { position_m, orientation_wxyz }, fov_y_rad };
         Ok(Some(Camera::read(&camera.to_bytes())?))
     }
 

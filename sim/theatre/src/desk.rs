@@ -127,7 +127,7 @@ impl<'a> Desk<'a> {
             edge: PublicKey(*self.site.keys.edge.id().as_bytes()),
             kit: self.session.kit(),
             limits_digest: Hash(farhand_guard::Limits::default().digest()),
-            arm_digest: Hash(farhand_motion::ArmModel::psm_large_needle_driver().digest()),
+            arm_digest: self.session.arm_digest,
             consent: Hash::of(&consent.transaction),
             custody: last,
         };

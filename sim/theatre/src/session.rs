@@ -13,13 +13,14 @@ use farhand_agent::{
     VideoConfig,
 };
 use farhand_crtk::ObserveEntry;
-use farhand_kit::{ArmCable, Config as KitConfig, ObserverCable};
+use farhand_kit::{ArmCable, ArmConfig, Config as KitConfig, Mount, ObserverCable};
 use farhand_ledger::Hash;
 use farhand_link::{DeviceId, DeviceKey};
 use farhand_mission::Mission;
+use farhand_motion::Mounted;
 use farhand_server::{Config as CloudConfig, FieldConfig, LinkEntry, LinkRole, MeshEntry, ValidatorEntry};
 use farhand_wire::{PublicKey, Role, SessionId};
-use farhand_world::exercise::Exercise;
+use farhand_world::{exercise::Exercise, rig};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -78,6 +79,8 @@ pub(crate) struct Plan {
     pub(crate) second_surgeon: bool,
     /// What there is to do instead of taking the bead.
     pub(crate) exercise: Option<Exercise>,
+    /// How many arms the kit has, one to three: the one that works, a second one, the endoscope's.
+    pub(crate) arms: usize,
 }
 
 /// A session that is about to begin.
@@ -91,6 +94,8 @@ pub(crate) struct Session {
     pub(crate) consent: Hash,
     pub(crate) has_line: bool,
     pub(crate) has_crtk: bool,
+    /// What arms the kit has, and where they stand.
+    pub(crate) arm_digest: Hash,
     kit: DeviceKey,
 }
 
@@ -111,7 +116,7 @@ pub(crate) struct RouterFile {
     pub(crate) certificate: PathBuf,
     pub(crate) anchor: PathBuf,
     pub(crate) listen: SocketAddr,
-    /// The arm is a simulated one: the ROS world may command it.
+    /// The arms are simulated ones: the ROS world may command them.
     #[serde(default)]
     pub(crate) simulator: bool,
     /// Who may come in, as what: hex and a role.
@@ -122,8 +127,8 @@ pub(crate) struct RouterFile {
 struct Ports {
     cloud: SocketAddr,
     kit: SocketAddr,
-    arm: SocketAddr,
-    cable: SocketAddr,
+    /// Both ends of each arm's cable: the arm's and the kit's.
+    arms: [[SocketAddr; 2]; 3],
     router: SocketAddr,
     companion: SocketAddr,
     observer: SocketAddr,
@@ -132,15 +137,14 @@ struct Ports {
 impl Ports {
     fn find() -> std::io::Result<Self> {
         // Held until all are found, so that none is given twice.
-        let sockets = (0..7).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
+        let sockets = (0..11).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
         let mut addresses = sockets.iter().map(UdpSocket::local_addr);
         let mut next =
             || addresses.next().unwrap_or_else(|| Err(std::io::ErrorKind::AddrNotAvailable.into()));
         Ok(Self {
             cloud: next()?,
             kit: next()?,
-            arm: next()?,
-            cable: next()?,
+            arms: [[next()?, next()?], [next()?, next()?], [next()?, next()?]],
             router: next()?,
             companion: next()?,
             observer: next()?,
@@ -163,7 +167,11 @@ impl Session {
         let links = links.into_iter().chain(second.map(|_| (Role::Surgeon, desk::SECOND)));
         let vault = desk::made_up_people(second)?;
         vault.create(&make(&folder)?.join("people.vault"))?;
+        let ports = Ports::find().context("no free UDP ports on the loopback")?;
+        let kit_arms = kit_arms(plan, &ports);
+        let mounted: Vec<_> = kit_arms.iter().filter_map(ArmConfig::mounted).collect();
         let session = Self {
+            arm_digest: Hash(Mounted::digest_of(&mounted)),
             http: plan.listen,
             links: links.map(|(role, name)| RoleLink::new(role, name)).collect::<anyhow::Result<_>>()?,
             consent: vault.root(),
@@ -173,7 +181,7 @@ impl Session {
             id,
             folder,
         };
-        session.write_configs(site, plan, &Ports::find().context("no free UDP ports on the loopback")?)?;
+        session.write_configs(site, plan, &ports)?;
         Ok(session)
     }
 
@@ -244,7 +252,9 @@ impl Session {
             write(&self.folder.join("observer.key"), hex::encode(random::<32>()?).as_bytes())?;
             self.write_toml("crtk", &self.crtk_part(site, ports))?;
         }
-        write(&self.folder.join("cable.key"), hex::encode(random::<32>()?).as_bytes())?;
+        for number in 0..plan.arms {
+            write(&self.folder.join(cable_key(number)), hex::encode(random::<32>()?).as_bytes())?;
+        }
         write(&self.folder.join("mavlink.key"), hex::encode(random::<32>()?).as_bytes())?;
         write(&self.folder.join("delivery.plan"), Mission::trial().to_plan().to_json().as_bytes())?;
         write(&self.folder.join("limits.txt"), farhand_guard::Limits::default().text().as_bytes())?;
@@ -295,7 +305,9 @@ impl Session {
         let camera = CameraEnd { socket: "camera.shm".into(), width, height, fps };
         WorldConfig {
             seed: plan.seed,
-            arm: ArmEnd { listen: ports.arm, kit: ports.cable, cable_key: "cable.key".into() },
+            arms: arms(plan, ports)
+                .map(|(number, [arm, kit])| ArmEnd { listen: arm, kit, cable_key: cable_key(number) })
+                .collect(),
             camera: plan.video.is_none().then_some(camera),
             aircraft: Some(AircraftEnd {
                 remote: ports.companion,
@@ -318,7 +330,7 @@ impl Session {
             listen_also: Vec::new(),
             edge: site.keys.edge.id().to_string(),
             metrics: Some("kit.prom".into()),
-            arm: ArmCable { listen: ports.cable, address: ports.arm, key: "cable.key".into() },
+            arms: kit_arms(plan, ports),
             observer: plan.crtk.then_some(observer),
             limits: farhand_guard::Limits::default(),
         }
@@ -365,7 +377,7 @@ impl Session {
                 key_interval_frames: 120,
                 encoder_threads: 1,
                 size_max: None,
-                camera: plan.video.is_none().then(endoscope),
+                camera: plan.video.is_none().then(|| endoscope(plan.arms)),
             },
             software: console_digest(&plan.console),
         }
@@ -441,14 +453,40 @@ impl RoleLink {
     }
 }
 
-/// How the simulator's endoscope looks at the arm.
-fn endoscope() -> CameraConfig {
-    let camera = stage::camera();
-    let (place, turn) = (camera.base_from_camera.translation, camera.base_from_camera.rotation);
+/// The kit's arms, and both ends of their cables.
+fn arms(plan: &Plan, ports: &Ports) -> impl Iterator<Item = (usize, [SocketAddr; 2])> {
+    ports.arms.into_iter().enumerate().take(plan.arms)
+}
+
+fn cable_key(number: usize) -> PathBuf {
+    format!("cable{number}.key").into()
+}
+
+fn kit_arms(plan: &Plan, ports: &Ports) -> Vec<ArmConfig> {
+    arms(plan, ports).map(|(number, [arm, kit])| kit_arm(number, arm, kit)).collect()
+}
+
+fn kit_arm(number: usize, address: SocketAddr, listen: SocketAddr) -> ArmConfig {
+    let Mounted { model, kit_from_base } = rig::arms(number + 1).remove(number);
+    let (place, turn) = (kit_from_base.translation, kit_from_base.rotation);
+    ArmConfig {
+        name: rig::ARM_NAMES[number].to_owned(),
+        model: model.name().to_owned(),
+        mount: Mount { position_m: place.vector.into(), orientation_wxyz: [turn.w, turn.i, turn.j, turn.k] },
+        cable: ArmCable { listen, address, key: cable_key(number) },
+    }
+}
+
+/// How the simulator's endoscope looks at the arms: from its own, if the kit has that.
+fn endoscope(arms: usize) -> CameraConfig {
+    let carried = arms > rig::ECM;
+    let parent_from_camera = if carried { rig::tip_from_camera() } else { rig::kit_from_camera() };
+    let (place, turn) = (parent_from_camera.translation, parent_from_camera.rotation);
     CameraConfig {
+        arm: carried.then_some(rig::ECM as u8),
         position_m: place.vector.into(),
         orientation_wxyz: [turn.w, turn.i, turn.j, turn.k],
-        fov_y_rad: camera.fov_y_rad,
+        fov_y_rad: stage::camera().fov_y_rad,
     }
 }
 

@@ -68,6 +68,10 @@ pub(crate) struct Arguments {
     /// session's truth, as exercise.json; docs/exercises.md says what is measured.
     #[arg(long, value_name = "NAME")]
     exercise: Option<Exercise>,
+    /// How many arms the kit has: the one that works, a second one, and the endoscope's. Keys 1 to 3 choose one, C held is the
+    /// endoscope's.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    arms: u8,
     /// Two surgeons, each with a link of their own, who hand control to each other or take it over.
     #[arg(long, conflicts_with = "crtk")]
     second_surgeon: bool,
@@ -171,6 +175,7 @@ impl Arguments {
             crtk: self.crtk,
             second_surgeon: self.second_surgeon,
             exercise: self.exercise,
+            arms: self.arms.into(),
         })
     }
 }

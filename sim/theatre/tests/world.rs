@@ -37,7 +37,7 @@ impl Rehearsal {
         let arm = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         std::fs::write(folder.path().join("cable.key"), hex::encode(KEY)).unwrap();
         let text = format!(
-            "seed = 3\ntruth = \"truth.json\"\n[arm]\nlisten = \"{arm}\"\nkit = \"{}\"\ncable_key = \"cable.key\"\n\
+            "seed = 3\ntruth = \"truth.json\"\n[[arms]]\nlisten = \"{arm}\"\nkit = \"{}\"\ncable_key = \"cable.key\"\n\
              [camera]\nsocket = \"eye\"\nwidth = {WIDTH}\nheight = {HEIGHT}\nfps = 20\n\
              [aircraft]\nremote = \"127.0.0.1:9\"\n",
             kit.local_addr().unwrap()

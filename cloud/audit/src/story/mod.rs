@@ -260,9 +260,9 @@ impl Story {
 
     fn take_state(&mut self, at: At, sealed: &[u8]) {
         let Ok(state) = KitState::read(sealed) else { return };
-        self.modes.take(at.leaf, at.utc_us, &state);
+        let mode = self.modes.take(at.leaf, at.utc_us, &state);
         let bin = self.bin(at);
-        bin.mode = bin.mode.max(Some(state.mode));
+        bin.mode = bin.mode.max(Some(mode));
         if state.newest.0 > 0 {
             raise(&mut bin.command_age_ms, state.command_age_ms);
             raise(&mut bin.picture_age_ms, state.picture_age_ms);

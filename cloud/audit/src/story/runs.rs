@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farhand_ledger::{KitVerdict, Outcome, Shown};
-use farhand_wire::{KitState, LeaseToken, Mode, Rejection, Sequence, state_flags};
+use farhand_wire::{ARMS_MAX, KitState, LeaseToken, Mode, Rejection, Sequence, state_flags};
 
 use super::{bounded::Bounded, moments::FrameMark};
 
@@ -161,33 +161,41 @@ pub(crate) struct Modes {
     pub(crate) stretches: Bounded<Stretch, 200, 100>,
     /// States in which a target was clamped, or a limit slowed the tool.
     pub(crate) clamped: u64,
+    /// Of each arm: mode, reason, and whether its target was clamped.
+    arms: [Option<(Mode, Option<Rejection>, bool)>; ARMS_MAX],
 }
 
 impl Modes {
-    pub(crate) fn take(&mut self, leaf: u64, utc_us: u64, state: &KitState) {
+    /// Takes what the kit says of one arm. The kit is as free as the freest of its arms, for that says whether anything moves: its
+    /// mode.
+    pub(crate) fn take(&mut self, leaf: u64, utc_us: u64, state: &KitState) -> Mode {
         let clamped = state.flags & state_flags::CLAMPED != 0;
-        self.clamped += u64::from(clamped || state.mode == Mode::Limited);
-        let goes_on = |stretch: &&mut Stretch| (stretch.mode, stretch.clamped) == (state.mode, clamped);
+        self.arms[usize::from(state.arm.number)] = Some((state.mode, state.reason, clamped));
+        let told = self.arms[..usize::from(state.arm.arms)].iter().flatten();
+        let (mode, reason, clamped) = told.min_by_key(|(mode, ..)| *mode).copied().unwrap_or_default();
+        self.clamped += u64::from(clamped || mode == Mode::Limited);
+        let goes_on = |stretch: &&mut Stretch| (stretch.mode, stretch.clamped) == (mode, clamped);
         match self.stretches.last_mut().filter(goes_on) {
             Some(stretch) => {
                 stretch.last_us = utc_us;
                 stretch.states += 1;
-                stretch.reason = stretch.reason.or(state.reason);
+                stretch.reason = stretch.reason.or(reason);
                 stretch.lag_mm_max = stretch.lag_mm_max.max(state.lag_mm);
                 stretch.speed_limit_mm_s_min = stretch.speed_limit_mm_s_min.min(state.speed_limit_mm_s);
             }
             None => self.stretches.push(Stretch {
-                mode: state.mode,
+                mode,
                 clamped,
                 first_us: utc_us,
                 last_us: utc_us,
                 first_leaf: leaf,
                 states: 1,
-                reason: state.reason,
+                reason,
                 lag_mm_max: state.lag_mm,
                 speed_limit_mm_s_min: state.speed_limit_mm_s,
             }),
         }
+        mode
     }
 }
 

@@ -131,7 +131,7 @@ fn notice(armed: bool, closed: bool) -> Bytes {
         mode: 2,
         operating_state: 1,
         flags: if armed { state_flags::ARMED } else { 0 },
-        hold: HoldNumber(1),
+        arms: Vec::new(),
         token: TOKEN,
         holder: None,
         signed_by: Vec::new(),

@@ -19,8 +19,8 @@ use farhand_ledger::{
 use farhand_link::{Bond, DeviceKey, DeviceRole, Endpoint, LinkConfig, Paths, Peers, Protocol};
 use farhand_server::{Grant, LinkId};
 use farhand_wire::{
-    Challenge, HoldNumber, KitBootId, KitNotice, KitState, KitTick, LeaseToken, LeaseTranscript, MacKey,
-    PublicKey, Role, Said, SessionId, Statement, state_flags,
+    Challenge, KitBootId, KitNotice, KitState, KitTick, LeaseToken, LeaseTranscript, MacKey, PublicKey, Role,
+    Said, SessionId, Statement, state_flags,
 };
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time::timeout};
@@ -225,7 +225,7 @@ impl Kit {
             mode: 2,
             operating_state: 1,
             flags: if armed { state_flags::ARMED } else { 0 },
-            hold: HoldNumber(1),
+            arms: Vec::new(),
             token: TOKEN,
             holder,
             signed_by: Vec::new(),

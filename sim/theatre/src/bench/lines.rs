@@ -35,6 +35,7 @@ pub(super) fn lines(arguments: &super::Arguments, runtime: &tokio::runtime::Runt
             kill_edge: 0,
             crtk: false,
             exercise: None,
+            arms: 3,
             json: arguments.json,
         }))?;
         rows.push(Row { link: Link::find(profile, arguments.seed, None)?, outcome });

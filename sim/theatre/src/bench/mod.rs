@@ -165,6 +165,7 @@ fn rehearsal(arguments: &Arguments, folder: &Path) -> rehearse::Arguments {
         kill_edge: 0,
         crtk: false,
         exercise: None,
+        arms: 3,
         json: arguments.json,
     }
 }

@@ -120,7 +120,9 @@ impl Record {
                 }
             }
             What::KitState { sealed } => {
-                if let Ok(KitState { tick, mode, reason, .. }) = KitState::read(sealed) {
+                // The scripted surgeon works with the first arm.
+                let state = KitState::read(sealed).ok().filter(|state| state.arm.number == 0);
+                if let Some(KitState { tick, mode, reason, .. }) = state {
                     self.states.push(Stand { tick, mode, reason });
                 }
             }

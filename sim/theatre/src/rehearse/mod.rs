@@ -80,6 +80,9 @@ pub(crate) struct Arguments {
     /// An exercise instead of the bead: reach, peg-transfer, ring-on-wire, suturing-path (docs/exercises.md).
     #[arg(long, value_name = "NAME", conflicts_with = "crtk")]
     pub(crate) exercise: Option<Exercise>,
+    /// How many arms the kit has: the one that works, a second one, and the endoscope's.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub(crate) arms: u8,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -257,6 +260,7 @@ impl Arguments {
             crtk: self.crtk,
             second_surgeon: false,
             exercise: self.exercise,
+            arms: self.arms.into(),
         })
     }
 }

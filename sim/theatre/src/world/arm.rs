@@ -1,6 +1,6 @@
-//! The arm on its cable, and what its jaws may take: the bead, or what an exercise has.
+//! The arms on their cables, and what their jaws may take: the bead, or what an exercise has.
 //!
-//! Invariant (local): the arm's thread waits for nobody. It shows its state by a lock that it only tries; who looks holds
+//! Invariant (local): the arms' thread waits for nobody. It shows its state by a lock that it only tries; who looks holds
 //! that lock for one copy, and a tick that finds it taken shows nothing, the next one does.
 
 use std::sync::atomic::AtomicBool;
@@ -11,7 +11,7 @@ use anyhow::Context;
 use farhand_motion::{Joints, TICK_S};
 use farhand_wire::arm_flags;
 use farhand_world::exercise::{Attempt, Hand, Marks, Objects, Standing};
-use farhand_world::{Arm, Task, live::serve_arm};
+use farhand_world::{Arm, Task, live::CableEnds, live::serve_arms, rig::ECM};
 use nalgebra::Point3;
 
 use super::config::ArmEnd;
@@ -20,10 +20,19 @@ use super::stage::{Stage, millimetres};
 /// The speed that is told is a mean over about this long.
 const SPEED_OVER_S: f64 = 0.05;
 
-/// What is so, whatever anybody says. Places are in the arm's base frame, mm.
+/// Another arm than the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct OtherArm {
+    pub(crate) joints: Joints,
+    pub(crate) jaw_rad: f64,
+}
+
+/// What is so, whatever anybody says. Places are in the kit's frame, mm; what is said of an arm is said of the first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ArmTruth {
     pub(crate) joints: Joints,
+    /// The second arm, and the endoscope's.
+    pub(crate) others: [Option<OtherArm>; 2],
     pub(crate) jaw_rad: f64,
     /// The axis on which the jaws turn: the point that kit and guard call the tip.
     pub(crate) tip_mm: [f64; 3],
@@ -70,28 +79,33 @@ impl Shown {
     }
 }
 
-/// The simulated arm at home, unhomed as any arm that was just switched on.
-pub(crate) fn arm_at_home(stage: &Stage, cable_key: &[u8; 32]) -> Arm {
-    Arm::new(stage.model.clone(), cable_key, stage.model.home().joints.0)
+/// The simulated arms at home, unhomed as any arm that was just switched on.
+pub(crate) fn arms_at_home(stage: &Stage, cable_keys: &[[u8; 32]]) -> Vec<Arm> {
+    let arms = stage.rig.iter().zip(cable_keys);
+    arms.map(|(arm, key)| Arm::new(arm.model.clone(), key, arm.model.home().joints.0)).collect()
 }
 
-/// **Serves the arm until `stop`: a thousand ticks a second, each with a look at the bead.**
+/// **Serves the arms until `stop`: a thousand ticks a second, each with a look at the bead.**
 pub(crate) fn serve(
-    arm: Arm,
+    arms: Vec<Arm>,
     mut reach: Reach,
-    end: &ArmEnd,
+    ends: &[ArmEnd],
     shown: &Shown,
     stop: &AtomicBool,
 ) -> anyhow::Result<()> {
-    serve_arm(arm, end.listen, end.kit, stop, |arm| shown.show(reach.tick(arm)))
-        .with_context(|| format!("cannot open the arm's cable at {}: is another arm running?", end.listen))
+    let cables: Vec<_> = ends.iter().map(|end| CableEnds { listen: end.listen, kit: end.kit }).collect();
+    serve_arms(arms, &cables, stop, |arms| shown.show(reach.tick(arms))).with_context(|| {
+        let at: Vec<_> = cables.iter().map(|cable| cable.listen.to_string()).collect();
+        format!("cannot open an arm's cable at {}: is another arm running?", at.join(", "))
+    })
 }
 
 /// What there is to do, beside the arm that does it.
 #[derive(Debug)]
 pub(crate) struct Reach {
     stage: Stage,
-    task: Task,
+    /// The bead, as each of the hands that may take it has it.
+    tasks: [Task; ECM],
     /// Instead of the bead; and who measures the way of the jaws' end.
     exercise: Option<(Attempt, SyncSender<Point3<f64>>)>,
     tip_mm: [f64; 3],
@@ -99,9 +113,9 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(crate) fn new(stage: Stage, arm: &Arm) -> Self {
-        let task = Task::at(millimetres(&stage.bead_m));
-        Self { stage, task, exercise: None, tip_mm: arm.tip_mm(), tip_speed_mm_s: 0.0 }
+    pub(crate) fn new(stage: Stage, first: &Arm) -> Self {
+        let tasks = [(); ECM].map(|()| Task::at(millimetres(&stage.bead_m)));
+        Self { stage, tasks, exercise: None, tip_mm: first.tip_mm(), tip_speed_mm_s: 0.0 }
     }
 
     /// With this to do instead.
@@ -111,29 +125,33 @@ impl Reach {
     }
 
     /// One tick: the jaws feel for what there is, and what is in the jaws goes with them.
-    pub(crate) fn tick(&mut self, arm: &mut Arm) -> ArmTruth {
-        let jaw_end_mm = millimetres(&self.stage.jaw_end_m(&arm.joints()));
-        let exercise = self.exercise(arm);
+    pub(crate) fn tick(&mut self, arms: &mut [Arm]) -> ArmTruth {
+        let exercise = self.exercise(&arms[0]);
         match exercise {
-            Some(Exercised { standing, .. }) => arm.grasping = standing.holds,
-            None => {
-                self.task.touch(jaw_end_mm, arm.jaw_rad());
-                arm.grasping = self.task.is_grasped();
-            }
+            Some(Exercised { standing, .. }) => arms[0].grasping = standing.holds,
+            None => self.touch(arms),
         }
-        let target_mm = exercise.map_or(self.task.target_mm, |it| {
+        let target_mm = exercise.map_or(self.tasks[0].target_mm, |it| {
             millimetres(&it.standing.next.base_from_end.translation.vector.into())
         });
+        let other = |number: usize| {
+            arms.get(number).map(|arm: &Arm| OtherArm { joints: arm.joints(), jaw_rad: arm.jaw_rad() })
+        };
+        let others = [1, ECM].map(other);
+        let grasped = arms.iter().any(|arm| arm.grasping);
+        let arm = &arms[0];
+        let jaw_end_mm = millimetres(&self.stage.jaw_end_m(0, &arm.joints()));
         self.measure_speed(arm.tip_mm());
         let flags = arm.state().flags;
         ArmTruth {
             joints: arm.joints(),
+            others,
             jaw_rad: arm.jaw_rad(),
             tip_mm: self.tip_mm,
             jaw_end_mm,
             target_mm,
             error_mm: Task::at(target_mm).error_mm(jaw_end_mm),
-            grasped: arm.grasping,
+            grasped,
             tip_speed_mm_s: self.tip_speed_mm_s,
             homed: flags & arm_flags::HOMED != 0,
             watchdog: flags & arm_flags::WATCHDOG != 0,
@@ -142,9 +160,21 @@ impl Reach {
         }
     }
 
+    /// Either hand may take the bead, and give it to the other.
+    fn touch(&mut self, arms: &mut [Arm]) {
+        let mut bead_mm = self.tasks[0].target_mm;
+        for (number, (arm, task)) in arms.iter_mut().zip(&mut self.tasks).enumerate() {
+            task.target_mm = bead_mm;
+            task.touch(millimetres(&self.stage.jaw_end_m(number, &arm.joints())), arm.jaw_rad());
+            arm.grasping = task.is_grasped();
+            bead_mm = task.target_mm;
+        }
+        self.tasks.iter_mut().for_each(|task| task.target_mm = bead_mm);
+    }
+
     fn exercise(&mut self, arm: &Arm) -> Option<Exercised> {
         let (attempt, measured) = self.exercise.as_mut()?;
-        let hand = Hand::of_tip(&self.stage.model.forward(&arm.joints()), arm.jaw_rad());
+        let hand = Hand::of_tip(&self.stage.model().forward(&arm.joints()), arm.jaw_rad());
         if let Some(at) = attempt.step(&hand) {
             // Who measures is ten thousand ticks late or gone: then nobody reads it.
             let _ = measured.try_send(at);
@@ -171,9 +201,9 @@ mod tests {
 
     const KEY: [u8; 32] = [5; 32];
 
-    /// An arm, the kit's tracker that leads it, and the time, which only runs here.
+    /// A kit's only arm, the kit's tracker that leads it, and the time, which only runs here.
     struct Rig {
-        arm: Arm,
+        arms: Vec<Arm>,
         reach: Reach,
         motion: Motion,
         ticks: u64,
@@ -181,11 +211,11 @@ mod tests {
 
     impl Rig {
         fn new(seed: u64) -> Self {
-            let stage = Stage::new(seed).unwrap();
-            let home = *stage.model.home();
-            let motion = Motion::new(&stage.model, home.joints, home.jaw_rad).unwrap();
-            let arm = arm_at_home(&stage, &KEY);
-            Self { reach: Reach::new(stage, &arm), arm, motion, ticks: 0 }
+            let stage = Stage::new(seed, 1).unwrap();
+            let home = *stage.model().home();
+            let motion = Motion::new(stage.model(), home.joints, home.jaw_rad).unwrap();
+            let arms = arms_at_home(&stage, &[KEY]);
+            Self { reach: Reach::new(stage, &arms[0]), arms, motion, ticks: 0 }
         }
 
         /// Leads the jaws' end here and the jaws this far open, for a while.
@@ -213,9 +243,9 @@ mod tests {
                 joints: told.joints.0,
                 jaw_rad: told.jaw_rad,
             };
-            self.arm.receive(self.ticks * 1_000, &setpoint.seal(&MacKey::new(&KEY)));
-            self.arm.step(self.ticks * 1_000);
-            self.reach.tick(&mut self.arm)
+            self.arms[0].receive(self.ticks * 1_000, &setpoint.seal(&MacKey::new(&KEY)));
+            self.arms[0].step(self.ticks * 1_000);
+            self.reach.tick(&mut self.arms)
         }
     }
 
@@ -231,7 +261,7 @@ mod tests {
             assert!(there.error_mm < 0.1 && !there.grasped, "seed {seed}: {there:?}");
             let held = rig.lead(begun.target_mm, 0.0);
             assert!(
-                held.grasped && rig.arm.state().flags & arm_flags::GRASPING != 0,
+                held.grasped && rig.arms[0].state().flags & arm_flags::GRASPING != 0,
                 "seed {seed}: {held:?}"
             );
             let mut up_mm = begun.target_mm;
@@ -239,7 +269,7 @@ mod tests {
             let lifted = rig.lead(up_mm, 0.0);
             assert!((lifted.target_mm[2] - up_mm[2]).abs() < 0.1, "seed {seed}: {lifted:?}");
             let let_go = rig.lead(up_mm, 0.6);
-            assert!(!let_go.grasped && rig.arm.state().flags & arm_flags::GRASPING == 0, "seed {seed}");
+            assert!(!let_go.grasped && rig.arms[0].state().flags & arm_flags::GRASPING == 0, "seed {seed}");
         }
     }
 

@@ -8,7 +8,7 @@ use farhand_scene::{Scene, SceneSettings};
 use farhand_world::exercise::Object;
 use gstreamer as gst;
 
-use super::arm::{ArmTruth, Exercised, Shown};
+use super::arm::{ArmTruth, Exercised, OtherArm, Shown};
 use super::config::CameraEnd;
 use super::shm::ShmOut;
 use super::stage::Stage;
@@ -82,11 +82,18 @@ fn looks_different(before: &ArmTruth, now: &ArmTruth) -> bool {
     };
     before.grasped != now.grasped
         || farther(&axes(before), &axes(now), STILL_RAD_M)
+        || before.others.iter().zip(&now.others).any(|pair| other_moved(pair, STILL_RAD_M))
         || match (&before.exercise, &now.exercise) {
             (Some(before), Some(now)) => exercise_looks_different(before, now),
             // In an exercise the target is where to go next, and nothing to see.
             _ => farther(&before.target_mm, &now.target_mm, STILL_MM),
         }
+}
+
+fn other_moved((before, now): (&Option<OtherArm>, &Option<OtherArm>), than: f64) -> bool {
+    let (Some(before), Some(now)) = (before, now) else { return before != now };
+    let turned = before.joints.0.iter().zip(now.joints.0).any(|(before, now)| (before - now).abs() > than);
+    turned || (before.jaw_rad - now.jaw_rad).abs() > than
 }
 
 fn exercise_looks_different(before: &Exercised, now: &Exercised) -> bool {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use farhand_kit::ArmCable;
 use farhand_scene::{DEFAULT_RATE_HZ, SceneSettings};
-use farhand_world::exercise::Exercise;
+use farhand_world::{exercise::Exercise, rig::ARM_NAMES};
 use serde::{Deserialize, Serialize};
 
 /// Pictures a second, most: more than any endoscope gives.
@@ -27,14 +27,15 @@ pub(crate) struct WorldConfig {
     /// What lies between console and edge box, for that result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) line: Option<String>,
-    pub(crate) arm: ArmEnd,
+    /// In the order of [`farhand_world::rig`]: the arm that works, a second one, the endoscope's.
+    pub(crate) arms: Vec<ArmEnd>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) camera: Option<CameraEnd>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) aircraft: Option<AircraftEnd>,
 }
 
-/// The arm's end of its cable: UDP on the loopback.
+/// An arm's end of its cable: UDP on the loopback.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ArmEnd {
@@ -88,8 +89,10 @@ impl WorldConfig {
     /// The simulated world stays on this machine, whoever made the configuration.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         let companion = self.aircraft.iter().map(|aircraft| ("aircraft.remote", aircraft.remote));
-        let ends = [("arm.listen", self.arm.listen), ("arm.kit", self.arm.kit)];
-        for (name, address) in ends.into_iter().chain(companion) {
+        let arms = self.arms.len();
+        ensure!((1..=ARM_NAMES.len()).contains(&arms), "{arms} arms, allowed are 1 to {}", ARM_NAMES.len());
+        let ends = self.arms.iter().flat_map(|arm| [("arms.listen", arm.listen), ("arms.kit", arm.kit)]);
+        for (name, address) in ends.chain(companion) {
             ensure!(address.ip().is_loopback(), "{name} is {address}, allowed is the loopback, as 127.0.0.1");
         }
         self.exercise()?;
@@ -110,7 +113,8 @@ impl WorldConfig {
     fn relative_to(mut self, folder: &Path) -> Self {
         let camera = self.camera.iter_mut().map(|camera| &mut camera.socket);
         let aircraft = self.aircraft.iter_mut().filter_map(|aircraft| aircraft.signing_key.as_mut());
-        let paths = self.truth.iter_mut().chain([&mut self.arm.cable_key]).chain(camera).chain(aircraft);
+        let cables = self.arms.iter_mut().map(|arm| &mut arm.cable_key);
+        let paths = self.truth.iter_mut().chain(cables).chain(camera).chain(aircraft);
         paths.for_each(|path| *path = folder.join(&*path));
         self
     }
@@ -163,7 +167,7 @@ mod tests {
         truth = "truth.json"
         exercise = "peg-transfer"
         line = "leo"
-        arm = { listen = "127.0.0.1:1", kit = "127.0.0.1:2", cable_key = "cable.key" }
+        arms = [{ listen = "127.0.0.1:1", kit = "127.0.0.1:2", cable_key = "cable.key" }]
         camera = { socket = "/run/eye" }
         aircraft = { remote = "127.0.0.1:3", signing_key = "link.key", speedup = 5.0 }
     "#;
@@ -184,13 +188,13 @@ mod tests {
         assert_eq!((camera.width, camera.height, camera.fps), (960, 540, 30));
         assert_eq!(camera.socket, Path::new("/run/eye"));
         assert!(config.truth.unwrap().is_absolute());
-        assert!(config.arm.cable_key.ends_with("cable.key"));
+        assert!(config.arms[0].cable_key.ends_with("cable.key"));
     }
 
     /// Goal: an arm alone is a world; camera, aircraft and truth are there only if named.
     #[test]
     fn an_arm_alone_is_a_world() {
-        let text = "seed = 1\narm = { listen = \"[::1]:1\", kit = \"127.0.0.1:2\", cable_key = \"k\" }";
+        let text = "seed = 1\narms = [{ listen = \"[::1]:1\", kit = \"127.0.0.1:2\", cable_key = \"k\" }]";
         let config = read(text).unwrap();
         assert!(config.camera.is_none() && config.aircraft.is_none() && config.truth.is_none());
     }
@@ -201,7 +205,8 @@ mod tests {
         for (from, to, says) in [
             ("seed = 7", "seed = 7\nspeed = 1", "unknown field `speed`"),
             ("speedup", "speed_up", "unknown field `speed_up`"),
-            ("127.0.0.1:1", "192.0.2.1:1", "arm.listen is 192.0.2.1:1"),
+            ("127.0.0.1:1", "192.0.2.1:1", "arms.listen is 192.0.2.1:1"),
+            ("arms = [{", "arms = []\n[[arms]]\n#", "arms"),
             ("peg-transfer", "juggling", "there is no exercise \"juggling\""),
             ("127.0.0.1:3", "0.0.0.0:3", "aircraft.remote is 0.0.0.0:3"),
             ("\"/run/eye\"", "\"/run/eye\", fps = 0", "camera.fps is 0, allowed is 1 to 120"),

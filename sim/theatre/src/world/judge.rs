@@ -85,7 +85,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let truth = folder.path().join("truth.json");
         let (mut judge, measured) = Judge::new(Some(&truth), Some("leo".to_owned()));
-        let place = Stage::new(1).unwrap().place();
+        let place = Stage::new(1, 1).unwrap().place();
         let mut attempt = Attempt::new(Exercise::Reach, 1, place);
         let mut hand = place.start;
         let result = truth.with_file_name("exercise.json");

@@ -1,4 +1,4 @@
-//! `farhand world`: the simulated world as one process: the arm on the cable that a real arm would have, the endoscope,
+//! `farhand world`: the simulated world as one process: the arms on the cables that real arms would have, the endoscope,
 //! and the aircraft. Everything stays on the loopback.
 //!
 //! Each has a thread of its own and none waits for another. If one of them cannot go on, the world ends, so that its
@@ -27,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use arm::{Reach, Shown};
-use config::{AircraftEnd, WorldConfig};
+use config::{AircraftEnd, ArmEnd, WorldConfig};
 use judge::Judge;
 use stage::Stage;
 use truth::Truth;
@@ -37,9 +37,9 @@ const TRUTH_PERIOD: Duration = Duration::from_millis(200);
 /// How often the world looks whether it should end.
 const LOOK_PERIOD: Duration = Duration::from_millis(20);
 
-/// Runs the simulated world: the arm on its cable, the endoscope's picture, the aircraft; all on the loopback.
+/// Runs the simulated world: the arms on their cables, the endoscope's picture, the aircraft; all on the loopback.
 ///
-/// The configuration (TOML) names a seed, [arm] listen, kit and cable_key, and, where they are wanted, [camera] socket,
+/// The configuration (TOML) names a seed, for each of one to three arms [[arms]] listen, kit and cable_key, and, where they are wanted, [camera] socket,
 /// width, height and fps, [aircraft] remote, signing_key and speedup, truth, a file that says what is so, and exercise, what
 /// there is to do instead of taking the bead (docs/exercises.md), with its result in exercise.json beside the truth. It runs
 /// until SIGINT or SIGTERM. Without a GPU set LP_NUM_THREADS=1, so that the picture leaves the other cores alone.
@@ -67,20 +67,21 @@ pub(crate) fn command(arguments: &Arguments) -> anyhow::Result<()> {
 /// `mesa-vulkan-drivers`), no `shmsink` (Debian: `gstreamer1.0-plugins-bad`); and later what keeps a part from going on.
 pub(crate) fn run(config: WorldConfig, stop: &AtomicBool) -> anyhow::Result<()> {
     config.check()?;
-    let mut stage = Stage::new(config.seed)?;
-    let mut arm = arm::arm_at_home(&stage, &config.arm.read_key()?);
+    let mut stage = Stage::new(config.seed, config.arms.len())?;
+    let keys = config.arms.iter().map(ArmEnd::read_key).collect::<Result<Vec<_>, _>>()?;
+    let mut arms = arm::arms_at_home(&stage, &keys);
     let attempt = config.exercise()?.map(|exercise| Attempt::new(exercise, config.seed, stage.place()));
     attempt.iter().for_each(|attempt| stage.furnish(attempt));
-    let mut reach = Reach::new(stage.clone(), &arm);
+    let mut reach = Reach::new(stage.clone(), &arms[0]);
     let (judge, measured) = Judge::new(config.truth.as_deref(), config.line.clone());
     if let Some(attempt) = attempt {
         reach = reach.exercising(attempt, measured);
     }
     let aircraft = config.aircraft.as_ref().map(fly).transpose()?;
-    let shown = Shown::new(reach.tick(&mut arm));
+    let shown = Shown::new(reach.tick(&mut arms));
     let world =
         World { stage, aircraft, shown, frames: AtomicU64::new(0), halt: AtomicBool::new(false), config };
-    world.run(arm, reach, judge, stop)
+    world.run(arms, reach, judge, stop)
 }
 
 /// What the parts share.
@@ -97,10 +98,10 @@ struct World {
 type Part<'scope> = ScopedJoinHandle<'scope, anyhow::Result<()>>;
 
 impl World {
-    fn run(&self, arm: Arm, reach: Reach, mut judge: Judge, stop: &AtomicBool) -> anyhow::Result<()> {
+    fn run(&self, arms: Vec<Arm>, reach: Reach, mut judge: Judge, stop: &AtomicBool) -> anyhow::Result<()> {
         std::thread::scope(|scope| {
             let mut parts = Vec::new();
-            let begun = self.begin(scope, arm, reach, &mut parts);
+            let begun = self.begin(scope, arms, reach, &mut parts);
             let watched = begun.and_then(|()| self.watch(&parts, &mut judge, stop));
             self.halt.store(true, Relaxed);
             parts.into_iter().map(join).fold(watched, Result::and)
@@ -110,12 +111,12 @@ impl World {
     fn begin<'scope, 'env>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
-        arm: Arm,
+        arms: Vec<Arm>,
         reach: Reach,
         parts: &mut Vec<Part<'scope>>,
     ) -> anyhow::Result<()> {
-        let serve = || arm::serve(arm, reach, &self.config.arm, &self.shown, &self.halt);
-        parts.push(Builder::new().name("arm".into()).spawn_scoped(scope, serve)?);
+        let serve = || arm::serve(arms, reach, &self.config.arms, &self.shown, &self.halt);
+        parts.push(Builder::new().name("arms".into()).spawn_scoped(scope, serve)?);
         if let Some(end) = &self.config.camera {
             warn_of_many_threads();
             let film = || camera::film(&self.stage, end, &self.shown, &self.frames, &self.halt);

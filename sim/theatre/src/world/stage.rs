@@ -1,25 +1,23 @@
-//! What is on the stage: the tissue of a seed, a bead over it, the arm's tool, and the endoscope that looks at them.
+//! What is on the stage: the tissue of a seed, a bead over it, the arms' tools, and the endoscope that looks at them.
 //!
 //! **The point that works.** The arm's tip is the axis on which the jaws turn; what a surgeon sees meet the bead are the
 //! jaws' ends, [`JAW_LENGTH_M`] before it. So the bead is grasped, and the error counted, at the end of the closed jaws.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context;
-use farhand_motion::{ArmModel, Joints, Motion};
+use farhand_motion::{ArmModel, Joints, Motion, Mounted};
 use farhand_scene::{
     Camera, Fixture, FixtureLook, Goal, JAW_LENGTH_M, SHAFT_RADIUS_M, SceneSettings, SceneState, Target,
     TargetShape, Tissue, Tool,
 };
 use farhand_world::exercise::{Attempt, BOARD_RADIUS_M, Hand, Mark, Object, Place, Rod, RodKind, Shape};
+use farhand_world::rig::{self, ECM};
 use fastrand::Rng;
 use nalgebra::{Isometry3, Point3, Translation3, UnitVector3, Vector3};
 
 use super::arm::{ArmTruth, Exercised};
 
-/// Where the endoscope is, what it has in the middle of its picture, and what is up there: arm's base frame, mm. The edge box
-/// tells consoles, whose hands move in this picture.
-pub(crate) const EYE_MM: [f64; 3] = [-58.0, -34.0, -58.0];
-pub(crate) const LOOKED_AT_MM: [f64; 3] = [0.0, 0.0, -149.0];
-pub(crate) const UP: [f64; 3] = [0.0, 1.0, 0.0];
 /// Full vertical angle of view.
 const FOV_Y_RAD: f64 = 0.75;
 
@@ -38,31 +36,34 @@ const FREE_M: f64 = BEAD_RADIUS_M + 0.001;
 /// The stage of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
-    pub(crate) model: ArmModel,
+    pub(crate) rig: Vec<Mounted>,
     pub(crate) seed: u64,
+    /// With the endoscope's arm at home.
     pub(crate) camera: Camera,
-    /// Where the bead lies at the beginning: its middle, base frame.
+    /// Where the bead lies at the beginning: its middle, kit's frame.
     pub(crate) bead_m: Point3<f64>,
     /// What an exercise has put up.
     fixtures: Vec<Fixture>,
 }
 
 impl Stage {
-    pub(crate) fn new(seed: u64) -> anyhow::Result<Self> {
-        let model = ArmModel::psm_large_needle_driver();
+    /// With so many of the rig's arms, one at least.
+    pub(crate) fn new(seed: u64, arms: usize) -> anyhow::Result<Self> {
+        let rig = rig::arms(arms.max(1));
+        let model = &rig[0].model;
         let camera = camera();
         let (tissue, mut rng) = (Tissue::new(seed), Rng::with_seed(seed));
         let bead_m = (0..PLACES_MAX)
             .map(|_| somewhere(&tissue, &mut rng))
-            .find(|bead_m| is_seen(bead_m, &camera, &tissue) && is_reached(bead_m, &model))
+            .find(|bead_m| is_seen(bead_m, &camera, &tissue) && is_reached(bead_m, model))
             .with_context(|| format!("seed {seed} has no place for a bead; take another"))?;
-        Ok(Self { model, seed, camera, bead_m, fixtures: Vec::new() })
+        Ok(Self { rig, seed, camera, bead_m, fixtures: Vec::new() })
     }
 
     /// Where an exercise is laid out: on a level board over the tissue, below the jaws at home.
     pub(crate) fn place(&self) -> Place {
-        let home = self.model.home();
-        let start = Hand::of_tip(&self.model.forward(&home.joints), home.jaw_rad);
+        let home = self.model().home();
+        let start = Hand::of_tip(&self.model().forward(&home.joints), home.jaw_rad);
         let tissue = Tissue::new(self.seed);
         let high_m = on_a_grid(BOARD_RADIUS_M).map(|(x_m, y_m)| tissue.height_m(x_m, y_m));
         let top_m = high_m.fold(f64::NEG_INFINITY, f64::max) + BOARD_OVER_M;
@@ -74,9 +75,25 @@ impl Stage {
         self.fixtures = attempt.rods().into_iter().map(fixture).collect();
     }
 
-    /// Where the jaws end for these joints, base frame.
-    pub(crate) fn jaw_end_m(&self, joints: &Joints) -> Point3<f64> {
-        self.model.forward(joints) * Point3::new(0.0, 0.0, JAW_LENGTH_M)
+    /// The arm that works.
+    pub(crate) fn model(&self) -> &ArmModel {
+        &self.rig[0].model
+    }
+
+    /// Where the jaws of that arm end for these joints, kit's frame.
+    pub(crate) fn jaw_end_m(&self, arm: usize, joints: &Joints) -> Point3<f64> {
+        let Mounted { model, kit_from_base } = &self.rig[arm];
+        kit_from_base * (model.forward(joints) * Point3::new(0.0, 0.0, JAW_LENGTH_M))
+    }
+
+    /// As it looks now: the endoscope goes with its arm.
+    fn camera(&self, now: &ArmTruth) -> Camera {
+        match (self.rig.get(ECM), now.others[ECM - 1]) {
+            (Some(ecm), Some(arm)) => {
+                Camera { base_from_camera: rig::camera_on(ecm, &arm.joints), ..self.camera }
+            }
+            _ => self.camera,
+        }
     }
 
     /// What the endoscope sees.
@@ -94,8 +111,8 @@ impl Stage {
             None => (vec![bead()], Vec::new()),
         };
         SceneState {
-            camera: self.camera,
-            tool: Some(self.tool(now)),
+            camera: self.camera(now),
+            tools: self.tools(now),
             targets,
             goals,
             fixtures: self.fixtures.clone(),
@@ -103,21 +120,39 @@ impl Stage {
         }
     }
 
-    fn tool(&self, now: &ArmTruth) -> Tool {
-        let [yaw, pitch, insertion, ..] = now.joints.0;
-        // With a straight wrist the tip looks along the shaft.
-        let straight = self.model.forward(&Joints([yaw, pitch, insertion, 0.0, 0.0, 0.0]));
-        Tool {
-            base_from_tip: self.model.forward(&now.joints),
-            rcm_m: Point3::origin(),
-            shaft_direction: UnitVector3::new_normalize(straight * Vector3::z()),
-            jaw_rad: now.jaw_rad,
-        }
+    /// Those that work: the endoscope does not see itself.
+    fn tools(&self, now: &ArmTruth) -> Vec<Tool> {
+        let second = now.others[0].map(|arm| (arm.joints, arm.jaw_rad));
+        let arms = self.rig.iter().zip([Some((now.joints, now.jaw_rad)), second]);
+        arms.filter_map(|(arm, stands)| stands.map(|(joints, jaw_rad)| tool(arm, &joints, jaw_rad))).collect()
     }
 
-    /// A vector of the base frame in the camera's axes: to the right of the picture, down, into it.
-    pub(crate) fn view_from_base(&self, base: [f64; 3]) -> [f64; 3] {
-        self.camera.base_from_camera.rotation.inverse_transform_vector(&base.into()).into()
+    /// Of each arm, by its name; kit's frame.
+    pub(crate) fn tips_mm(&self, now: &ArmTruth) -> BTreeMap<&'static str, [f64; 3]> {
+        let others = now.others.map(|other| other.map(|arm| arm.joints));
+        let joints = [Some(now.joints), others[0], others[1]];
+        let tip = |(arm, joints): (&Mounted, Joints)| {
+            millimetres(&(arm.kit_from_base * arm.model.forward(&joints)).translation.vector.into())
+        };
+        let stand = self.rig.iter().zip(joints).map_while(|(arm, joints)| Some((arm, joints?)));
+        rig::ARM_NAMES.into_iter().zip(stand.map(tip)).collect()
+    }
+
+    /// A vector of the kit's frame in the camera's axes: to the right of the picture, down, into it.
+    pub(crate) fn view_of(&self, now: &ArmTruth, vector: [f64; 3]) -> [f64; 3] {
+        self.camera(now).base_from_camera.rotation.inverse_transform_vector(&vector.into()).into()
+    }
+}
+
+fn tool(Mounted { model, kit_from_base }: &Mounted, joints: &Joints, jaw_rad: f64) -> Tool {
+    let [yaw, pitch, insertion, ..] = joints.0;
+    // With a straight wrist the tip looks along the shaft.
+    let straight = kit_from_base * model.forward(&Joints([yaw, pitch, insertion, 0.0, 0.0, 0.0]));
+    Tool {
+        base_from_tip: kit_from_base * model.forward(joints),
+        rcm_m: kit_from_base.translation.vector.into(),
+        shaft_direction: UnitVector3::new_normalize(straight * Vector3::z()),
+        jaw_rad,
     }
 }
 
@@ -130,7 +165,7 @@ pub(crate) fn millimetres(point_m: &Point3<f64>) -> [f64; 3] {
 }
 
 pub(crate) fn camera() -> Camera {
-    Camera::looking_at(metres(EYE_MM), metres(LOOKED_AT_MM), UP.into(), FOV_Y_RAD)
+    Camera { base_from_camera: rig::kit_from_camera(), fov_y_rad: FOV_Y_RAD }
 }
 
 fn target(object: &Object) -> Target {
@@ -215,7 +250,7 @@ fn grasping_from_above(bead_m: &Point3<f64>, model: &ArmModel) -> farhand_motion
 
 #[cfg(test)]
 mod tests {
-    use super::super::arm::{Reach, arm_at_home};
+    use super::super::arm::{Reach, arms_at_home};
     use super::*;
     use farhand_scene::{Class, Scene};
     use farhand_world::exercise::{Exercise, Phase};
@@ -228,7 +263,7 @@ mod tests {
     #[test]
     fn every_seed_has_a_bead_that_is_seen_and_reached() {
         for seed in 1..=50 {
-            let stage = Stage::new(seed).unwrap();
+            let stage = Stage::new(seed, 1).unwrap();
             let bead = base_from_tissue().inverse_transform_point(&stage.bead_m);
             let high_m = bead.z - Tissue::new(seed).height_m(bead.x, bead.y);
             assert!(
@@ -238,10 +273,10 @@ mod tests {
             let pixel = stage.camera.project(&stage.bead_m, WIDTH, HEIGHT).unwrap();
             let inside = |at: f64, side: u32| (60.0..f64::from(side) - 60.0).contains(&at);
             assert!(inside(pixel.x, WIDTH) && inside(pixel.y, HEIGHT), "seed {seed}: {pixel}");
-            let target = grasping_from_above(&stage.bead_m, &stage.model);
-            let joints = stage.model.inverse(&target.base_from_tip, &stage.model.home().joints).unwrap();
-            assert!(stage.model.limits().check_joints(&joints).is_ok(), "seed {seed}");
-            let missed_m = (stage.jaw_end_m(&joints) - stage.bead_m).norm();
+            let target = grasping_from_above(&stage.bead_m, stage.model());
+            let joints = stage.model().inverse(&target.base_from_tip, &stage.model().home().joints).unwrap();
+            assert!(stage.model().limits().check_joints(&joints).is_ok(), "seed {seed}");
+            let missed_m = (stage.jaw_end_m(0, &joints) - stage.bead_m).norm();
             assert!(missed_m < 1e-9, "seed {seed}: the jaws end {missed_m} m beside the bead");
         }
     }
@@ -254,7 +289,7 @@ mod tests {
         let mut labels = vec![0; (WIDTH / 2 * height) as usize];
         // Seeds whose first place lies under or behind the tool.
         for seed in [9, 36, 88] {
-            let stage = Stage::new(seed).unwrap();
+            let stage = Stage::new(seed, 1).unwrap();
             scene.render_labels(&stage.seen(&at_home(&stage)), &mut labels).unwrap();
             let count = |class: Class| labels.iter().filter(|id| **id == class.id()).count();
             let depth_m = stage.camera.base_from_camera.inverse_transform_point(&stage.bead_m).z;
@@ -320,10 +355,10 @@ mod tests {
     fn every_exercise_is_reached() {
         for exercise in Exercise::EACH {
             for seed in 1..=12 {
-                let stage = Stage::new(seed).unwrap();
+                let stage = Stage::new(seed, 1).unwrap();
                 let mut attempt = Attempt::new(exercise, seed, stage.place());
-                let home = stage.model.home();
-                let motion = Motion::new(&stage.model, home.joints, home.jaw_rad).unwrap();
+                let home = stage.model().home();
+                let motion = Motion::new(stage.model(), home.joints, home.jaw_rad).unwrap();
                 let mut hand = stage.place().start;
                 for _ in 0..60_000 {
                     let next = attempt.standing().next;
@@ -353,28 +388,28 @@ mod tests {
         assert_eq!(farhand_world::exercise::JAW_LENGTH_M, JAW_LENGTH_M);
         let (stage, truth) = exercising(Exercise::Reach, 1);
         let start: Point3<f64> = stage.place().start.base_from_end.translation.vector.into();
-        assert!((stage.tool(&truth).jaw_end_m() - start).norm() < 1e-12);
+        assert!((stage.tools(&truth)[0].jaw_end_m() - start).norm() < 1e-12);
     }
 
     fn exercising(exercise: Exercise, seed: u64) -> (Stage, ArmTruth) {
-        let mut stage = Stage::new(seed).unwrap();
+        let mut stage = Stage::new(seed, 1).unwrap();
         let attempt = Attempt::new(exercise, seed, stage.place());
         stage.furnish(&attempt);
-        let mut arm = arm_at_home(&stage, &[0; 32]);
+        let mut arms = arms_at_home(&stage, &[[0; 32]]);
         let (measured, _way) = std::sync::mpsc::sync_channel(1);
-        let truth = Reach::new(stage.clone(), &arm).exercising(attempt, measured).tick(&mut arm);
+        let truth = Reach::new(stage.clone(), &arms[0]).exercising(attempt, measured).tick(&mut arms);
         (stage, truth)
     }
 
     fn at_home(stage: &Stage) -> ArmTruth {
-        let mut arm = arm_at_home(stage, &[0; 32]);
-        Reach::new(stage.clone(), &arm).tick(&mut arm)
+        let mut arms = arms_at_home(stage, &vec![[0; 32]; stage.rig.len()]);
+        Reach::new(stage.clone(), &arms[0]).tick(&mut arms)
     }
 
     /// Goal: a seed is a place: the same again for the same, others for others.
     #[test]
     fn a_seed_gives_the_same_place_every_time() {
-        let place = |seed| Stage::new(seed).unwrap().bead_m;
+        let place = |seed| Stage::new(seed, 1).unwrap().bead_m;
         assert_eq!(place(4), place(4));
         let places: Vec<_> = (1..=20).map(place).collect();
         assert!((1..20).all(|i| (places[i] - places[i - 1]).norm() > 1e-4));
@@ -383,12 +418,12 @@ mod tests {
     /// Goal: the tool at home is in the picture, its jaws' end included, and what is drawn ends where the truth says.
     #[test]
     fn the_tool_at_home_is_in_the_picture() {
-        let stage = Stage::new(1).unwrap();
-        let end_m = stage.jaw_end_m(&stage.model.home().joints);
+        let stage = Stage::new(1, 1).unwrap();
+        let end_m = stage.jaw_end_m(0, &stage.model().home().joints);
         let pixel = stage.camera.project(&end_m, WIDTH, HEIGHT).unwrap();
         assert!((100.0..860.0).contains(&pixel.x) && (60.0..480.0).contains(&pixel.y), "{pixel}");
         let truth = at_home(&stage);
-        let drawn_m = stage.tool(&truth).jaw_end_m();
+        let drawn_m = stage.tools(&truth)[0].jaw_end_m();
         assert!((drawn_m - metres(truth.jaw_end_mm)).norm() < 1e-12);
     }
 
@@ -396,9 +431,9 @@ mod tests {
     /// goes the way that the picture shows.
     #[test]
     fn a_vector_in_the_picture_is_what_the_picture_shows() {
-        let stage = Stage::new(2).unwrap();
-        let from_m = stage.jaw_end_m(&stage.model.home().joints);
-        let [right, down, into] = stage.view_from_base((stage.bead_m - from_m).into());
+        let stage = Stage::new(2, 1).unwrap();
+        let from_m = stage.jaw_end_m(0, &stage.model().home().joints);
+        let [right, down, into] = stage.view_of(&at_home(&stage), (stage.bead_m - from_m).into());
         let (from, to) = (&from_m, &stage.bead_m);
         let pixel = |point| stage.camera.project(point, WIDTH, HEIGHT).unwrap();
         let depth = |point| stage.camera.base_from_camera.inverse_transform_point(point).z;
@@ -407,5 +442,26 @@ mod tests {
         let centre = nalgebra::Point2::new(f64::from(WIDTH) / 2.0, f64::from(HEIGHT) / 2.0);
         let seen_m = |point| (pixel(point) - centre) * depth(point) / focal;
         assert!((seen_m(to) - seen_m(from) - nalgebra::Vector2::new(right, down)).norm() < 1e-12);
+    }
+
+    /// Goal: with all its arms the kit works in the picture of its own endoscope: both tools are seen, and the picture changes as
+    /// the endoscope's arm moves.
+    #[test]
+    fn the_endoscope_goes_with_its_arm() {
+        let stage = Stage::new(2, 3).unwrap();
+        let home = at_home(&stage);
+        let seen = stage.seen(&home);
+        assert_eq!(seen.tools.len(), 2);
+        for tool in &seen.tools {
+            assert!(seen.camera.project(&tool.jaw_end_m(), WIDTH, HEIGHT).is_some(), "{tool:?}");
+        }
+        let (here, fixed) = (seen.camera.base_from_camera, camera().base_from_camera);
+        assert!((here.translation.vector - fixed.translation.vector).norm() < 1e-9);
+        assert!(here.rotation.angle_to(&fixed.rotation) < 1e-6);
+        let mut closer = home;
+        closer.others[1].as_mut().unwrap().joints.0[2] += 0.01;
+        let there = stage.seen(&closer).camera.base_from_camera;
+        let moved_m = here.inverse_transform_point(&there.translation.vector.into());
+        assert!((moved_m - Point3::new(0.0, 0.0, 0.01)).norm() < 1e-9, "it looks along its shaft: {moved_m}");
     }
 }

@@ -1,5 +1,6 @@
 //! The truth, for tests and people who want to know: one JSON object in a file, replaced whole.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::arm::ArmTruth;
 use super::stage::Stage;
 
-/// What is so. Places are in the arm's base frame, mm.
+/// What is so. Places are in the kit's frame, mm; what is said of an arm is said of the first.
 #[derive(Debug, Serialize)]
 pub(crate) struct Truth {
     seed: u64,
@@ -28,6 +29,8 @@ pub(crate) struct Truth {
     /// The tip's speed, mm/s.
     moving: f64,
     arm: Arm,
+    /// Where each arm's tip is, by the arm's name.
+    tips_mm: BTreeMap<&'static str, [f64; 3]>,
     aircraft: Option<Aircraft>,
     /// Pictures given to the camera's readers so far.
     frames: u64,
@@ -64,11 +67,12 @@ impl Truth {
             jaw_end_mm: arm.jaw_end_mm,
             target_mm: arm.target_mm,
             error_mm: arm.error_mm,
-            to_target_view_mm: stage.view_from_base(to_target_mm),
+            to_target_view_mm: stage.view_of(arm, to_target_mm),
             jaw_rad: arm.jaw_rad,
             grasped: arm.grasped,
             moving: arm.tip_speed_mm_s,
             arm: Arm { watchdog: arm.watchdog, homed: arm.homed, fault: arm.fault },
+            tips_mm: stage.tips_mm(arm),
             aircraft: aircraft.map(|truth| Aircraft {
                 mode: format!("{:?}", truth.mode),
                 lat_deg: truth.lat_deg,

@@ -608,6 +608,20 @@ describe("several arms", () => {
       expect(degreesBetween(orientationWxyz, before.orientationWxyz)).toBeCloseTo(16, 6);
       expect(several.last.jawRad).toBe(0);
     });
+
+    // Goal: when the picture was rolled, a hand that goes to the right moves to the right of the picture as it now is.
+    it("moves in the picture as it was rolled", () => {
+      camera(true).engage();
+      const [w, x, y, z] = several.last.target.orientationWxyz;
+      for (let i = 0; i < 9; i++) several.drag(50, 0, 0, true).run(200);
+      const before = several.last.target;
+      const rolled = multiply(before.orientationWxyz, [w, -x, -y, -z]);
+      expect(degreesBetween(rolled, [1, 0, 0, 0])).toBeGreaterThan(60);
+      several.drag(120).run(50);
+      const went = unit(subtract(several.last.target.positionM, before.positionM));
+      expect(dot(went, SIMULATOR_VIEW.right)).toBeLessThan(0.5);
+      expect(dot(went, rotated(rolled, SIMULATOR_VIEW.right))).toBeGreaterThan(0.95);
+    });
   });
 });
 

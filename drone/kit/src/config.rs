@@ -74,7 +74,7 @@ impl Mount {
         *self == Self::default()
     }
 
-    /// No arm stands farther than a metre from another, and no turn is anything but a turn.
+    /// No arm stands too far from another, and no turn is anything but a turn.
     fn is_a_place(&self) -> bool {
         let norm = self.orientation_wxyz.iter().map(|part| part * part).sum::<f64>().sqrt();
         self.position_m.iter().all(|part| part.abs() <= MOUNT_M_MAX) && (norm - 1.0).abs() <= MOUNT_NORM_SLACK
@@ -88,8 +88,8 @@ impl From<Mount> for Isometry3<f64> {
     }
 }
 
-/// How far one arm may stand from another, along an axis.
-const MOUNT_M_MAX: f64 = 1.0;
+/// How far one arm may stand from another, along an axis: what it reaches from there is still within what poses may say.
+const MOUNT_M_MAX: f64 = 0.7;
 /// A quaternion that is written with six digits is as near to a unit one.
 const MOUNT_NORM_SLACK: f64 = 1e-5;
 /// Bytes of an arm's name.
@@ -136,6 +136,8 @@ pub enum ConfigError {
     Mount { path: PathBuf, name: String },
     #[error("in {}: an arm's name has 1 to {NAME_BYTES_MAX} bytes and belongs to one arm alone, {name:?} does not", .path.display())]
     Name { path: PathBuf, name: String },
+    #[error("in {}: {name} has an address or a key that another arm has", .path.display())]
+    SharedCable { path: PathBuf, name: String },
     #[error("{} does not hold a key: 64 hex digits are expected", .path.display())]
     CableKey { path: PathBuf },
     #[error("in {}: the observer {to} is not on this machine", .path.display())]
@@ -174,6 +176,12 @@ impl Config {
             let taken = self.arms[..number].iter().any(|other| other.name == name);
             if taken || !(1..=NAME_BYTES_MAX).contains(&name.len()) {
                 return Err(ConfigError::Name { path, name });
+            }
+            let shares = |other: &ArmConfig| {
+                other.cable.address == arm.cable.address || other.cable.key == arm.cable.key
+            };
+            if self.arms[..number].iter().any(shares) {
+                return Err(ConfigError::SharedCable { path, name });
             }
             if !arm.mount.is_a_place() {
                 return Err(ConfigError::Mount { path, name });
@@ -310,7 +318,7 @@ mod tests {
     fn arms_are_checked_by_name() {
         let second = |words: &str| {
             format!(
-                "{TEXT}\n[[arms]]\ncable = {{ listen = \"127.0.0.1:0\", address = \"127.0.0.1:1\", key = \"k\" }}\n{words}"
+                "{TEXT}\n[[arms]]\ncable = {{ listen = \"127.0.0.1:0\", address = \"127.0.0.1:2\", key = \"k\" }}\n{words}"
             )
         };
         let psm = r#"model = "psm_large_needle_driver""#;
@@ -337,6 +345,8 @@ mod tests {
             let error = read(&second(&words)).unwrap_err();
             assert!(error.to_string().ends_with(ends), "{error}");
         }
+        let shared = second(&format!("name = \"PSM2\"\n{psm}")).replace("127.0.0.1:2", "127.0.0.1:1");
+        assert!(read(&shared).unwrap_err().to_string().ends_with("that another arm has"));
         let none = TEXT.split("[[arms]]").next().unwrap().to_owned() + "arms = []";
         assert!(read(&none).unwrap_err().to_string().ends_with("0 arms, allowed are 1 to 4"));
         let moved = TEXT.replace(

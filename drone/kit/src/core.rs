@@ -41,8 +41,9 @@ pub struct Stage {
     pub region: Region,
 }
 
-/// From the loop to the gate. Fixed in size too: a box would be an allocation in the loop.
+/// From the loop to the gate. Fixed in size too.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would be an allocation in the loop")]
 pub enum FromCore {
     Response(Response),
     Judged(Judged),

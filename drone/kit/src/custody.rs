@@ -81,8 +81,6 @@ pub(crate) enum Asked {
     Answer(CustodyAnswer),
     /// The loop must test itself first.
     SelfTest,
-    /// It does already, and the answer will come.
-    UnderWay,
 }
 
 /// A self-test on its way, for the step that waits for it.
@@ -129,7 +127,8 @@ impl Custodian {
         let request = CustodyRequest::read(content)?;
         Ok(match self.next(&request, settled, trust) {
             Ok(Turn::Signed(signed)) => Asked::Answer(CustodyAnswer::Signed(signed)),
-            Ok(Turn::UnderWay) => Asked::UnderWay,
+            // Whatever of the test was lost on its way: it begins again.
+            Ok(Turn::UnderWay) => Asked::SelfTest,
             Ok(Turn::Next(next)) if request.step == KitStep::SelfTested => {
                 self.testing = Some(Testing { next, tested: 0, failed: Vec::new() });
                 Asked::SelfTest

@@ -215,6 +215,10 @@ fn connect_arms(config: &Config) -> Result<(Cables, Vec<ArmState>), RunError> {
     let heard = |(cable, arm): (&mut Cable, &ArmConfig)| {
         await_arm(cable).ok_or(RunError::NoArm { arm: arm.cable.address })
     };
+    let all: Vec<_> = cables.0.iter_mut().zip(&config.arms).map(heard).collect::<Result<_, _>>()?;
+    drop(all);
+    // Once all are there: where each stands now, and not where it stood while another was awaited.
+    cables.0.iter_mut().for_each(|cable| while cable.newest().is_some() {});
     let measured = cables.0.iter_mut().zip(&config.arms).map(heard).collect::<Result<_, _>>()?;
     Ok((cables, measured))
 }

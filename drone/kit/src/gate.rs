@@ -256,7 +256,6 @@ impl Gate {
         match self.custodian.ask(content, self.verifier.is_some(), trust, key)? {
             Asked::Answer(answer) => out(FromGate::Reliable(message(&answer))),
             Asked::SelfTest => out(FromGate::Core(ToCore::SelfTest)),
-            Asked::UnderWay => {}
         }
         Ok(())
     }

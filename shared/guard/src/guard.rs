@@ -270,6 +270,9 @@ impl Guard {
             self.leases.honours(now, command.token)?;
         }
         let newest = self.arms[arm].newest.max(self.released);
+        if !command.dead_man {
+            self.release(now, command);
+        }
         if command.sequence <= newest {
             return Err(Rejection::OldSequence {
                 sequence: command.sequence.0 as f64,
@@ -279,7 +282,7 @@ impl Guard {
         // Taken in, applied or not: nothing older will be looked at.
         self.arms[arm].newest = command.sequence;
         self.newest = self.newest.max(command.sequence);
-        self.pedal(now, command, arm);
+        self.hold(now, command, arm);
         self.leases.honours(now, command.token)?;
         self.leases.renew(now);
         self.line.heard(now, command.kit_tick_echo);
@@ -289,19 +292,27 @@ impl Guard {
         self.apply(now, command, arm, lag)
     }
 
-    /// There is one dead-man for all arms, and a clutch for each.
-    fn pedal(&mut self, now: KitTick, command: &Command, arm: usize) {
-        if !command.dead_man {
-            self.released = command.sequence;
-            for arm in &mut self.arms {
-                arm.held = None;
-                arm.engagements.release(now, command.kit_tick_echo);
-            }
-        } else if command.clutch {
-            self.arms[arm].held = None;
-            self.arms[arm].engagements.end();
-        } else {
-            self.arms[arm].held.get_or_insert(now);
+    /// There is one dead-man for all arms. One that is up counts for every arm that has not been told anything newer, whichever arm it
+    /// names and though that one may have been.
+    fn release(&mut self, now: KitTick, command: &Command) {
+        if command.sequence <= self.released {
+            return;
+        }
+        self.released = command.sequence;
+        for arm in self.arms.iter_mut().filter(|arm| arm.newest < command.sequence) {
+            arm.held = None;
+            arm.engagements.release(now, command.kit_tick_echo);
+        }
+    }
+
+    /// The dead-man is down for this arm, or its clutch is.
+    fn hold(&mut self, now: KitTick, command: &Command, arm: usize) {
+        let arm = &mut self.arms[arm];
+        if command.dead_man && command.clutch {
+            arm.held = None;
+            arm.engagements.end();
+        } else if command.dead_man {
+            arm.held.get_or_insert(now);
         }
     }
 
@@ -359,12 +370,12 @@ impl Guard {
         }
     }
 
-    /// A cable that says nothing is a fault, once its arm has been heard at all.
+    /// A cable that says nothing is a fault, once any arm has been heard at all.
     fn watch_cables(&mut self, now: KitTick) {
-        let heard = self.arms.iter().filter(|arm| arm.heard > KitTick(0));
-        let silent_ms = heard.map(|arm| now.ms_since(arm.heard)).fold(0.0, f64::max);
+        let begun = self.arms.iter().any(|arm| arm.heard > KitTick(0));
+        let silent_ms = self.arms.iter().map(|arm| now.ms_since(arm.heard)).fold(0.0, f64::max);
         let max_ms = self.limits.arm_silence_ms_max;
-        if silent_ms > max_ms {
+        if begun && silent_ms > max_ms {
             self.fault(Rejection::ArmSilent { silent_ms, max_ms });
         }
     }

@@ -7,7 +7,7 @@
 use farhand_wire::{Challenge, KitTick, LeaseToken, PressId, PublicKey, Role, Sequence};
 use thiserror::Error;
 
-use crate::{Guard, Order, Response, Said, engagement::Cause, ritual::Person};
+use crate::{Guard, Order, Response, Said, arm::Arm, engagement::Cause, ritual::Person};
 
 /// Why an authentic order was not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -192,7 +192,10 @@ impl Guard {
         }
         self.rituals.renew();
         self.interrupt(now, Cause::Interruption);
-        self.arms.iter_mut().for_each(|arm| arm.errand = Some(errand));
+        // An arm that knows where it is stays there while another looks for its zero: it may be in the patient.
+        let all_homed = self.arms.iter().all(Arm::is_homed);
+        let goes = |arm: &&mut Arm| errand == Errand::Withdraw || all_homed || !arm.is_homed();
+        self.arms.iter_mut().filter(goes).for_each(|arm| arm.errand = Some(errand));
         Ok(Response::Nothing)
     }
 

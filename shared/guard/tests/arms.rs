@@ -54,6 +54,22 @@ fn a_release_stops_every_arm() {
     }
 }
 
+/// Goal: P3. A release that a newer press of its own arm has overtaken still stops the other arm, and not its own.
+#[test]
+fn an_overtaken_release_stops_the_other_arm() {
+    let mut stage = both_engaged();
+    send(&mut stage, 0, 1, |command| command.clutch = true);
+    stage.at_rest = true;
+    follow(&mut stage);
+    stage.sequence += 1; // of the release
+    assert_eq!(send(&mut stage, 0, 2, |_| ()), None);
+    assert_eq!(follow(&mut stage), [true, true]);
+    stage.sequence -= 2;
+    let refused = send(&mut stage, 0, 1, |command| command.dead_man = false);
+    assert!(matches!(refused, Some(Rejection::OldSequence { .. })), "{refused:?}");
+    assert_eq!(follow(&mut stage), [true, false]);
+}
+
 /// Goal: P3. An arm that nobody commands holds, whatever the other does; in the end it asks for a release, and the other does not.
 #[test]
 fn each_arm_falls_silent_by_itself() {
@@ -130,6 +146,18 @@ fn an_errand_is_done_arm_by_arm() {
     assert_eq!(stage.report().kit.operating_state, OperatingState::Enabled);
     stage.guard.errand_done(1);
     assert_eq!(stage.tick_all(), [Intent::Stop, Intent::Stop]);
+}
+
+/// Goal: an arm that has lost its zero is homed by itself: the others may be in the patient.
+#[test]
+fn an_arm_that_is_homed_stays_while_another_homes() {
+    let mut stage = two_arms();
+    stage.one_says(0, arm_flags::HOMED);
+    stage.one_says(1, 0);
+    let challenge = stage.challenge();
+    stage.say(BEDSIDE, Said::Home { challenge });
+    let intents = stage.guard.decide(stage.tick_now());
+    assert_eq!(intents.as_slice(), [Intent::Stop, Intent::Home]);
 }
 
 /// Goal: the whole is said to be as free as the freest arm, and homed only if every arm is.

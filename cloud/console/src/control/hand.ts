@@ -1,7 +1,7 @@
 /** From what the hand does to what the target does: hand increments, scaled, in the camera's view. */
-import { type Pose, type Vec3 } from "../wire/pose";
+import { type Pose, type Quaternion, type Vec3 } from "../wire/pose";
 import { type ViewAxes, kitFromView } from "./camera";
-import { add, between, degreesBetween, length, multiply, normalized, subtract, times, turn } from "./rotation";
+import { add, between, degreesBetween, length, multiply, normalized, rotated, subtract, times, turn } from "./rotation";
 
 /** Tool motion for hand motion. 0.2 is what the dVRK uses. */
 export const SCALES = [0.05, 0.1, 0.2, 0.33, 0.5, 1] as const;
@@ -89,6 +89,12 @@ export function rolled(target: Pose, { rightPx, intoPx }: HandMove, remoteCentre
   const shaft = subtract(target.positionM, remoteCentreM);
   const roll = turn(times(shaft, ((rightPx + intoPx) * RAD_PER_PX) / length(shaft)));
   return near(target, { ...target, orientationWxyz: normalized(multiply(roll, target.orientationWxyz)) }, setpoint);
+}
+
+/** The view's axes after the endoscope was turned from one orientation to another. */
+export function carried(view: ViewAxes, [w, x, y, z]: Quaternion, after: Quaternion): ViewAxes {
+  const turned = multiply(after, [w, -x, -y, -z]);
+  return { right: rotated(turned, view.right), down: rotated(turned, view.down), into: rotated(turned, view.into) };
 }
 
 /** `next`, unless it would run away from how the arm is turned. */

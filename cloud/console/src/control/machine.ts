@@ -20,7 +20,7 @@ import { ArmKind, type ArmNotice, remoteCentreOf } from "../wire/statement";
 import { Arm } from "./arm";
 import { SIMULATOR_VIEW, type ViewAxes } from "./camera";
 import { Presses } from "./estop";
-import { type HandMove, SCALES, SCALE_START, SPEEDS_MM_S, SPEED_START, SpeedGate, moved, rolled, swung, translationMm, turned } from "./hand";
+import { type HandMove, SCALES, SCALE_START, SPEEDS_MM_S, SPEED_START, SpeedGate, carried, moved, rolled, swung, translationMm, turned } from "./hand";
 import { length, times } from "./rotation";
 
 /** Commands go out no closer than this: 250 a second. */
@@ -373,8 +373,12 @@ export class Control {
     if (follows === undefined) return;
     const { target, setpoint } = follows;
     const endoscopeM = this.#endoscopeM;
-    if (move.turning) {
-      this.#target = endoscopeM ? rolled(target, move, endoscopeM, setpoint) : turned(target, move, this.#view, setpoint);
+    if (move.turning && endoscopeM) {
+      this.#target = rolled(target, move, endoscopeM, setpoint);
+      // To the right of the picture stays to the right, however the picture was rolled.
+      this.#viewAtFirst = carried(this.#viewAtFirst, target.orientationWxyz, this.#target.orientationWxyz);
+    } else if (move.turning) {
+      this.#target = turned(target, move, this.#view, setpoint);
     } else {
       const wantedMm = translationMm(move, SCALES[this.#scale] ?? 0, endoscopeM ? this.#viewAtFirst : this.#view);
       const share = this.#gate.share(nowMs, length(wantedMm), SPEEDS_MM_S[this.#speed] ?? 0);

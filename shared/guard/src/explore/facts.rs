@@ -288,6 +288,9 @@ impl Facts {
         let newer = command.sequence.0 > before;
         forbidden.add_if(!known || !self.is_held(now), Promise::Holder);
         forbidden.add_if(!newer, Promise::Newer);
+        if known && matches!(pedal, Pedal::Up | Pedal::UpWithClutch) && command.sequence.0 > self.let_go {
+            self.lets_go(now, command);
+        }
         if known && newer {
             self.takes_in(now, command, pedal);
         }
@@ -307,7 +310,6 @@ impl Facts {
     fn takes_in(&mut self, now: KitTick, command: &Command, pedal: Pedal) {
         self.newest = self.newest.max(command.sequence.0);
         self.arms[usize::from(command.arm)].newest = command.sequence.0;
-        let seen = command.kit_tick_echo;
         match pedal {
             Pedal::Down => {
                 self.arms[usize::from(command.arm)].held.get_or_insert(now);
@@ -316,25 +318,26 @@ impl Facts {
                 let arm = &mut self.arms[usize::from(command.arm)];
                 (arm.held, arm.engagement) = (None, None);
             }
-            Pedal::Up | Pedal::UpWithClutch => {
-                self.let_go = command.sequence.0;
-                self.arms.iter_mut().for_each(|arm| (arm.held, arm.engagement) = (None, None));
-                if seen <= now {
-                    self.released(seen);
-                }
-            }
+            Pedal::Up | Pedal::UpWithClutch => {}
         }
         if self.is_held(now) {
             self.control.iter_mut().for_each(|control| control.heard = now);
         }
     }
 
-    /// There is one pedal for all arms.
-    fn released(&mut self, seen: KitTick) {
-        self.released = self.released.max(seen);
-        for arm in &mut self.arms {
-            arm.due = arm.due.filter(|(since, _)| seen < *since);
-            arm.paused = arm.paused.map(|(since, released)| (since, released || seen >= since));
+    /// There is one pedal for all arms: up, it counts for every one that was not told anything newer.
+    fn lets_go(&mut self, now: KitTick, command: &Command) {
+        let seen = command.kit_tick_echo;
+        self.let_go = command.sequence.0;
+        if seen <= now {
+            self.released = self.released.max(seen);
+        }
+        for arm in self.arms.iter_mut().filter(|arm| arm.newest < command.sequence.0) {
+            (arm.held, arm.engagement) = (None, None);
+            if seen <= now {
+                arm.due = arm.due.filter(|(since, _)| seen < *since);
+                arm.paused = arm.paused.map(|(since, released)| (since, released || seen >= since));
+            }
         }
     }
 

@@ -16,7 +16,8 @@ impl Facts {
         self.missed = if missed > 0 { self.missed + missed } else { 0 };
         let late = self.missed as f64 >= self.limits.late_ticks_max;
         self.arms.iter_mut().for_each(|arm| arm.late |= late);
-        if self.arms.iter().any(|arm| arm.heard.is_some() && arm.cable_is_silent(now, &self.limits)) {
+        let begun = self.arms.iter().any(|arm| arm.heard.is_some());
+        if begun && self.arms.iter().any(|arm| arm.cable_is_silent(now, &self.limits)) {
             self.fault = true;
             self.stop();
         }

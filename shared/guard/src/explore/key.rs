@@ -107,7 +107,7 @@ fn of_facts(facts: &Facts, at: &Moment<'_>) -> impl Key + use<> {
             (facts.heir, facts.given),
         ),
         (
-            facts.released >= at.now,
+            (facts.released >= at.now, facts.newest.saturating_sub(facts.let_go).min(2)),
             facts.picture.map(|(_, captured)| at.age(captured, limits.picture_age_ms_max)),
         ),
         (
@@ -116,11 +116,11 @@ fn of_facts(facts: &Facts, at: &Moment<'_>) -> impl Key + use<> {
             facts.missed.min(limits.late_ticks_max as u64),
             facts.decided.map(|decided| at.now.us_since(decided)),
         ),
-        facts.arms.iter().map(|arm| of_arm(arm, (facts.newest, facts.let_go), at)).collect::<Vec<_>>(),
+        facts.arms.iter().map(|arm| of_arm(arm, facts.newest, at)).collect::<Vec<_>>(),
     )
 }
 
-fn of_arm(arm: &ArmFacts, (newest, let_go): (u64, u64), at: &Moment<'_>) -> impl Key + use<> {
+fn of_arm(arm: &ArmFacts, newest: u64, at: &Moment<'_>) -> impl Key + use<> {
     let limits = at.limits;
     let silence_ms_max = limits.silence_hold_ms_max.max(limits.silence_pause_ms_max);
     (
@@ -129,7 +129,7 @@ fn of_arm(arm: &ArmFacts, (newest, let_go): (u64, u64), at: &Moment<'_>) -> impl
         arm.held.map(|held| at.age(held, limits.silence_pause_ms_max)),
         arm.due.map(|(since, why)| (at.due(since), why)),
         arm.paused.map(|(since, released)| (at.due(since), released)),
-        (arm.engagement.is_some(), arm.stands, (newest - arm.newest.max(let_go)).min(2)),
+        (arm.engagement.is_some(), arm.stands, (newest - arm.newest).min(2)),
         arm.applied.map(|(applied, _)| at.age(applied, silence_ms_max)),
         (arm.record_holds, arm.late),
     )

@@ -4,7 +4,7 @@ use farhand_wire::{KitTick, Role};
 
 use super::{
     act::{Sign, Token, Who, Word},
-    facts::{Asked, Control, Errand, Facts, People, Why},
+    facts::{ArmFacts, Asked, Control, Errand, Facts, People, Why},
     promises::Promise,
 };
 
@@ -123,7 +123,12 @@ impl Facts {
         if who != Who::Bedside || sign != Sign::Now || self.is_stopped() {
             return Err(Promise::Errand);
         }
-        self.arms.iter_mut().for_each(|arm| arm.errand = Some(errand));
+        let all_homed = self.arms.iter().all(ArmFacts::is_homed);
+        for arm in &mut self.arms {
+            if errand == Errand::Out || all_homed || !arm.is_homed() {
+                arm.errand = Some(errand);
+            }
+        }
         self.interrupt(now, Why::Interruption);
         self.forget_signatures();
         Ok(())

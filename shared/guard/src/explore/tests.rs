@@ -78,7 +78,7 @@ fn a_hand_moves_the_tool_only_as_promised() {
         "NotReleased",
         "NoSuchArm",
     ];
-    explore(&scenes::hand(), 19_000, &refusals, &[Action::Move]);
+    explore(&scenes::hand(), 64_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P4. Whoever presses what and signs what, in whatever order.
@@ -95,7 +95,7 @@ fn a_stop_wins_and_two_clear_it() {
         "ArmSilent",
         "ImpossibleSetpoint",
     ];
-    explore(&scenes::stops(), 150_000, &refusals, &[Action::Move]);
+    explore(&scenes::stops(), 596_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P1, P12. Whoever arms, disarms and closes.
@@ -111,7 +111,7 @@ fn two_people_arm_what_is_not_over() {
         "NotAtRest",
         "NotReleased",
     ];
-    explore(&scenes::arming(), 22_000, &refusals, &[Action::Move]);
+    explore(&scenes::arming(), 31_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P12, P13. Homing and withdrawing among stops, faults and hands.
@@ -126,7 +126,7 @@ fn the_arm_moves_by_itself_on_the_bedsides_order_alone() {
         "NotReleased",
         "ImpossibleSetpoint",
     ];
-    explore(&scenes::errands(), 5_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+    explore(&scenes::errands(), 8_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
 
 /// Goal: P13. The switch is held and let go at any time.
@@ -143,7 +143,7 @@ fn there_is_always_a_way_out() {
         "Faulted",
         "ArmSilent",
     ];
-    explore(&scenes::way_out(), 150_000, &refusals, &[Action::Move, Action::Withdraw]);
+    explore(&scenes::way_out(), 319_000, &refusals, &[Action::Move, Action::Withdraw]);
 }
 
 /// Goal: Consent. It is withdrawn at any time, by whoever speaks for the patient.
@@ -159,7 +159,7 @@ fn without_consent_there_is_only_out() {
         "LagTooFar",
         "NotReleased",
     ];
-    explore(&scenes::consent(), 31_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+    explore(&scenes::consent(), 43_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
 
 /// Goal: P6. Whoever puts them in force, in whatever order.
@@ -181,7 +181,7 @@ fn control_has_one_holder() {
         "NotReleased",
         "Unrecorded",
     ];
-    explore(&scenes::control(), 120_000, &refusals, &[Action::Move]);
+    explore(&scenes::control(), 185_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P11. Whatever the edge box says is durable, and whenever.
@@ -197,14 +197,14 @@ fn motion_waits_for_its_record() {
         "Unrecorded",
         "Unlisted",
     ];
-    explore(&scenes::record(), 35_000, &refusals, &[Action::Move]);
+    explore(&scenes::record(), 45_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P10. Ticks are missed at any time.
 #[test]
 fn a_late_loop_holds() {
     let refusals = ["LeaseExpired", "Paused", "EngagementMismatch", "NotAtRest", "NotReleased"];
-    explore(&scenes::lateness(), 2_400, &refusals, &[Action::Move]);
+    explore(&scenes::lateness(), 3_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P1 to P3. Two hands press, go on, let go and use their clutches, in any order.
@@ -219,7 +219,7 @@ fn two_hands_under_one_pedal() {
         "NotReleased",
         "Unrecorded",
     ];
-    explore(&scenes::two_hands(), 49_000, &refusals, &[Action::Move]);
+    explore(&scenes::two_hands(), 184_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P4. One arm has a fault, a pressed button or a dead cable, while hands move both.
@@ -235,7 +235,7 @@ fn what_stops_one_arm_stops_both() {
         "ArmSilent",
         "ImpossibleSetpoint",
     ];
-    explore(&scenes::two_stop(), 216_000, &refusals, &[Action::Move, Action::Brake]);
+    explore(&scenes::two_stop(), 222_000, &refusals, &[Action::Move, Action::Brake]);
 }
 
 /// Goal: P12, P13. One arm is drawn out or loses its home, or both go home, each as far as it is.
@@ -243,7 +243,7 @@ fn what_stops_one_arm_stops_both() {
 fn arms_leave_one_by_one() {
     let refusals =
         ["LeaseExpired", "NotArmed", "NotHomed", "Paused", "EngagementMismatch", "NotAtRest", "NotReleased"];
-    explore(&scenes::two_leave(), 304_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+    explore(&scenes::two_leave(), 314_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
 
 /// Goal: P10, P11. After a late loop or a record that lagged each arm waits for a command of its own.
@@ -258,7 +258,7 @@ fn each_arm_waits_for_its_own() {
         "Unrecorded",
         "Unlisted",
     ];
-    explore(&scenes::two_wait(), 469_000, &refusals, &[Action::Move]);
+    explore(&scenes::two_wait(), 474_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: All of it. Any four of all acts, one after another, happen to a hand that moves the tool.
@@ -287,5 +287,5 @@ fn everything_together_for_a_while() {
         "ArmSilent",
         "ImpossibleSetpoint",
     ];
-    explore(&scenes::everything(4), 248_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
+    explore(&scenes::everything(4), 312_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }

@@ -58,11 +58,15 @@ impl Checker {
         }
         let moves = self.arms.iter().any(|arm| arm.last.is_some_and(|last| last.action == Action::Move));
         let let_go = self.let_go.get(&command.token).copied().unwrap_or_default();
-        let taken = self.taken.entry((command.token, arm)).or_default();
-        if command.sequence.0 <= let_go.max(*taken) {
+        let taken = self.taken.get(&(command.token, arm)).copied().unwrap_or_default();
+        if !command.dead_man && command.sequence.0 > let_go {
+            self.let_go.insert(command.token, command.sequence.0);
+            self.released(command);
+        }
+        if command.sequence.0 <= let_go.max(taken) {
             return;
         }
-        *taken = command.sequence.0;
+        self.taken.insert((command.token, arm), command.sequence.0);
         let newest = self.newest.entry(command.token).or_default();
         let lost = moves && command.sequence.0 > *newest + 1;
         // One that was overtaken may not have been before the recorder when the newer one was.
@@ -83,8 +87,7 @@ impl Checker {
             if moves {
                 self.happened(Precondition::LetGo);
             }
-            self.let_go.insert(command.token, command.sequence.0);
-            return self.released(command.kit_tick_echo.0);
+            return;
         }
         if command.clutch {
             let seen = &mut self.arms[arm];
@@ -113,9 +116,13 @@ impl Checker {
         }
     }
 
-    /// There is one dead-man for all arms.
-    fn released(&mut self, echo_us: u64) {
-        for arm in &mut self.arms {
+    /// There is one dead-man for all arms: up, it stops every one that was not told anything newer.
+    fn released(&mut self, command: &Command) {
+        let echo_us = command.kit_tick_echo.0;
+        for (number, arm) in self.arms.iter_mut().enumerate() {
+            if self.taken.get(&(command.token, number)).is_some_and(|taken| *taken > command.sequence.0) {
+                continue;
+            }
             arm.stop();
             arm.moved_us = None;
             arm.applicable.clear();

@@ -4,8 +4,8 @@ use super::Arm;
 use crate::explore::{Key, Moment};
 
 impl Arm {
-    /// `taken`: the newest command taken in for any arm, and the newest release.
-    pub(crate) fn key(&self, at: &Moment<'_>, (any, released): (Sequence, Sequence)) -> impl Key + use<> {
+    /// `any`: the newest command taken in for any arm.
+    pub(crate) fn key(&self, at: &Moment<'_>, any: Sequence) -> impl Key + use<> {
         let Self {
             limits: _,
             engagements,
@@ -32,7 +32,7 @@ impl Arm {
         let silent = applied.map(|applied| at.age(applied.at, silence_ms_max));
         let held = held.map(|held| at.age(held, limits.silence_pause_ms_max));
         // Acts name sequences by the newest, and the one before.
-        let behind = (any.0 - (*newest).max(released).0).min(2);
+        let behind = (any.0 - newest.0).min(2);
         (engagements.key(at), *way_out, *errand, waits.is_some(), behind, (heard, *flags, silent, held))
     }
 }

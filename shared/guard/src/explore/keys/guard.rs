@@ -26,8 +26,8 @@ impl Guard {
         (
             (estop.key(), rituals.key(), leases.key(at), frames.key(at)),
             (*armed, *closed, *consent_withdrawn, faulted.map(|why| why.parts().0), *regions),
-            (deadlines.key(at), record.key(at, *newest)),
-            arms.iter().map(|arm| arm.key(at, (*newest, *released))).collect::<Vec<_>>(),
+            (deadlines.key(at), record.key(at, *newest), newest.0.saturating_sub(released.0).min(2)),
+            arms.iter().map(|arm| arm.key(at, *newest)).collect::<Vec<_>>(),
         )
     }
 }

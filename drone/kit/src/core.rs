@@ -64,6 +64,8 @@ pub struct Judged {
 pub struct Snapshot {
     pub tick: KitTick,
     pub of: ArmOf,
+    /// It is told to consoles: the arm moves, or it is its turn. Whoever watches beside the kit hears of every arm each time.
+    pub due: bool,
     pub report: Report,
     pub arm: ArmSnapshot,
     pub presses: ArrayVec<PressId, PRESSES_MAX>,
@@ -218,16 +220,14 @@ impl Core {
         let turn = (self.steps / STATE_TICKS) as usize % self.arms.len().max(1);
         for (number, arm) in self.arms.iter().enumerate() {
             let Some(mut report) = self.guard.report(now, number) else { continue };
-            let still = state_flags::ENGAGED | state_flags::AT_REST;
-            if number != turn && report.arm.flags & still == state_flags::AT_REST {
-                continue;
-            }
+            let stands = state_flags::ENGAGED | state_flags::AT_REST;
+            let due = number == turn || report.arm.flags & stands != state_flags::AT_REST;
             let snapshot = arm.snapshot();
             if snapshot.clamped {
                 report.arm.flags |= state_flags::CLAMPED;
             }
             let (of, presses) = (self.arm_of(number), newest(self.guard.presses()));
-            out(FromCore::Snapshot(Snapshot { tick: now, of, report, arm: snapshot, presses }));
+            out(FromCore::Snapshot(Snapshot { tick: now, of, due, report, arm: snapshot, presses }));
         }
     }
 

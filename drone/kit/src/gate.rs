@@ -321,7 +321,8 @@ impl Gate {
                 let ended = self.journal.judged(&judged);
                 self.log(ended, &mut out);
             }
-            FromCore::Snapshot(snapshot) => self.tell(&snapshot, &mut out),
+            FromCore::Snapshot(snapshot) if snapshot.due => self.tell(&snapshot, &mut out),
+            FromCore::Snapshot(_) => {}
             FromCore::SelfTest(test) => {
                 let Identity { trust, key, limits_digest, arm_digest, arms, .. } = &self.identity;
                 let answer = self.custodian.tested(&test, arms, (*limits_digest, *arm_digest), trust, key);

@@ -65,7 +65,7 @@ impl Checker {
         let follows = matches!(setpoint.action, Action::Move | Action::Home);
         let granted_mm = self.arms[arm].granted_mm;
         if follows && depth_mm > granted_mm + ROUNDING {
-            let words = format!("{depth_mm:.3} mm inside a region, {granted_mm:.3} granted");
+            let words = format!("{depth_mm:.6} mm inside a region, {granted_mm:.6} granted");
             self.broken("P6", now_us, words);
         }
         if follows && depth_mm > -NEAR_MM {

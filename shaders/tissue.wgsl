@@ -32,18 +32,10 @@ fn vs_tissue(
     return out;
 }
 
-// Trowbridge-Reitz highlight with a Schlick-Smith visibility, for a surface that reflects `f0` head on.
+// The lamp's highlight on a surface that reflects `f0` head on.
 fn wet_highlight(n: vec3<f32>, v: vec3<f32>, l: vec3<f32>, roughness: f32, f0: f32) -> f32 {
-    let h = normalize(v + l);
-    let nh = max(dot(n, h), 0.0);
-    let nl = max(dot(n, l), 0.0);
-    let nv = max(dot(n, v), 0.05);
-    let a2 = pow(roughness, 4.0);
-    let lobe = nh * nh * (a2 - 1.0) + 1.0;
-    let k = roughness * roughness * 0.5;
-    let visible = 0.25 / ((nl * (1.0 - k) + k) * (nv * (1.0 - k) + k));
-    let fresnel = f0 + (1.0 - f0) * pow(1.0 - max(dot(h, v), 0.0), 5.0);
-    return a2 / (3.14159 * lobe * lobe) * visible * fresnel * nl;
+    let fresnel = f0 + (1.0 - f0) * pow(1.0 - max(dot(normalize(v + l), v), 0.0), 5.0);
+    return highlight(n, v, l, roughness) * fresnel;
 }
 
 @fragment

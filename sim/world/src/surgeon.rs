@@ -398,10 +398,7 @@ impl Console {
         let has = |flag| state.flags & flag != 0;
         match self.hand {
             Hand::Away { since_us } => {
-                let ready = matches!(state.mode, Mode::Holding | Mode::SafeStop)
-                    && has(state_flags::AT_REST)
-                    && !has(state_flags::ENGAGED);
-                if ready && now_us > since_us + AWAY_US {
+                if may_engage(&state) && now_us > since_us + AWAY_US {
                     self.engage(now_us, &state);
                 }
             }
@@ -540,6 +537,14 @@ impl Console {
         self.unlisted.push((control.token, listed));
         out.push(Sent::Unreliable(frame));
     }
+}
+
+/// The arm stands at a hold that an engagement may begin from.
+fn may_engage(state: &KitState) -> bool {
+    let has = |flag| state.flags & flag != 0;
+    matches!(state.mode, Mode::Holding | Mode::SafeStop)
+        && has(state_flags::AT_REST)
+        && !has(state_flags::ENGAGED)
 }
 
 /// One thing wrong for as long as silence would hold the tool, then another, with some sense between.

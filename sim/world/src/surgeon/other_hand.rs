@@ -2,10 +2,10 @@
 //!
 //! It goes from arm to arm by the clutch, and moves each about where it took hold of it.
 
-use farhand_wire::{ARMS_MAX, Command, EngagementId, HoldNumber, KitState, Mode, Pose, state_flags};
+use farhand_wire::{ARMS_MAX, Command, EngagementId, HoldNumber, KitState, Pose, state_flags};
 
-/// A command in so many ms.
-const COMMAND_US: u64 = 8_000;
+use super::{COMMAND_MS, may_engage};
+
 /// It stays with an arm for so long, and then with none.
 const ON_US: u64 = 2_500_000;
 const OFF_US: u64 = 500_000;
@@ -57,19 +57,16 @@ impl OtherHand {
     pub(super) fn step(&mut self, now_us: u64, command: &Command) -> Option<Command> {
         self.turn(now_us);
         let state = self.states[self.arm].as_ref()?;
-        let has = |flag| state.flags & flag != 0;
-        let mine = has(state_flags::ENGAGED) && state.engagement.0 == self.engagements[self.arm];
+        let mine =
+            state.flags & state_flags::ENGAGED != 0 && state.engagement.0 == self.engagements[self.arm];
         let away = now_us >= self.turned_us + ON_US;
         self.grip = self.grip.filter(|grip| !away && (mine || now_us < grip.since_us + PATIENCE_US));
-        let ready = matches!(state.mode, Mode::Holding | Mode::SafeStop)
-            && has(state_flags::AT_REST)
-            && !has(state_flags::ENGAGED);
-        if self.grip.is_none() && ready && !away {
+        if self.grip.is_none() && may_engage(state) && !away {
             self.engagements[self.arm] += 1;
             let (hold, from, jaw_rad) = (state.hold, state.setpoint, state.jaw_rad);
             self.grip = Some(Grip { hold, from, jaw_rad, since_us: now_us });
         }
-        if now_us < self.sent_us + COMMAND_US {
+        if now_us < self.sent_us + COMMAND_MS * 1_000 {
             return None;
         }
         self.sent_us = now_us;

@@ -25,6 +25,8 @@ const KEPT_CLEAR_M: f64 = 2e-4;
 const STANDS_OFF_M: f64 = 5e-4;
 /// How hard inward motion is slowed: half of what the slowest joint can do at the workspace's least depth.
 const APPROACH_M_S2: f64 = 0.4;
+/// Of the way that a tool in a region goes, at least so much must lead out of it.
+const OUTWARD: f64 = 0.5;
 /// Halvings of the way from braking to what was wanted.
 const HALVINGS: usize = 6;
 /// Looks on the way of a stop. A stop has fewer ticks; what it does not clear in so many it does not clear.
@@ -102,12 +104,13 @@ impl Fence {
             return (*wanted, false);
         }
         self.clear_m = 0.0;
-        if self.passes(model, state.position, wanted, bounds, walls) {
+        let behind = self.is_behind(model, state.position);
+        let leaves = !behind || self.leaves(model, state.position, wanted);
+        if leaves && self.passes(model, state.position, wanted, bounds, walls) {
             return (*wanted, false);
         }
         let braking: Axes = std::array::from_fn(|i| braked(state.velocity[i], bounds.acceleration[i]));
-        if self.is_behind(model, state.position) {
-            // Along the fence is no way out.
+        if behind {
             return (blend(&braking, wanted, 0.0), true);
         }
         let along = self.without_inward(model, state, wanted, bounds, walls);
@@ -133,6 +136,16 @@ impl Fence {
         self.regions.iter().flatten().fold(base_point, |point, region| {
             let Clearance { distance_m, outward } = region.clearance(&point);
             point + outward * (KEPT_CLEAR_M - distance_m).max(0.0)
+        })
+    }
+
+    /// Whether this velocity leads out of every region that the tool is in, more than along it, and by the face that the tool
+    /// is nearest to: over a ridge the way out leads deeper at first, by less than one tick's length.
+    fn leaves(&self, model: &ArmModel, from: &Axes, velocity: &Axes) -> bool {
+        let tool = model.chain(from);
+        self.regions.iter().flatten().map(|region| nearest(region, &tool)).all(|(clearance, point)| {
+            let moves: Vector3<f64> = (0..JOINTS).map(|i| tool.moves(i, &point) * velocity[i]).sum();
+            clearance.distance_m >= 0.0 || clearance.outward.dot(&moves) >= OUTWARD * moves.norm()
         })
     }
 

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 
 /// What P6 grants, m.
 const PENETRATION_M: f64 = 1e-4;
-/// What the mean of positions on an arc adds to their depth, m.
-const ROUNDING_M: f64 = 1e-6;
+const ROUNDING_M: f64 = 1e-9;
 /// From the tip to where the closed jaws end, or to what a lens keeps clear of, by the arms' files.
 const JAWS_M: f64 = 0.010;
 /// Longer than the slowest stop takes.
@@ -244,6 +243,29 @@ fn the_way_out_is_open() {
     };
     assert!((goes(1.0) - 0.04).abs() < 1e-3, "{} m out", goes(1.0));
     assert!(goes(-1.0).abs() < 5e-4, "{} m further in", goes(-1.0));
+}
+
+/// Goal: a tool in the edge of a block does not come out over the ridge, for the way there leads deeper at first.
+#[test]
+fn the_way_out_is_not_over_a_ridge() {
+    let arm = ArmModel::psm_large_needle_driver();
+    let start = arm.forward(&arm.home().joints);
+    let tip = start.translation.vector;
+    let (depth_m, half_m) = (2e-4, 0.01);
+    for farther_m in [1e-8, 1e-7, 1e-6, 1e-5] {
+        let at = tip - Vector3::new(half_m - depth_m, half_m - depth_m - farther_m, 0.0);
+        let body = Body::Block { at: at.into(), turn: [0.0; 3], half: [half_m, half_m, 0.05] };
+        let mut motion = at_home(&arm);
+        motion.forbid(&[body.region()]);
+        let granted_m = deepest(std::slice::from_ref(&body), motion.setpoint()) + ROUNDING_M;
+        let mut pose = start;
+        for tick in 0..300 {
+            pose.translation.vector = tip + Vector3::new(-0.5, 1.0, 0.0) * f64::from(tick) * 5e-5;
+            let target = motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 });
+            let deep_m = deepest(std::slice::from_ref(&body), &motion.follow(&target, 200.0));
+            assert!(deep_m <= granted_m, "{} µm deeper than it was", (deep_m - granted_m) * 1e6);
+        }
+    }
 }
 
 /// Goal: a withdrawal follows the shaft out, whatever is forbidden.

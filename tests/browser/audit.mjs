@@ -163,7 +163,10 @@ try {
   const found = await flip(auditor, site);
   console.log(JSON.stringify({ seed: SEED, seconds: (Date.now() - began) / 1000, ...frames, found }));
 } catch (error) {
-  if (auditor) await picture(auditor, "failed-audit").catch(() => {});
+  if (auditor) {
+    console.log(await auditor.locator(".screen").innerText({ timeout: 1_000 }).catch(() => "no screen"));
+    await picture(auditor, "failed-audit").catch(() => {});
+  }
   throw error;
 } finally {
   await site.end();

@@ -41,7 +41,7 @@ export async function until(what, probe, ms = 60_000) {
     if (last) return last;
     await sleep(50);
   }
-  throw new Error(`${what}: not within ${ms} ms`);
+  throw new Error(`${what}: not within ${ms} ms, last ${JSON.stringify(last)}`);
 }
 
 /** Everything, started as a newcomer would. */

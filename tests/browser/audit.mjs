@@ -71,9 +71,10 @@ async function scrub(page) {
   const timeline = page.getByRole("slider", { name: "Moment of the session" });
   const { width } = await timeline.boundingBox();
   await timeline.click({ position: { x: width * 0.7, y: 10 } });
-  await settled(page);
+  const clicked = await settled(page);
   await timeline.focus();
   await page.keyboard.press("Shift+ArrowRight");
+  await until("another picture is shown", async () => (await shownFrame(page)) !== clicked);
   const frame = await settled(page);
   await page.keyboard.press("ArrowRight");
   await until("the next picture is shown", async () => (await shownFrame(page)) === frame + 1);

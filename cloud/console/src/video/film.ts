@@ -13,6 +13,8 @@ export class Film {
   /** The last picture that went in. */
   #fed = -1;
   #newest: VideoFrame | undefined;
+  /** Why the decoder gave up; what is asked of it afterwards fails, too. */
+  #broke: Error | undefined;
   #wanted = -1;
   #busy = false;
 
@@ -38,12 +40,14 @@ export class Film {
     this.#busy = true;
     for (let done = -2; this.#wanted !== done && this.#wanted >= 0; ) {
       const wanted = this.#wanted;
-      try {
-        await this.#decodeTo(wanted);
-      } catch (error) {
+      // Whatever a decoder stumbled over, a fresh one gets the same once more.
+      await this.#decodeTo(wanted).catch(() => {
         this.#stop();
-        this.trouble(error instanceof Error ? error.message : String(error));
-      }
+        return this.#decodeTo(wanted).catch((error: unknown) => {
+          this.#stop();
+          this.trouble((this.#broke ?? (error as Error)).message);
+        });
+      });
       done = wanted;
     }
     this.#busy = false;
@@ -67,12 +71,13 @@ export class Film {
 
   #begin(unit: Uint8Array): void {
     this.#stop();
+    this.#broke = undefined;
     this.#decoder = new VideoDecoder({
       output: (frame) => {
         this.#newest?.close();
         this.#newest = frame;
       },
-      error: (error) => this.trouble(error.message),
+      error: (error) => (this.#broke = error),
     });
     this.#decoder.configure({ codec: codecOf(unit), optimizeForLatency: true });
   }
@@ -85,7 +90,8 @@ export class Film {
       await this.#decoder?.flush();
       this.#fed = -1;
     }
-    if (this.#newest?.timestamp === wanted) this.show(this.#newest, wanted);
+    if (this.#newest?.timestamp !== wanted) throw new Error("this picture could not be decoded");
+    this.show(this.#newest, wanted);
   }
 
   #stop(): void {

@@ -76,6 +76,8 @@ pub struct Checker {
     closed: bool,
     /// Who has confirmed a lease, by its token; and tokens that are over, because they lapsed or were handed on.
     holders: BTreeMap<LeaseToken, PublicKey>,
+    /// When, or when a stop was cleared since: from then on the dead-man must be seen released.
+    begun_us: BTreeMap<LeaseToken, u64>,
     over: BTreeSet<LeaseToken>,
     /// To whom else than its last holder control may go.
     given: BTreeSet<PublicKey>,
@@ -130,6 +132,7 @@ impl Checker {
             armed: false,
             closed: false,
             holders: BTreeMap::new(),
+            begun_us: BTreeMap::new(),
             over: BTreeSet::new(),
             given: BTreeSet::new(),
             giving: BTreeMap::new(),
@@ -171,6 +174,7 @@ impl Checker {
         self.newest.clear();
         self.taken.clear();
         self.let_go.clear();
+        self.begun_us.clear();
         (self.armed, self.renewed_us, self.ticked_us) = (false, 0, None);
         self.durable = 0;
         (self.lists, self.listed_us, self.unlisted_since) = (None, 0, None);

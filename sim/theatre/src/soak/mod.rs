@@ -19,6 +19,8 @@ use serde::Serialize;
 use crate::line::Link;
 
 const SECONDS: u64 = 60;
+/// Of the sessions that broke a promise, named beside the first.
+const OTHERS_MAX: usize = 50;
 const BEGUN: &str = "the software under test refused its own beginning";
 
 /// Runs sessions of the patient side in virtual time, under random faults, and checks the promises after every step.
@@ -90,15 +92,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut broken = Vec::new();
     let sum = soak(arguments, &lines, |number, outcome| {
         progress.inc(1);
-        broken.extend((!outcome.violations.is_empty()).then_some(number));
+        broken.extend(outcome.violations.first().map(|first| (number, first.promise)));
     })
     .context(BEGUN)?;
     progress.finish_and_clear();
     tell(arguments, &lines, &sum, began.elapsed().as_secs_f64())?;
-    match broken.iter().min() {
-        None => Ok(()),
-        Some(&number) => explain(arguments, &lines, number, broken.len()),
-    }
+    broken.sort_unstable();
+    if broken.is_empty() { Ok(()) } else { explain(arguments, &lines, &broken) }
 }
 
 /// Delays to replay, of every profile that has some.
@@ -209,8 +209,12 @@ fn soak(
     })
 }
 
-/// The first session that broke a promise, cut down to what it takes.
-fn explain(arguments: &Arguments, lines: &Lines, number: u64, broken: usize) -> anyhow::Result<()> {
+/// The first session that broke a promise, cut down to what it takes, and which others did.
+fn explain(arguments: &Arguments, lines: &Lines, broken: &[(u64, &str)]) -> anyhow::Result<()> {
+    let (number, _) = *broken.first().context("no session broke a promise")?;
+    let others: String =
+        broken[1..].iter().take(OTHERS_MAX).map(|(number, promise)| format!(" {number} {promise}")).collect();
+    let others = if others.is_empty() { others } else { format!("\n  Others:{others}") };
     let whole = arguments.story(number, lines);
     let shortest = whole.shortest(|story| {
         Session::new(story.clone()).and_then(Session::play).map(|outcome| outcome.broken_us)
@@ -220,8 +224,9 @@ fn explain(arguments: &Arguments, lines: &Lines, number: u64, broken: usize) -> 
     let first = outcome.violations.first().context("the session went well when it was played again")?;
     let troubles = shortest.troubles.iter().map(|trouble| format!("\n    {trouble}"));
     bail!(
-        "{broken} of {} sessions broke a promise.\n  The first, {number} (seed {}), broke {} at {} ms of the kit's time: {}\n  \
-         It takes:{}\n  The film is {}; again: farhand soak --seed {} --seconds {} --only {number}",
+        "{} of {} sessions broke a promise.\n  The first, {number} (seed {}), broke {} at {} ms of the kit's time: {}\n  \
+         It takes:{}\n  The film is {}; again: farhand soak --seed {} --seconds {} --only {number}{others}",
+        broken.len(),
         arguments.numbers().count(),
         outcome.seed,
         first.promise,

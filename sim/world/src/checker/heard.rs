@@ -130,12 +130,17 @@ impl Checker {
         }
     }
 
-    /// What moved under the lease before is on record no sooner than the new one's first command.
+    /// What moved under the lease before is on record no sooner than the new one's first command, and whatever asked for a release
+    /// since then, the new one asked for it when it began.
     pub(super) fn new_lease(&mut self, token: LeaseToken) {
         self.happened(Precondition::Lease);
         self.highest = token;
         self.durable = 0;
-        self.arms.iter_mut().for_each(|arm| (arm.moved_us, arm.applicable) = (None, BTreeMap::new()));
+        let begun_us = self.begun_us.get(&token).copied();
+        for arm in &mut self.arms {
+            (arm.moved_us, arm.applicable) = (None, BTreeMap::new());
+            arm.release_after_us = begun_us.or(arm.release_after_us);
+        }
         self.line = None;
         self.speeds.clear();
         let oldest = self.unrecorded.values().min().copied();
@@ -180,6 +185,7 @@ impl Checker {
                 if !self.latched.is_empty() && self.enough(&self.clearing[&challenge]) {
                     self.cleared.append(&mut self.latched);
                     self.arms.iter_mut().for_each(|arm| arm.release_after_us = Some(now_us));
+                    self.begun_us.values_mut().for_each(|begun_us| *begun_us = now_us);
                 }
             }
             Said::Arm { challenge } => {
@@ -191,6 +197,7 @@ impl Checker {
                 if transcript.holder == author && role == Role::Surgeon && transcript.token.0 > 0 =>
             {
                 self.holders.entry(transcript.token).or_insert(author);
+                self.begun_us.entry(transcript.token).or_insert(now_us);
             }
             Said::HandOver { token, to } if self.holders.get(&token) == Some(&author) => {
                 self.over.insert(token);

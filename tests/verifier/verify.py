@@ -904,7 +904,7 @@ class Session:
     def take_kit_state(self, leaf, data):
         jaw, (mode, state, _, count, arm, arms) = struct.unpack_from("<d", data, 208)[0], data[2:8]
         codes = [struct.unpack_from("<I", data, at)[0] for at in [240, *range(260, 260 + 20 * min(count, 8), 20)]]
-        good = mode <= 5 and state <= 3 and count <= 8 and max(codes) <= 26 and arm < arms <= 4 and abs(jaw) <= math.pi
+        good = mode <= 5 and state <= 3 and count <= 8 and max(codes) <= 27 and arm < arms <= 4 and abs(jaw) <= math.pi
         if data[:2] != b"\2\1" or not (good and is_pose(data, 96) and is_pose(data, 152)):
             return self.findings.violation(leaf, "wire", "no kit state")
         self.expect_session(leaf, data[8:24])

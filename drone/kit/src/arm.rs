@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 use farhand_guard::{ArmStart, Intent, Lag, Proposal, SetpointLimits};
 use farhand_motion::{ArmLimits, Joints, LimitExceeded, Motion, Mounted, Region, Setpoint, Target};
-use farhand_wire::{ArmState, KitTick, Pose, arm_flags};
+use farhand_wire::{ArmSetpoint, ArmState, KitTick, Pose, arm_flags};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
 use crate::{Measured, SELF_TEST_ITEMS_MAX, TestItem};
@@ -16,6 +16,8 @@ pub(crate) struct Arm {
     base_from_kit: Isometry3<f64>,
     measured: ArmState,
     heard: Option<KitTick>,
+    /// It has said where it stands. An arm that has not is told nothing.
+    pub(crate) found: bool,
     /// Number of the newest setpoint permitted.
     pub(crate) permitted: u64,
 }
@@ -42,14 +44,19 @@ pub struct SnapshotJoints {
 }
 
 impl Arm {
-    /// An arm that stands where it says it does.
-    pub(crate) fn new(arm: &Mounted, measured: ArmState) -> Result<Self, LimitExceeded> {
+    /// An arm that stands where it says it does, or has not said so yet.
+    pub(crate) fn new(arm: &Mounted, measured: Option<ArmState>) -> Result<Self, LimitExceeded> {
+        let found = measured.is_some();
+        let home = arm.model.home();
+        let unheard = ArmState { setpoint: 0, flags: 0, joints: home.joints.0, jaw_rad: home.jaw_rad };
+        let measured = measured.unwrap_or(unheard);
         Ok(Self {
             motion: Motion::new(&arm.model, Joints(measured.joints), measured.jaw_rad)?,
             kit_from_base: arm.kit_from_base,
             base_from_kit: arm.kit_from_base.inverse(),
             measured,
             heard: None,
+            found,
             permitted: measured.setpoint,
         })
     }
@@ -60,8 +67,23 @@ impl Arm {
         ArmStart { limits, at: proposal(self.motion.setpoint(), true), setpoint: self.permitted }
     }
 
-    pub(crate) fn says(&mut self, now: KitTick, state: ArmState) {
+    /// Gives what the guard begins with anew, if the arm has just come.
+    pub(crate) fn says(&mut self, now: KitTick, state: ArmState) -> Option<ArmStart> {
         (self.measured, self.heard) = (state, Some(now));
+        // One that stands outside its limits is none that can be moved.
+        if self.found || self.motion.stand(Joints(state.joints), state.jaw_rad).is_err() {
+            return None;
+        }
+        (self.found, self.permitted) = (true, state.setpoint);
+        Some(self.start())
+    }
+
+    /// What it was told in the end. Where that is not what motion proposed, motion goes on from there.
+    pub(crate) fn told(&mut self, setpoint: &ArmSetpoint, proposal: &Proposal) {
+        self.permitted = setpoint.number;
+        if (setpoint.joints, setpoint.jaw_rad) != (proposal.joints, proposal.jaw_rad) {
+            let _ = self.motion.stand(Joints(setpoint.joints), setpoint.jaw_rad); // the guard keeps to the same limits
+        }
     }
 
     /// These regions, given in the kit's frame, are in force.
@@ -184,4 +206,28 @@ fn setpoint_limits(limits: &ArmLimits) -> SetpointLimits {
 fn pose(kit_from_tip: &Isometry3<f64>) -> Pose {
     let (t, q) = (kit_from_tip.translation, kit_from_tip.rotation);
     Pose { position_m: [t.x, t.y, t.z], orientation_wxyz: [q.w, q.i, q.j, q.k] }
+}
+
+#[cfg(test)]
+mod tests {
+    use farhand_motion::ArmModel;
+    use farhand_wire::Action;
+
+    use super::*;
+
+    /// Goal: where the arm was told to stand elsewhere than motion proposed, motion goes on from there.
+    #[test]
+    fn motion_goes_on_from_where_the_arm_was_stopped() {
+        let model = ArmModel::psm_large_needle_driver();
+        let home = *model.home();
+        let state = ArmState { setpoint: 0, flags: 0, joints: home.joints.0, jaw_rad: home.jaw_rad };
+        let mut arm = Arm::new(&Mounted::from(model), Some(state)).expect("home is within limits");
+        let (proposal, _) = arm.follow(&Intent::Stop);
+        let mut joints = proposal.joints;
+        joints[0] += 0.01;
+        let told = ArmSetpoint { number: 5, action: Action::Brake, joints, jaw_rad: proposal.jaw_rad };
+        arm.told(&told, &proposal);
+        let (next, _) = arm.follow(&Intent::Stop);
+        assert_eq!((next.joints, next.at_rest, arm.permitted), (joints, true, 5));
+    }
 }

@@ -90,12 +90,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// Over one to [`ARMS_MAX`] arms that stand where they say they do; those beyond are left out. `highest_token` and `seed` as
-    /// [`Guard::new`] takes them.
+    /// Over one to [`ARMS_MAX`] arms that stand where they say they do; those beyond are left out. An arm that says nothing yet is a
+    /// fault until it does. `highest_token` and `seed` as [`Guard::new`] takes them.
     pub fn new(
         limits: Limits,
         arms: &[Mounted],
-        measured: &[ArmState],
+        measured: &[Option<ArmState>],
         highest_token: LeaseToken,
         seed: [u8; 32],
     ) -> Result<Self, LimitExceeded> {
@@ -123,7 +123,9 @@ impl Core {
     ) {
         for (number, state) in arms {
             if let Some(arm) = self.arms.get_mut(number) {
-                arm.says(now, state);
+                if let Some(start) = arm.says(now, state) {
+                    self.guard.take(now, Input::Found(number, start));
+                }
                 self.guard.take(now, Input::Arm(number, state));
             }
         }
@@ -207,8 +209,8 @@ impl Core {
             if done {
                 self.guard.errand_done(number);
             }
-            if let Some(permit) = self.guard.permit(now, number, &proposal) {
-                arm.permitted = permit.setpoint().number;
+            if let Some(permit) = self.guard.permit(now, number, &proposal).filter(|_| arm.found) {
+                arm.told(permit.setpoint(), &proposal);
                 actuator.actuate(permit);
             }
         }

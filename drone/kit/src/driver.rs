@@ -45,6 +45,8 @@ const INPUTS_A_TICK_MAX: usize = 32;
 /// How often the gate looks for what the loop says: states are 10 ms apart.
 const LISTEN_MS: u64 = 2;
 const ARM_WAIT: Duration = Duration::from_secs(5);
+/// An arm that has been heard says where it stands a thousand times a second.
+const ARM_STATE_WAIT: Duration = Duration::from_millis(500);
 
 /// Why the kit does not run.
 #[derive(Debug, Error)]
@@ -67,8 +69,8 @@ pub enum RunError {
     Cable { listen: SocketAddr, source: std::io::Error },
     #[error("cannot open the observer's cable: {0}")]
     Observer(std::io::Error),
-    #[error("no word from the arm at {arm} within {} s: is it on, and has it the same cable key?", ARM_WAIT.as_secs())]
-    NoArm { arm: SocketAddr },
+    #[error("no word from any arm within {} s: are they on, and have they the same cable keys?", ARM_WAIT.as_secs())]
+    NoArm,
     #[error("the arm stands outside its own limits: {0}")]
     Limit(#[from] LimitExceeded),
     #[error("cannot read the trust root {path}: {why}")]
@@ -205,33 +207,39 @@ fn random<const N: usize>() -> Result<[u8; N], RunError> {
     Ok(bytes)
 }
 
-/// Each arm's cable, and what each arm first said.
-fn connect_arms(config: &Config) -> Result<(Cables, Vec<ArmState>), RunError> {
+/// Each arm's cable, and what each arm first said. One that says nothing keeps nobody from the other arms' switches.
+fn connect_arms(config: &Config) -> Result<(Cables, Vec<Option<ArmState>>), RunError> {
     let mut cables = Cables(ArrayVec::new());
     for ArmConfig { cable: arm, .. } in &config.arms {
         let connected = Cable::connect(arm.listen, arm.address, &arm.read_key()?);
         cables.0.push(connected.map_err(|source| RunError::Cable { listen: arm.listen, source })?);
     }
-    let heard = |(cable, arm): (&mut Cable, &ArmConfig)| {
-        await_arm(cable).ok_or(RunError::NoArm { arm: arm.cable.address })
-    };
-    let all: Vec<_> = cables.0.iter_mut().zip(&config.arms).map(heard).collect::<Result<_, _>>()?;
-    drop(all);
-    // Once all are there: where each stands now, and not where it stood while another was awaited.
+    await_arms(&mut cables, ARM_WAIT);
+    // Where each stands now, and not where it stood while another was awaited.
     cables.0.iter_mut().for_each(|cable| while cable.newest().is_some() {});
-    let measured = cables.0.iter_mut().zip(&config.arms).map(heard).collect::<Result<_, _>>()?;
+    let measured = await_arms(&mut cables, ARM_STATE_WAIT);
+    for (ArmConfig { name, cable: arm, .. }, state) in config.arms.iter().zip(&measured) {
+        if state.is_none() {
+            warn!(name, address = %arm.address, "an arm says nothing: is it on, and has it the same cable key?");
+        }
+    }
+    if measured.iter().all(Option::is_none) {
+        return Err(RunError::NoArm);
+    }
     Ok((cables, measured))
 }
 
-fn await_arm(cable: &mut Cable) -> Option<ArmState> {
-    let until = Instant::now() + ARM_WAIT;
-    while Instant::now() < until {
-        if let Some(state) = cable.newest() {
-            return Some(state);
+/// What each said last, as soon as all have said something.
+fn await_arms(cables: &mut Cables, wait: Duration) -> Vec<Option<ArmState>> {
+    let mut heard = vec![None; cables.0.len()];
+    let until = Instant::now() + wait;
+    while heard.iter().any(Option::is_none) && Instant::now() < until {
+        for (number, state) in cables.newest() {
+            heard[number] = Some(state);
         }
         thread::sleep(Duration::from_millis(1));
     }
-    None
+    heard
 }
 
 /// The 1 kHz thread.

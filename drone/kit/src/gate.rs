@@ -8,13 +8,13 @@ use std::fmt;
 
 use arrayvec::ArrayVec;
 use ed25519_dalek::SigningKey;
-use farhand_guard::{Response, Said, Verifier};
+use farhand_guard::{Report, Response, Said, Verifier};
 use farhand_ledger::{Cbor, Hash, OpeningEvidence, TrustRoot, VerifiedOpening, verify_opening};
 use farhand_motion::{REGIONS_MAX, Region, RegionError};
 use farhand_wire::{
     ArmNotice, FrameMark, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken,
-    LeaseTranscript, MacKey, Malformed, PublicKey, SessionId, Statement, VERDICTS_MAX, Verdict, Watermark,
-    region::of_millionths,
+    LeaseTranscript, MacKey, Malformed, PublicKey, Rejection, SessionId, Statement, VERDICTS_MAX, Verdict,
+    Watermark, region::of_millionths,
 };
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -479,9 +479,18 @@ impl Gate {
                 .map(|(_, key)| key)
                 .collect(),
             presses: snapshot.presses.to_vec(),
-            reason: report.kit.reason.map_or(String::new(), |reason| reason.to_string()),
+            reason: report.kit.reason.map_or(String::new(), |reason| self.in_words(report, &reason)),
             closed: report.closed,
             regions: report.regions,
+        }
+    }
+
+    /// Of several arms, whose fault it is.
+    fn in_words(&self, report: &Report, reason: &Rejection) -> String {
+        let arms = &self.identity.arms;
+        match report.faulted.and_then(|arm| arms.get(arm)).filter(|_| arms.len() > 1) {
+            Some(ArmNotice { name, .. }) => format!("{name}: {reason}"),
+            None => reason.to_string(),
         }
     }
 

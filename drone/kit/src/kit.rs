@@ -44,7 +44,7 @@ impl Kit {
         identity: Identity,
         limits: Limits,
         arms: &[Mounted],
-        measured: &[ArmState],
+        measured: &[Option<ArmState>],
         highest_token: LeaseToken,
     ) -> Result<Self, LimitExceeded> {
         let core = Core::new(limits, arms, measured, highest_token, identity.seed)?;

@@ -88,7 +88,7 @@ impl Stage {
             let home = arm.model.home();
             ArmState { setpoint: 0, flags: arm_flags::HOMED, joints: home.joints.0, jaw_rad: home.jaw_rad }
         });
-        let mut core = Core::new(limits, &arms, &states, LeaseToken(0), [7; 32]).unwrap();
+        let mut core = Core::new(limits, &arms, &states.map(Some), LeaseToken(0), [7; 32]).unwrap();
         let mut arm = Obedient(states, Action::Hold);
         let (now, mut newest) = (KitTick(1_000), None);
         let said = states.into_iter().enumerate();

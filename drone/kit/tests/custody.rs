@@ -91,7 +91,7 @@ impl Stage {
         };
         let home = ArmModel::psm_large_needle_driver().home().joints.0;
         let states = [ArmState { setpoint: 0, flags: 0, joints: home, jaw_rad: 0.1 }; 2];
-        let kit = Kit::new(identity, limits, &arms(), &states, LeaseToken(0)).unwrap();
+        let kit = Kit::new(identity, limits, &arms(), &states.map(Some), LeaseToken(0)).unwrap();
         let mut stage =
             Self { keys, kit, arms: states, heard: true, cable: Cable(0), now_ms: 0, proofs: vec![] };
         FIRST.into_iter().for_each(|step| stage.commit_step(FIELD, step));

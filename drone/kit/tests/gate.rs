@@ -125,7 +125,7 @@ fn keep(out: FromGate, sent: &mut Vec<Vec<u8>>) {
 
 fn snapshot(limits: Limits, arms: &[Mounted]) -> Snapshot {
     let arm = ArmState { setpoint: 0, flags: 0, joints: arms[0].model.home().joints.0, jaw_rad: 0.1 };
-    let mut core = Core::new(limits, arms, &[arm], LeaseToken(0), [7; 32]).unwrap();
+    let mut core = Core::new(limits, arms, &[Some(arm)], LeaseToken(0), [7; 32]).unwrap();
     let mut newest = None;
     core.step(KitTick(0), [(0, arm)], std::iter::empty(), &mut Nowhere, |said| newest = Some(said));
     let Some(FromCore::Snapshot(snapshot)) = newest else { panic!("the first step tells a state") };

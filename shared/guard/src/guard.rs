@@ -36,6 +36,8 @@ pub enum Input {
     Watermark(Watermark),
     /// By the arm of that number, over its authenticated cable.
     Arm(usize, ArmState),
+    /// The arm of that number was not there when the guard began, and is now.
+    Found(usize, ArmStart),
     /// The token is durable.
     TokenStored(LeaseToken),
     /// The session was closed in an earlier run of the kit: nothing arms it again.
@@ -113,8 +115,8 @@ pub struct Guard {
     /// Version of the forbidden regions in force.
     pub(crate) regions: Option<u64>,
     pub(crate) deadlines: Deadlines,
-    /// What was wrong with an arm first, until it is cleared.
-    pub(crate) faulted: Option<Rejection>,
+    /// The arm with which something was wrong first, and what, until it is cleared.
+    pub(crate) faulted: Option<(usize, Rejection)>,
     /// Of all commands taken in.
     pub(crate) newest: Sequence,
     /// Of those with the dead-man up: what was sent before moves nothing any more.
@@ -171,10 +173,15 @@ impl Guard {
                 self.recorded_so_far(&mark);
                 Response::Nothing
             }
-            Input::Arm(arm, state) => {
-                if self.arms.get_mut(arm).is_some_and(|arm| arm.says(now, &state)) {
-                    self.fault(Rejection::Faulted { faults: 1.0, max: 0.0 });
+            Input::Arm(number, state) => {
+                if self.arms.get_mut(number).is_some_and(|arm| arm.says(now, &state)) {
+                    self.fault(number, Rejection::Faulted { faults: 1.0, max: 0.0 });
                 }
+                Response::Nothing
+            }
+            Input::Found(number, start) => {
+                let unheard = self.arms.get_mut(number).filter(|arm| arm.heard == KitTick(0));
+                unheard.into_iter().for_each(|arm| *arm = Arm::new(start.clone()));
                 Response::Nothing
             }
             Input::Closed => {
@@ -234,7 +241,7 @@ impl Guard {
                 let (value, max) = broken.value_and_limit();
                 arm.last.brake(&arm.limits);
                 let permit = Permit::new(now, number, arm.last.setpoint(arm.setpoints, Action::Brake));
-                self.fault(Rejection::ImpossibleSetpoint { value, max });
+                self.fault(number, Rejection::ImpossibleSetpoint { value, max });
                 self.arms[number].engagements.tick(true, false);
                 Some(permit)
             }
@@ -318,6 +325,7 @@ impl Guard {
 
     fn apply(&mut self, now: KitTick, command: &Command, arm: usize, lag: Lag) -> Result<(), Rejection> {
         self.stopped()?;
+        self.undisturbed()?;
         self.ready(&self.arms[arm])?;
         let (age_max, picture_max) = (self.limits.command_age_ms_max, self.limits.picture_age_ms_max);
         self.ages_ms = fresh(now, command, &self.frames, age_max, picture_max)?;
@@ -338,7 +346,15 @@ impl Guard {
         if self.estop.is_latched() {
             return Err(Rejection::EmergencyStopped { presses: self.estop.latched() as f64, max: 0.0 });
         }
-        self.faulted.map_or(Ok(()), Err)
+        self.faulted.map_or(Ok(()), |(_, why)| Err(why))
+    }
+
+    /// While the bedside moves an arm nobody else moves any.
+    fn undisturbed(&self) -> Result<(), Rejection> {
+        let Some(arm) = self.arms.iter().position(|arm| arm.errand.is_some() || arm.way_out) else {
+            return Ok(());
+        };
+        Err(Rejection::ErrandUnderWay { arm: (arm + 1) as f64, arms: self.arms.len() as f64 })
     }
 
     fn ready(&self, arm: &Arm) -> Result<(), Rejection> {
@@ -372,11 +388,11 @@ impl Guard {
 
     /// A cable that says nothing is a fault, once any arm has been heard at all.
     fn watch_cables(&mut self, now: KitTick) {
-        let begun = self.arms.iter().any(|arm| arm.heard > KitTick(0));
-        let silent_ms = self.arms.iter().map(|arm| now.ms_since(arm.heard)).fold(0.0, f64::max);
         let max_ms = self.limits.arm_silence_ms_max;
-        if begun && silent_ms > max_ms {
-            self.fault(Rejection::ArmSilent { silent_ms, max_ms });
+        let begun = self.arms.iter().any(|arm| arm.heard > KitTick(0));
+        if let Some(number) = self.arms.iter().position(|arm| begun && arm.is_silent(now, &self.limits)) {
+            let silent_ms = now.ms_since(self.arms[number].heard);
+            self.fault(number, Rejection::ArmSilent { silent_ms, max_ms });
         }
     }
 
@@ -405,8 +421,8 @@ impl Guard {
         }
     }
 
-    fn fault(&mut self, why: Rejection) {
-        self.faulted.get_or_insert(why);
+    fn fault(&mut self, arm: usize, why: Rejection) {
+        self.faulted.get_or_insert((arm, why));
         self.stop();
     }
 
@@ -448,6 +464,7 @@ impl Guard {
     fn most_severe(&self, now: KitTick, arm: &Arm) -> (Mode, Option<Rejection>) {
         let hindrances = [
             self.stopped().err().map(|why| (Mode::Stopped, Some(why))),
+            self.undisturbed().err().map(|why| (Mode::Paused, Some(why))),
             self.ready(arm).err().map(|why| (Mode::Paused, Some(why))),
             self.leases.in_force(now).err().map(|why| (Mode::Paused, Some(why))),
             self.recorded(now, self.limits.record_lead_pause_ms_max)

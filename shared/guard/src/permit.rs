@@ -104,7 +104,8 @@ pub(crate) struct LastSetpoint {
     joints: [f64; 6],
     velocity: [f64; 6],
     jaw_rad: f64,
-    tip_mm: [f64; 3],
+    /// Not known after a stop of the guard's own, which knows of joints alone.
+    tip_mm: Option<[f64; 3]>,
 }
 
 impl LastSetpoint {
@@ -113,7 +114,7 @@ impl LastSetpoint {
             joints: proposal.joints,
             velocity: [0.0; 6],
             jaw_rad: proposal.jaw_rad,
-            tip_mm: proposal.tip_mm,
+            tip_mm: Some(proposal.tip_mm),
         }
     }
 
@@ -157,7 +158,7 @@ impl LastSetpoint {
     }
 
     pub(crate) fn tip_speed_mm_s(&self, next: &Proposal) -> f64 {
-        distance(self.tip_mm, next.tip_mm) / TICK_S
+        self.tip_mm.map_or(0.0, |tip_mm| distance(tip_mm, next.tip_mm) / TICK_S)
     }
 
     /// Goes to `next`, which was checked.
@@ -165,11 +166,12 @@ impl LastSetpoint {
         for joint in 0..6 {
             self.velocity[joint] = (next.joints[joint] - self.joints[joint]) / TICK_S;
         }
-        (self.joints, self.jaw_rad, self.tip_mm) = (next.joints, next.jaw_rad, next.tip_mm);
+        (self.joints, self.jaw_rad, self.tip_mm) = (next.joints, next.jaw_rad, Some(next.tip_mm));
     }
 
     /// The guard's own stop, for when motion proposed what it must not: each joint slows as fast as it may.
     pub(crate) fn brake(&mut self, limits: &SetpointLimits) {
+        self.tip_mm = None;
         for joint in 0..6 {
             let speed = self.velocity[joint].abs() - limits.stop_deceleration_max[joint] * TICK_S;
             self.velocity[joint] = speed.max(0.0).copysign(self.velocity[joint]);

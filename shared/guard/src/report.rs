@@ -14,6 +14,8 @@ pub struct Report {
     pub arm: Standing,
     /// How the kit does: as the freest of its arms, for that says whether anything moves.
     pub kit: Standing,
+    /// The arm whose fault is the kit's reason.
+    pub faulted: Option<usize>,
     /// The operation is over.
     pub closed: bool,
     /// Nothing may arm the kit again in this session: the operation is over, or consent for it was withdrawn.
@@ -66,6 +68,7 @@ impl Guard {
         Some(Report {
             arm: self.standing(now, arm),
             kit: self.standing_of_all(now),
+            faulted: self.faulted.map(|(arm, _)| arm).filter(|_| !self.estop.is_latched()),
             closed: self.closed,
             ended: self.closed || self.consent_withdrawn,
             regions: self.regions,

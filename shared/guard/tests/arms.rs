@@ -109,7 +109,50 @@ fn a_fault_of_one_arm_stops_all() {
         stage.one_says(1, arm_flags::HOMED | wrong);
         let intents = stage.guard.decide(stage.tick_now());
         assert_eq!(intents.as_slice(), [Intent::Stop, Intent::Stop]);
+        assert_eq!(stage.report().faulted, Some(1), "whose fault it is");
     }
+}
+
+/// Goal: a cable that is silent is named.
+#[test]
+fn a_silent_cable_is_named() {
+    let mut stage = both_engaged();
+    for _ in 0..60 {
+        stage.now += 1;
+        stage.one_says(0, arm_flags::HOMED);
+        stage.guard.decide(stage.tick_now());
+    }
+    let report = stage.report();
+    assert_eq!(report.faulted, Some(1));
+    assert!(matches!(report.kit.reason, Some(Rejection::ArmSilent { .. })), "{:?}", report.kit.reason);
+}
+
+/// Goal: motion that proposes what it must not is stopped, and may go on from where the arm was stopped, and only from there.
+#[test]
+fn a_refused_setpoint_is_where_motion_begins_anew() {
+    let mut stage = Stage::engaged();
+    for tick in 1..=10 {
+        stage.proposal.joints[0] = 1e-5 * f64::from(tick * tick) / 2.0; // at half the acceleration that it may have
+        stage.proposal.tip_mm[0] = 0.1 * f64::from(tick);
+        stage.tick();
+    }
+    let mut proposal = stage.proposal;
+    proposal.joints[0] += 0.5;
+    let mut permit = stage.guard.permit(stage.tick_now(), 0, &proposal).unwrap();
+    assert_eq!(permit.setpoint().action, Action::Brake);
+    assert!(matches!(stage.guard.decide(stage.tick_now())[0], Intent::Stop));
+    assert!(matches!(stage.report().kit.reason, Some(Rejection::ImpossibleSetpoint { .. })));
+    // The tip is somewhere else by now than any limit on its speed would have it: the guard does not know its place.
+    proposal.tip_mm = [40.0; 3];
+    let met = (0..100).find(|_| {
+        proposal.joints = permit.setpoint().joints;
+        permit = stage.guard.permit(stage.tick_now(), 0, &proposal).unwrap();
+        permit.setpoint().action == Action::Hold
+    });
+    assert!(met.is_some_and(|ticks| ticks < 10), "{met:?}");
+    proposal.tip_mm[0] += 1.0;
+    let permit = stage.guard.permit(stage.tick_now(), 0, &proposal).unwrap();
+    assert_eq!(permit.setpoint().action, Action::Brake, "a tip at a metre a second");
 }
 
 /// Goal: P10, P11. After a late loop or a record that lagged each arm waits for a command of its own.
@@ -143,6 +186,8 @@ fn an_errand_is_done_arm_by_arm() {
     assert_eq!(stage.tick_all(), [Intent::Home, Intent::Home]);
     stage.guard.errand_done(0);
     assert_eq!(stage.tick_all(), [Intent::Stop, Intent::Home]);
+    let moved = Some(Rejection::ErrandUnderWay { arm: 2.0, arms: 2.0 });
+    assert_eq!((stage.report().arm.reason, send(&mut stage, 0, 1, |_| ())), (moved, moved));
     assert_eq!(stage.report().kit.operating_state, OperatingState::Enabled);
     stage.guard.errand_done(1);
     assert_eq!(stage.tick_all(), [Intent::Stop, Intent::Stop]);

@@ -212,6 +212,17 @@ impl Motion {
         self.track(&self.withdraw_goal.clone(), &pace, Clamps::default())
     }
 
+    /// The arm stands elsewhere than the last setpoint would have it, within its limits: what follows begins there, at rest.
+    pub fn stand(&mut self, joints: Joints, jaw_rad: f64) -> Result<(), LimitExceeded> {
+        self.model.limits.check_joints(&joints)?;
+        self.model.limits.check_jaw(jaw_rad)?;
+        self.activity = Activity::Stop;
+        self.output = joints.with_jaw(jaw_rad);
+        self.settle();
+        self.emit(self.output, [0.0; AXES], Clamps::default());
+        Ok(())
+    }
+
     /// No axis moves, and none has for so many ticks that none will by itself.
     pub fn is_at_rest(&self) -> bool {
         self.still_ticks >= self.model.smoothing_ticks

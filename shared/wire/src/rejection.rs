@@ -95,4 +95,6 @@ rejections! {
     25 ArmSilent { silent_ms, max_ms }, "no word from the arm for {silent_ms:.0} ms, limit {max_ms:.0}";
     /// The kit's own motion proposed what the arm must not do, so the arm was stopped: FAULT until it is cleared.
     26 ImpossibleSetpoint { value, max }, "the kit refused its own setpoint: {value:.3}, limit {max:.3}";
+    /// Somebody at the bedside moves an arm, counted from 1, by its switch or by an order.
+    27 ErrandUnderWay { arm, arms }, "the bedside moves arm {arm:.0} of {arms:.0}: wait, then release and press again";
 }

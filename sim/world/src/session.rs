@@ -187,7 +187,8 @@ impl Session {
         let task = Task::near([home_mm.x, home_mm.y, home_mm.z], &mut rng);
         let practice = story.exercise.map(|exercise| Practice::new(exercise, story.seed, model));
         let own = Own { key: &kit_key, trust: &trust, limits: &terms.limits, rig: &rig };
-        let kit = beginning::kit(own, 1, &arms, LeaseToken(0), Past::default())?;
+        let measured: Vec<_> = arms.iter().map(|arm| Some(arm.state())).collect();
+        let kit = beginning::kit(own, 1, &measured, LeaseToken(0), Past::default())?;
         let kit_public = public(&kit_key);
         let seats = surgeons.map(|(seed, keys)| {
             let person = Person::new(keys, Role::Surgeon, SESSION);
@@ -326,7 +327,7 @@ impl Session {
         let mut inbox = Vec::new();
         for (number, arm) in self.arms.iter().enumerate() {
             let state = arm.state();
-            if self.ongoing.iter().any(|it| it.is(Fault::CableDead) && it.arm == number) {
+            if self.is_unheard(number) {
                 continue;
             }
             self.checker.arm_is_homed(number, state.flags & arm_flags::HOMED != 0);
@@ -362,6 +363,10 @@ impl Session {
                 KitOutput::StoreClosed(session) => self.closed.push(session),
             }
         }
+    }
+
+    fn is_unheard(&self, arm: usize) -> bool {
+        self.ongoing.iter().any(|it| it.is(Fault::CableDead) && it.arm == arm)
     }
 
     fn kit_now(&self) -> KitTick {
@@ -428,7 +433,9 @@ impl Session {
         let past = Past { closed: self.closed.clone(), segments: Vec::new() };
         let (trust, limits, rig) = (&self.trust, &self.terms.limits, &self.rig);
         let own = Own { key: &self.kit_key, trust, limits, rig };
-        self.kit = beginning::kit(own, self.boot, &self.arms, self.stored_token, past)?;
+        let measured = |(number, arm): (usize, &Arm)| (!self.is_unheard(number)).then(|| arm.state());
+        let measured: Vec<_> = self.arms.iter().enumerate().map(measured).collect();
+        self.kit = beginning::kit(own, self.boot, &measured, self.stored_token, past)?;
         (self.kit_began_us, self.kit_extra_us) = (self.now_us - TICK_US, 0);
         (self.newest_kit_tick, self.token_due) = (KitTick(0), None);
         self.kit_to_edge.cut();

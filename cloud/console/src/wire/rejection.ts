@@ -81,6 +81,11 @@ const WORDS: Readonly<Record<number, Words>> = {
     digits: [3, 3],
     say: (s, l) => `the kit refused its own setpoint: ${s}, limit ${l}`,
   },
+  27: {
+    name: "ErrandUnderWay",
+    digits: whole,
+    say: (s, l) => `the bedside moves arm ${s} of ${l}: wait, then release and press again`,
+  },
 };
 
 export function isRejectionCode(code: number): boolean {

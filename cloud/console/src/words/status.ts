@@ -58,7 +58,9 @@ function pressed({ control }: Facts): Status | undefined {
 function stopped({ notice, state }: Facts): Status | undefined {
   const mode = Math.max(notice?.said.mode ?? 0, state?.said.mode ?? 0);
   if (mode < Mode.Stopped) return undefined;
-  const reason = state?.said.reason ? inWords(state.said.reason) : (notice?.said.reason ?? "");
+  // The notice says whose fault it is.
+  const own = state?.said.reason ? inWords(state.said.reason) : "";
+  const reason = notice?.said.mode === Mode.Stopped && notice.said.reason !== "" ? notice.said.reason : own;
   const flags = (notice?.said.flags ?? 0) | (state?.said.flags ?? 0);
   const word = (flags & StateFlag.EStop) !== 0 ? "Stopped" : "Fault";
   return { look: "stopped", word, why: because(word, reason, "Two people clear it, one of them at the bedside.") };

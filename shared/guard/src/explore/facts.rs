@@ -344,10 +344,16 @@ impl Facts {
     /// What forbids motion of this arm by hand for as long as it stands.
     pub(super) fn standing(&self, now: KitTick, arm: &ArmFacts, forbidden: &mut Broken) {
         forbidden.add_if(self.is_stopped(), Promise::Stopped);
+        forbidden.add_if(self.bedside_moves(), Promise::Errand);
         forbidden.add_if(!self.armed, Promise::Armed);
         forbidden.add_if(!arm.is_homed(), Promise::Homed);
         forbidden.add_if(!self.is_held(now), Promise::Holder);
         forbidden.add_if(arm.due.is_some(), Promise::Released);
+    }
+
+    /// Any arm, by an order or by its switch.
+    pub(super) fn bedside_moves(&self) -> bool {
+        self.arms.iter().any(|arm| arm.errand.is_some() || arm.way_out)
     }
 
     fn age(&self, now: KitTick, command: &Command, forbidden: &mut Broken) {

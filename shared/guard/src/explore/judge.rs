@@ -127,7 +127,8 @@ impl Facts {
 
     /// The most severe of all that stands against motion of this arm.
     pub(super) fn mode(&self, now: KitTick, arm: &ArmFacts) -> Mode {
-        let paused = !self.armed
+        let paused = self.bedside_moves()
+            || !self.armed
             || !arm.is_homed()
             || !self.is_held(now)
             || self.lead_ms(now) > self.limits.record_lead_pause_ms_max
@@ -195,6 +196,7 @@ pub(super) fn says_why(rejection: &Rejection) -> bool {
         R::NotArmed { .. } => seen <= limit, // two, and none of them at the bedside
         R::NotHomed { .. } | R::NotReleased { .. } => seen < limit,
         R::NoSuchArm { .. } => seen >= limit,
+        R::ErrandUnderWay { .. } => (1.0..=limit).contains(&seen),
         _ => seen > limit || seen.is_nan(),
     }
 }

@@ -125,6 +125,7 @@ fn the_arm_moves_by_itself_on_the_bedsides_order_alone() {
         "NotAtRest",
         "NotReleased",
         "ImpossibleSetpoint",
+        "ErrandUnderWay",
     ];
     explore(&scenes::errands(), 8_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
@@ -142,6 +143,7 @@ fn there_is_always_a_way_out() {
         "NotReleased",
         "Faulted",
         "ArmSilent",
+        "ErrandUnderWay",
     ];
     explore(&scenes::way_out(), 319_000, &refusals, &[Action::Move, Action::Withdraw]);
 }
@@ -158,6 +160,7 @@ fn without_consent_there_is_only_out() {
         "NotAtRest",
         "LagTooFar",
         "NotReleased",
+        "ErrandUnderWay",
     ];
     explore(&scenes::consent(), 43_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
@@ -241,8 +244,16 @@ fn what_stops_one_arm_stops_both() {
 /// Goal: P12, P13. One arm is drawn out or loses its home, or both go home, each as far as it is.
 #[test]
 fn arms_leave_one_by_one() {
-    let refusals =
-        ["LeaseExpired", "NotArmed", "NotHomed", "Paused", "EngagementMismatch", "NotAtRest", "NotReleased"];
+    let refusals = [
+        "LeaseExpired",
+        "NotArmed",
+        "NotHomed",
+        "Paused",
+        "EngagementMismatch",
+        "NotAtRest",
+        "NotReleased",
+        "ErrandUnderWay",
+    ];
     explore(&scenes::two_leave(), 314_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }
 
@@ -286,6 +297,7 @@ fn everything_together_for_a_while() {
         "Unrecorded",
         "ArmSilent",
         "ImpossibleSetpoint",
+        "ErrandUnderWay",
     ];
     explore(&scenes::everything(4), 312_000, &refusals, &[Action::Move, Action::Home, Action::Withdraw]);
 }

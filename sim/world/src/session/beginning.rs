@@ -8,10 +8,10 @@ use farhand_ledger::{
     five_keys::{FiveKeys, Plan},
 };
 use farhand_motion::Mounted;
-use farhand_wire::{KitBootId, LeaseToken, Role};
+use farhand_wire::{ArmState, KitBootId, LeaseToken, Role};
 
 use super::SESSION;
-use crate::{Arm, people::public};
+use crate::people::public;
 
 /// What is the kit's own, however often it starts.
 pub(super) struct Own<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Own<'a> {
 pub(super) fn kit(
     Own { key, trust, limits, rig }: Own<'_>,
     boot: u8,
-    arms: &[Arm],
+    measured: &[Option<ArmState>],
     highest: LeaseToken,
     past: Past,
 ) -> Result<Kit, farhand_motion::LimitExceeded> {
@@ -39,8 +39,7 @@ pub(super) fn kit(
         seed: [boot ^ 0x55; 32],
         past,
     };
-    let measured: Vec<_> = arms.iter().map(Arm::state).collect();
-    Kit::new(identity, limits.clone(), rig, &measured, highest)
+    Kit::new(identity, limits.clone(), rig, measured, highest)
 }
 
 pub(super) fn opening(

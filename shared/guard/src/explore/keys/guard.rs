@@ -25,7 +25,7 @@ impl Guard {
         } = self;
         (
             (estop.key(), rituals.key(), leases.key(at), frames.key(at)),
-            (*armed, *closed, *consent_withdrawn, faulted.map(|why| why.parts().0), *regions),
+            (*armed, *closed, *consent_withdrawn, faulted.map(|(arm, why)| (arm, why.parts().0)), *regions),
             (deadlines.key(at), record.key(at, *newest), newest.0.saturating_sub(released.0).min(2)),
             arms.iter().map(|arm| arm.key(at, *newest)).collect::<Vec<_>>(),
         )

@@ -39,7 +39,7 @@ def key(topic, typename):
     return f"0/arm1/{topic}/{package}::msg::dds_::{name}_/{STORE.hash_rihs01(typename)}"
 
 
-def header(frame="arm1_base"):
+def header(frame="kit"):
     now = time.time_ns()
     stamp = STORE.types["builtin_interfaces/msg/Time"](sec=now // 10**9, nanosec=now % 10**9)
     return STORE.types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame)
@@ -104,7 +104,7 @@ class Arm:
     def say(self, command):
         self._put("state_command", STORE.types["crtk_msgs/msg/StringStamped"](header=header(), string=command))
 
-    def servo_cp(self, at, orientation, frame="arm1_base"):
+    def servo_cp(self, at, orientation, frame="kit"):
         point = STORE.types["geometry_msgs/msg/Point"](*at)
         pose = STORE.types["geometry_msgs/msg/Pose"](position=point, orientation=orientation)
         self._put("servo_cp", STORE.types[POSE](header=header(frame), pose=pose))

@@ -20,13 +20,14 @@ import time
 
 import zenoh
 
-from arm import COMMANDS, RMW_ATTACHMENT_BYTES, STATES, Arm, connect, distance_mm, key
+from arm import COMMANDS, JOINTS, POSE, RMW_ATTACHMENT_BYTES, STATES, STORE, Arm, connect, distance_mm, key
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PROGRAMS = pathlib.Path(os.environ.get("FARHAND_BIN", TARGET / "debug"))
 # A machine under load is slow; nothing here is decided by how slow.
 PATIENCE_S = 120
+ENDOSCOPES_STATES = {topic for topic in STATES if not topic.startswith("jaw/")}
 RATE_HZ = 100
 RADIUS_M = 5e-3
 ROUND_S = 5.0
@@ -69,7 +70,7 @@ def topics_are_as_published(arm):
         assert number >= 1 and abs(time.time_ns() - published_ns) < 10e9, (topic, number, published_ns)
     assert not arm.wrong, arm.wrong
     pose, joints = arm.newest["measured_cp"], arm.newest["setpoint_js"]
-    assert pose.header.frame_id == "arm1_base"
+    assert pose.header.frame_id == "kit"
     assert list(joints.name) == ["yaw", "pitch", "insertion", "roll", "wrist_pitch", "wrist_yaw"], joints.name
     assert len(joints.position) == len(joints.velocity) == 6
     assert len(arm.newest["jaw/measured_js"].position) == 1
@@ -90,11 +91,31 @@ def the_graph_shows_them(session):
     """Goal: a ROS node finds the bridge, what it publishes, and what it listens to."""
     tokens = [str(reply.ok.key_expr) for reply in session.liveliness().get("@ros2_lv/0/**") if reply.ok]
     kinds = [token.split("/")[5] for token in tokens]
-    assert sorted(kinds) == ["MP"] * len(STATES) + ["MS"] * len(COMMANDS) + ["NN"], tokens
+    published = 2 * len(STATES) + len(ENDOSCOPES_STATES)
+    assert sorted(kinds) == ["MP"] * published + ["MS"] * len(COMMANDS) + ["NN"], tokens
     for topic, typename in (STATES | COMMANDS).items():
         package_and_hash = key(topic, typename).split("/")[-2:]
         mangled = "%arm1%" + topic.replace("/", "%")
         assert any(token.split("/")[9:12] == [mangled, *package_and_hash] for token in tokens if "/NN/" not in token), topic
+
+
+def the_other_arms_are_told(peer):
+    """Goal: the second instrument and the endoscope's arm have topics of their own; the endoscope's has four joints and no jaw."""
+    heard = {"arm2": {}, "arm3": {}}
+
+    def take(sample):
+        _, arm, *topic = str(sample.key_expr).split("/")
+        heard[arm]["/".join(topic[:-2])] = sample.payload.to_bytes()
+
+    subscribers = [peer.declare_subscriber(f"0/{arm}/**", take) for arm in heard]
+    wait("the second arm", lambda: set(heard["arm2"]) == set(STATES))
+    wait("the endoscope's arm", lambda: set(heard["arm3"]) == ENDOSCOPES_STATES)
+    for subscriber in subscribers:
+        subscriber.undeclare()
+    for arm, joints in [("arm2", 6), ("arm3", 4)]:
+        assert len(STORE.deserialize_cdr(heard[arm]["measured_js"], JOINTS).position) == joints
+    places = [STORE.deserialize_cdr(heard[arm]["measured_cp"], POSE).pose.position for arm in heard]
+    assert math.dist(*[(at.x, at.y, at.z) for at in places]) > 0.01, places
 
 
 def the_documented_client_runs(config):
@@ -126,7 +147,7 @@ class Stream:
         self.start = (setpoint.position.x, setpoint.position.y, setpoint.position.z)
         self.next = time.monotonic()
 
-    def send(self, offset, frame="arm1_base"):
+    def send(self, offset, frame="kit"):
         at = tuple(start + by for start, by in zip(self.start, offset))
         self.arm.servo_cp(at, self.orientation, frame)
         self.next += 1 / RATE_HZ
@@ -277,6 +298,7 @@ def play(session):
         topics_are_as_published(arm)
         poses_come_at_their_rate(arm)
         the_graph_shows_them(peer)
+        the_other_arms_are_told(peer)
         step("every topic is as published, and in the graph")
         enable(arm)
         step("enabled")

@@ -59,6 +59,7 @@ pub(crate) enum Topic {
 
 impl Topic {
     pub(crate) fn endpoint(self) -> Endpoint<'static> {
+        // The surgeon whose place this is operates the kit's first arm.
         let (topic, ros): (_, RosType) = match self {
             Self::ServoCp => ("arm1/servo_cp", PoseStamped::TYPE),
             Self::JawServoJp => ("arm1/jaw/servo_jp", JointState::TYPE),
@@ -135,12 +136,12 @@ mod tests {
         Topic::ServoCp.read(&encode(&PoseStamped { header, pose }).unwrap())
     }
 
-    /// Goal: a pose is taken in the arm's own frame, its quaternion brought to length 1; anything out of bounds is refused with
+    /// Goal: a pose is taken in the kit's frame, its quaternion brought to length 1; anything out of bounds is refused with
     /// what was seen.
     #[test]
-    fn a_pose_is_bounded_and_in_the_arms_frame() {
+    fn a_pose_is_bounded_and_in_the_kits_frame() {
         let taken = Pose { position_m: [0.01, 0.0, -0.1], ..Pose::default() };
-        assert_eq!(there(0.01, 1.0005, "arm1_base").unwrap(), Command::ServoCp(taken));
+        assert_eq!(there(0.01, 1.0005, "kit").unwrap(), Command::ServoCp(taken));
         assert_eq!(there(0.01, 1.0, "").unwrap(), Command::ServoCp(taken));
         for bad in [
             there(1.1, 1.0, ""),

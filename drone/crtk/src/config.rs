@@ -21,8 +21,23 @@ pub struct Config {
     /// ROS's domain id.
     #[serde(default)]
     pub domain: u32,
+    /// The kit's arms, in its order; those beyond the fourth are not told.
+    #[serde(default = "one_instrument")]
+    pub arms: Vec<ArmEntry>,
     pub observe: ObserveEntry,
     pub mesh: MeshEntry,
+}
+
+/// What an arm holds, which says what joints it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArmEntry {
+    Instrument,
+    Endoscope,
+}
+
+fn one_instrument() -> Vec<ArmEntry> {
+    vec![ArmEntry::Instrument]
 }
 
 /// This end of the kit's one-way cable.

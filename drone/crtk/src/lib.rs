@@ -17,6 +17,6 @@ mod narrator;
 mod service;
 
 pub use command::{BadCommand, Command, StateCommand};
-pub use config::{Config, ConfigError, MeshEntry, ObserveEntry};
+pub use config::{ArmEntry, Config, ConfigError, MeshEntry, ObserveEntry};
 pub use narrator::{FRAME, JOINT_NAMES, Narrator};
 pub use service::{Commands, Service, ServiceError};

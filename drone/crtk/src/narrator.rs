@@ -1,9 +1,10 @@
 //! What is said of an observation, and when.
 
-use farhand_mesh::crtk::STATES;
+use farhand_mesh::crtk::{ARMS, STATES};
 use farhand_wire::{Observation, OperatingState as Kit, state_flags};
 
 use crate::{
+    ArmEntry,
     cdr::{CdrError, encode},
     graph::Endpoint,
     messages::{
@@ -11,18 +12,21 @@ use crate::{
     },
 };
 
-/// The frame of every pose: the arm's base, its origin at the remote centre of motion.
-pub const FRAME: &str = "arm1_base";
-/// Of the six joints, as the dVRK calls them.
+/// The frame of every pose of every arm.
+pub const FRAME: &str = "kit";
+/// Of the six joints, as the dVRK calls them. An endoscope's arm ends with the fourth.
 pub const JOINT_NAMES: [&str; 6] = ["yaw", "pitch", "insertion", "roll", "wrist_pitch", "wrist_yaw"];
+const ENDOSCOPE_JOINTS: usize = 4;
 const JAW_NAME: &str = "jaw";
 /// The operating state is said when it changes, and so often besides: whoever comes late hears it soon.
 const STATE_EVERY_NS: u64 = 1_000_000_000;
 const NS_A_SECOND: u64 = 1_000_000_000;
 
-/// Turns observations into messages.
-#[derive(Debug, Default)]
+/// Turns observations of one arm into messages.
+#[derive(Debug)]
 pub struct Narrator {
+    name: &'static str,
+    arm: ArmEntry,
     /// The operating state said last, and when.
     said: Option<((Kit, u8), u64)>,
 }
@@ -31,10 +35,20 @@ pub struct Narrator {
 type Saying = (usize, Vec<u8>);
 
 impl Narrator {
-    /// Everything that is published, in the order of [`STATES`].
+    /// Of a kit's arms, in its order.
+    pub fn of_all(arms: &[ArmEntry]) -> impl Iterator<Item = Self> {
+        ARMS.into_iter().zip(arms).map(|(name, arm)| Self { name, arm: *arm, said: None })
+    }
+
+    /// Everything that is published, in the order of [`STATES`]. An endoscope has no jaw.
     #[must_use]
-    pub fn endpoints() -> [(String, RosType); STATES.len()] {
-        STATES.map(|state| (format!("{}/{state}", farhand_mesh::crtk::ARM), type_of(state)))
+    pub fn endpoints(&self) -> Vec<(String, RosType)> {
+        let has = |state: &&str| self.arm == ArmEntry::Instrument || !state.starts_with(JAW_NAME);
+        STATES
+            .into_iter()
+            .filter(has)
+            .map(|state| (format!("{}/{state}", self.name), type_of(state)))
+            .collect()
     }
 
     /// What to publish now that this came. `now_ns`: of the machine's clock, since 1970.
@@ -43,20 +57,22 @@ impl Narrator {
     /// [`CdrError`] never, for messages of this size.
     pub fn tell(&mut self, now_ns: u64, seen: &Observation) -> Result<Vec<Saying>, CdrError> {
         let header = Header { stamp: time(now_ns), frame_id: FRAME.to_owned() };
+        let names = match self.arm {
+            ArmEntry::Instrument => &JOINT_NAMES[..],
+            ArmEntry::Endoscope => &JOINT_NAMES[..ENDOSCOPE_JOINTS],
+        };
         let mut said = vec![
             encode(&PoseStamped { header: header.clone(), pose: pose(&seen.measured) })?,
             // The arm does not measure how fast its joints are.
-            encode(&joints(&header, &JOINT_NAMES, &seen.measured_joints, &[]))?,
+            encode(&joints(&header, names, &seen.measured_joints, &[]))?,
             encode(&PoseStamped { header: header.clone(), pose: pose(&seen.setpoint) })?,
-            encode(&joints(&header, &JOINT_NAMES, &seen.setpoint_joints, &seen.setpoint_velocity))?,
-            encode(&joints(&header, &[JAW_NAME], &[seen.measured_jaw_rad], &[]))?,
-            encode(&joints(
-                &header,
-                &[JAW_NAME],
-                &[seen.setpoint_jaw_rad],
-                &[seen.setpoint_jaw_velocity_rad_s],
-            ))?,
+            encode(&joints(&header, names, &seen.setpoint_joints, &seen.setpoint_velocity))?,
         ];
+        if self.arm == ArmEntry::Instrument {
+            let (jaw_rad, rad_s) = ([seen.setpoint_jaw_rad], [seen.setpoint_jaw_velocity_rad_s]);
+            said.push(encode(&joints(&header, &[JAW_NAME], &[seen.measured_jaw_rad], &[]))?);
+            said.push(encode(&joints(&header, &[JAW_NAME], &jaw_rad, &rad_s))?);
+        }
         if self.is_state_due(now_ns, seen) {
             said.push(encode(&operating_state(header, seen))?);
         }
@@ -108,8 +124,8 @@ fn joints(header: &Header, names: &[&str], position: &[f64], velocity: &[f64]) -
     JointState {
         header: header.clone(),
         name: names.iter().map(|name| (*name).to_owned()).collect(),
-        position: position.to_vec(),
-        velocity: velocity.to_vec(),
+        position: position.iter().copied().take(names.len()).collect(),
+        velocity: velocity.iter().copied().take(names.len()).collect(),
         effort: Vec::new(),
     }
 }
@@ -143,17 +159,36 @@ mod tests {
         }
     }
 
+    fn narrator(arm: ArmEntry) -> Narrator {
+        Narrator::of_all(&[arm]).next().unwrap()
+    }
+
+    /// Goal: an endoscope's arm has four joints, no jaw, and its own topics in the kit's order.
+    #[test]
+    fn an_endoscope_has_no_jaw() {
+        let mut ecm = Narrator::of_all(&[ArmEntry::Instrument, ArmEntry::Endoscope]).nth(1).unwrap();
+        let topics: Vec<_> = ecm.endpoints().into_iter().map(|(topic, _)| topic).collect();
+        let expected = ["measured_cp", "measured_js", "setpoint_cp", "setpoint_js", "operating_state"];
+        assert_eq!(topics, expected.map(|topic| format!("arm2/{topic}")));
+        let said = ecm.tell(0, &seen(0)).unwrap();
+        assert_eq!(said.len(), topics.len());
+        let joints: JointState = decode(&said[3].1).unwrap();
+        assert_eq!((joints.name.len(), joints.position.len(), joints.velocity.len()), (4, 4, 4));
+        let state: OperatingState = decode(&said[4].1).unwrap();
+        assert_eq!(state.state, "ENABLED");
+    }
+
     /// Goal: each topic's bytes are a message of the topic's type, and say what the kit said, the quaternion's scalar last.
     #[test]
     fn an_observation_is_told_in_rosss_words() {
-        let said = Narrator::default().tell(1_500_000_000, &seen(state_flags::HOMED)).unwrap();
+        let said = narrator(ArmEntry::Instrument).tell(1_500_000_000, &seen(state_flags::HOMED)).unwrap();
         let bytes = |topic: &str| {
             let number = STATES.iter().position(|state| *state == topic).unwrap();
             &said.iter().find(|(said, _)| *said == number).unwrap().1
         };
         let measured: PoseStamped = decode(bytes("measured_cp")).unwrap();
         assert_eq!(measured.header.stamp, Time { sec: 1, nanosec: 500_000_000 });
-        assert_eq!(measured.header.frame_id, "arm1_base");
+        assert_eq!(measured.header.frame_id, "kit");
         let Pose { position, orientation } = measured.pose;
         assert_eq!(position, Point { x: 0.1, y: 0.2, z: 0.3 });
         assert_eq!(orientation, Quaternion { x: 0.5, y: -0.5, z: 0.5, w: 0.5 });
@@ -169,7 +204,7 @@ mod tests {
     /// Goal: the operating state is said when it changes, and every second; the rest every time.
     #[test]
     fn the_operating_state_is_said_on_change_and_every_second() {
-        let mut narrator = Narrator::default();
+        let mut narrator = narrator(ArmEntry::Instrument);
         let mut count = |ms: u64, flags| narrator.tell(ms * 1_000_000, &seen(flags)).unwrap().len();
         assert_eq!(count(0, 0), 7);
         assert_eq!(count(10, 0), 6);

@@ -40,8 +40,8 @@ pub enum ServiceError {
 pub struct Service {
     socket: UdpSocket,
     key: MacKey,
-    narrator: Narrator,
-    outlets: Vec<Outlet>,
+    /// By the arms' numbers.
+    arms: Vec<(Narrator, Vec<Outlet>)>,
     _there: Presence,
 }
 
@@ -63,11 +63,16 @@ impl Service {
         let session = mesh.id();
         let node = Node { domain: config.domain, session: &session, name: NODE };
         let there = mesh.be_there(&node.token()).await?;
-        let mut outlets = Vec::new();
-        for (number, topic) in (1..).zip(&Narrator::endpoints()) {
-            outlets.push(Outlet::open(mesh, &node, number, &endpoint(topic)).await?);
+        let (mut arms, mut number) = (Vec::new(), 0);
+        for narrator in Narrator::of_all(&config.arms) {
+            let mut outlets = Vec::new();
+            for topic in &narrator.endpoints() {
+                number += 1;
+                outlets.push(Outlet::open(mesh, &node, number, &endpoint(topic)).await?);
+            }
+            arms.push((narrator, outlets));
         }
-        Ok(Self { socket, key, narrator: Narrator::default(), outlets, _there: there })
+        Ok(Self { socket, key, arms, _there: there })
     }
 
     /// **Publishes until the mesh is closed.**
@@ -85,8 +90,6 @@ impl Service {
                 }
             };
             match Observation::open(&buffer[..length], &self.key) {
-                // The first arm's topics are all there are.
-                Ok(seen) if seen.arm.number > 0 => {}
                 Ok(seen) => self.publish(&seen).await?,
                 Err(error) => debug!(%error, "not what a kit tells its observer"),
             }
@@ -95,8 +98,12 @@ impl Service {
 
     async fn publish(&mut self, seen: &Observation) -> Result<(), ServiceError> {
         let now_ns = now_ns();
-        for (number, bytes) in self.narrator.tell(now_ns, seen)? {
-            if let Some(outlet) = self.outlets.get_mut(number) {
+        // An arm that is not configured is not told.
+        let Some((narrator, outlets)) = self.arms.get_mut(usize::from(seen.arm.number)) else {
+            return Ok(());
+        };
+        for (number, bytes) in narrator.tell(now_ns, seen)? {
+            if let Some(outlet) = outlets.get_mut(number) {
                 outlet.put(now_ns, bytes).await?;
             }
         }
@@ -150,7 +157,8 @@ impl Commands {
     pub async fn listen(config: &Config, mesh: &Mesh) -> Result<Self, ServiceError> {
         let session = mesh.id();
         let node = Node { domain: config.domain, session: &session, name: NODE };
-        let first = Narrator::endpoints().len() + 1;
+        let first =
+            Narrator::of_all(&config.arms).map(|narrator| narrator.endpoints().len()).sum::<usize>() + 1;
         let inlet = |number, topic| Inlet::open(mesh, &node, first + number, topic);
         let (servo_cp, jaw_servo_jp) = (inlet(0, Topic::ServoCp).await?, inlet(1, Topic::JawServoJp).await?);
         let state = inlet(2, Topic::State).await?;

@@ -87,8 +87,8 @@ fn writes(id: DeviceId, role: DeviceRole, simulator: bool) -> Vec<String> {
         DeviceRole::Kit => vec![Topic::State(id).to_string()],
         DeviceRole::Edge => vec![Topic::Health(id).to_string()],
         DeviceRole::Cloud => vec![ALL_ORDERS.to_owned()],
-        DeviceRole::Observer => crtk::keys(&crtk::STATES),
-        DeviceRole::Ros if simulator => crtk::keys(&crtk::COMMANDS),
+        DeviceRole::Observer => crtk::state_keys(),
+        DeviceRole::Ros if simulator => crtk::command_keys(),
         DeviceRole::Ros | DeviceRole::Validator => Vec::new(),
     }
 }
@@ -97,7 +97,7 @@ fn reads(id: DeviceId, role: DeviceRole, simulator: bool) -> Vec<String> {
     match role {
         DeviceRole::Flight => vec![Topic::Order(id).to_string()],
         DeviceRole::Cloud => [ALL_EVENTS, ALL_STATES, ALL_HEALTHS].map(str::to_owned).to_vec(),
-        DeviceRole::Observer if simulator => crtk::keys(&crtk::COMMANDS),
+        DeviceRole::Observer if simulator => crtk::command_keys(),
         DeviceRole::Ros => crtk::all_keys(),
         DeviceRole::Kit | DeviceRole::Edge | DeviceRole::Validator | DeviceRole::Observer => Vec::new(),
     }

@@ -14,9 +14,9 @@ use zenoh::{
 
 use crate::{MESSAGE_BYTES_MAX, MESSAGES_QUEUED_MAX, Mesh, MeshError};
 
-/// What arms are called: in CRTK's topics, the name that they begin with.
-pub const ARM: &str = "arm1";
-/// What a kit's observer publishes, below [`ARM`].
+/// What arms are called, in the kit's order: in CRTK's topics, the name that they begin with.
+pub const ARMS: [&str; 4] = ["arm1", "arm2", "arm3", "arm4"];
+/// What a kit's observer publishes, below each of [`ARMS`].
 pub const STATES: [&str; 7] = [
     "measured_cp",
     "measured_js",
@@ -26,17 +26,23 @@ pub const STATES: [&str; 7] = [
     "jaw/setpoint_js",
     "operating_state",
 ];
-/// What moves a simulated arm, below [`ARM`].
+/// What moves a simulated arm, below the first of [`ARMS`].
 pub const COMMANDS: [&str; 3] = ["servo_cp", "jaw/servo_jp", "state_command"];
 
-/// Keys of these topics, in whatever domain, of whatever type.
-pub(crate) fn keys(topics: &[&str]) -> Vec<String> {
-    topics.iter().map(|topic| format!("*/{ARM}/{topic}/**")).collect()
+/// Keys of what a kit's observer publishes, in whatever domain, of whatever type.
+pub(crate) fn state_keys() -> Vec<String> {
+    let of = |arm| STATES.map(|topic| format!("*/{arm}/{topic}/**"));
+    ARMS.into_iter().flat_map(of).collect()
 }
 
-/// Keys of all of the arm's topics.
+/// Keys of what moves a simulated arm.
+pub(crate) fn command_keys() -> Vec<String> {
+    COMMANDS.map(|topic| format!("*/{}/{topic}/**", ARMS[0])).into()
+}
+
+/// Keys of all of the arms' topics.
 pub(crate) fn all_keys() -> Vec<String> {
-    vec![format!("*/{ARM}/**")]
+    ARMS.map(|arm| format!("*/{arm}/**")).into()
 }
 
 /// Where ROS nodes say that they are there (`rmw_zenoh`, `docs/design.md`).

@@ -12,7 +12,7 @@ use farhand_agent::{
     CameraConfig, Config as EdgeConfig, ConsolePath, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay,
     VideoConfig,
 };
-use farhand_crtk::ObserveEntry;
+use farhand_crtk::{ArmEntry, ObserveEntry};
 use farhand_kit::{ArmCable, ArmConfig, Config as KitConfig, Mount, ObserverCable};
 use farhand_ledger::Hash;
 use farhand_link::{DeviceId, DeviceKey};
@@ -250,7 +250,7 @@ impl Session {
         if let Some(keys) = &crtk {
             keys.write_access(&self.crtk(), &self.folder.join("mesh"), ports.router)?;
             write(&self.folder.join("observer.key"), hex::encode(random::<32>()?).as_bytes())?;
-            self.write_toml("crtk", &self.crtk_part(site, ports))?;
+            self.write_toml("crtk", &self.crtk_part(site, plan, ports))?;
         }
         for number in 0..plan.arms {
             write(&self.folder.join(cable_key(number)), hex::encode(random::<32>()?).as_bytes())?;
@@ -283,12 +283,13 @@ impl Session {
         }
     }
 
-    fn crtk_part(&self, site: &Site, ports: &Ports) -> crtk::PartFile {
+    fn crtk_part(&self, site: &Site, plan: &Plan, ports: &Ports) -> crtk::PartFile {
         let surgeon = self.links.iter().find(|link| link.pseudonym == desk::SECOND);
         crtk::PartFile {
             surgeon: surgeon.map(|link| self.url_of(site, link)).unwrap_or_default(),
             bridge: farhand_crtk::Config {
                 domain: 0,
+                arms: (0..plan.arms).map(arm_entry).collect(),
                 observe: ObserveEntry { listen: ports.observer, key: "observer.key".into() },
                 mesh: farhand_crtk::MeshEntry {
                     key: "crtk/bridge.key".into(),
@@ -475,6 +476,10 @@ fn kit_arm(number: usize, address: SocketAddr, listen: SocketAddr) -> ArmConfig 
         mount: Mount { position_m: place.vector.into(), orientation_wxyz: [turn.w, turn.i, turn.j, turn.k] },
         cable: ArmCable { listen, address, key: cable_key(number) },
     }
+}
+
+fn arm_entry(number: usize) -> ArmEntry {
+    if number == rig::ECM { ArmEntry::Endoscope } else { ArmEntry::Instrument }
 }
 
 /// How the simulator's endoscope looks at the arms: from its own, if the kit has that.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+/// What pictures stand back by.
+const NICER: i32 = 5;
+
 /// Notes that wait to be read. One error brings a handful of messages; the first counts.
 const NOTES_MAX: usize = 64;
 
@@ -115,10 +118,21 @@ fn listen(
 ) -> Result<(), VideoError> {
     let bus = pipeline.bus().ok_or_else(|| broken("a pipeline has no bus"))?;
     bus.set_sync_handler(move |_, message| {
+        stand_back(message);
         on_message(message);
         gst::BusSyncReply::Drop
     });
     Ok(())
+}
+
+/// Commands go before pictures: a thread that decodes or encodes is nicer than the rest of the process, and so is what it starts.
+/// GStreamer says in the thread itself that it begins.
+fn stand_back(message: &gst::Message) {
+    let gst::MessageView::StreamStatus(status) = message.view() else { return };
+    if status.get().0 == gst::StreamStatusType::Enter {
+        // Where the system does not let it, it goes as before.
+        let _ = rustix::process::nice(NICER);
+    }
 }
 
 /// What an error message of the source's pipeline means.

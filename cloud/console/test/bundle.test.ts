@@ -10,7 +10,7 @@ import { Findings, NAMES } from "../src/bundle/findings";
 import { Frames } from "../src/bundle/frames";
 import { crc32 } from "../src/bundle/crc";
 import { trustFor } from "../src/bundle/manifest";
-import { blobSource, type Source } from "../src/bundle/source";
+import { Blocks, blobSource, type Source } from "../src/bundle/source";
 import { type Report, verifyBundle } from "../src/bundle/verify";
 import { readHead } from "../src/pages/audit/head";
 import { parseTrustRoot } from "../src/trust/root";
@@ -127,6 +127,23 @@ describe.skipIf(!existsSync(join(VECTORS, "index.json")))("the document's vector
     const rows = [...table.matchAll(/^\| (`.*`) \| (\w+) \|/gm)];
     const named = rows.flatMap(([, names, kind]) => [...(names ?? "").matchAll(/[a-z-]+/g)].map(([name]) => `${kind}: ${name}`));
     expect(Object.entries(NAMES).flatMap(([kind, names]) => names.map((name) => `${kind}: ${name}`)).sort()).toEqual(named.sort());
+  });
+});
+
+describe("blocks", () => {
+  it("are read once each, and none beyond the end", async () => {
+    const bytes = new Uint8Array(2_500_000).map((_, at) => at % 251);
+    const asked: [number, number][] = [];
+    const blocks = new Blocks({
+      size: bytes.length,
+      read: async (from, to) => {
+        asked.push([from, to]);
+        return bytes.slice(from, to);
+      },
+    });
+    for (let at = 0; at + 1000 <= bytes.length; at += 50_000) expect(await blocks.read(at, at + 1000)).toEqual(bytes.slice(at, at + 1000));
+    expect(await blocks.read(bytes.length - 10, bytes.length)).toEqual(bytes.slice(-10));
+    expect(asked).toEqual([[0, 1_048_576], [1_048_576, 2_097_152], [2_097_152, 2_500_000]]);
   });
 });
 

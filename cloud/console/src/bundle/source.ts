@@ -57,7 +57,7 @@ export class Blocks implements Source {
     const first = Math.floor(from / BLOCK_BYTES);
     const begin = first * BLOCK_BYTES;
     const one = await this.#block(first);
-    for (let ahead = 1; ahead <= this.ahead; ahead++) void this.#block(first + ahead);
+    for (let next = first + 1; next <= first + this.ahead && next * BLOCK_BYTES < this.size; next++) void this.#block(next);
     if (to - begin <= one.length) return one.subarray(from - begin, to - begin);
     const whole = new Uint8Array(to - from);
     for (let block = first; block * BLOCK_BYTES < to; block++) {

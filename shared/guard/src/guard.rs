@@ -447,16 +447,15 @@ impl Guard {
         }
     }
 
-    /// A record that lags holds the tools until something fresh is applied, and pauses them when it lags for long: the
-    /// watermark that catches up moves nothing by itself.
+    /// A record that lags holds the tools until something fresh is applied, and pauses them for as long as it lags for long: the
+    /// watermark that catches up moves nothing by itself, nor does a release from before.
     fn watch_record(&mut self, now: KitTick) {
         let hold_ms = self.limits.record_lead_hold_ms_max;
         if let Err(why) = self.recorded(now, hold_ms).and_then(|()| self.listed(now)) {
             self.wait(why);
         }
         if self.recorded(now, self.limits.record_lead_pause_ms_max).is_err() {
-            let running = self.arms.iter_mut().filter(|arm| arm.engagements.release_due().is_none());
-            running.for_each(|arm| arm.engagements.interrupt(now, Cause::Interruption));
+            self.interrupt(now, Cause::Interruption);
         }
     }
 

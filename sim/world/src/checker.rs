@@ -320,7 +320,8 @@ impl Checker {
         if unlisted_us > UNLISTED_US_MAX {
             self.broken("P11", now_us, format!("moves {} ms without the surgeon's list", unlisted_us / 1000));
         }
-        let lag_mm = distance(tip_mm, basis.target_mm);
+        // One that is asked out of its workspace goes to the edge, and is measured from there; not at right angles to every face.
+        let lag_mm = distance(tip_mm, basis.target_mm) - 2.0 * self.arms[arm].outside_mm(basis.target_mm);
         // A tool at a region is beside its target, and is not said to chase what it may not reach.
         let held_off = self.depth_mm(&[basis.target_mm, basis.target_mm]) > -JAWS_MM - NEAR_MM;
         let seen = &mut self.arms[arm];

@@ -65,7 +65,7 @@ impl Facts {
         let pauses = lead_ms > self.limits.record_lead_pause_ms_max;
         for arm in &mut self.arms {
             arm.record_holds |= holds;
-            if pauses && arm.due.is_none() {
+            if pauses {
                 arm.interrupt(now, Why::Interruption);
             }
         }

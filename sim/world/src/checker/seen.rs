@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use farhand_motion::{ArmLimits, ArmModel, Joints, Mounted};
 use farhand_wire::ArmSetpoint;
-use nalgebra::{Isometry3, Vector3};
+use nalgebra::{Isometry3, Point3, Vector3};
 
 use super::{Basis, JAWS_MM, PENETRATION_MM};
 
@@ -74,6 +74,12 @@ impl Seen {
         let pose = self.kit_from_base * self.model.forward(&Joints(*joints));
         let (tip_m, along) = (pose.translation.vector, pose.rotation * Vector3::z());
         [0.0, JAWS_MM].map(|ahead_mm| (tip_m * 1e3 + along * ahead_mm).into())
+    }
+
+    /// How far a point of the kit's frame is out of the arm's workspace.
+    pub(super) fn outside_mm(&self, kit_mm: [f64; 3]) -> f64 {
+        let base_m = self.kit_from_base.inverse() * (Point3::from(kit_mm) / 1e3);
+        self.limits.workspace.outside_m(&base_m) * 1e3
     }
 
     /// Since its targets are turned too far: a wrist that cannot turn there may still go to where its range ends, if that is near.

@@ -124,7 +124,7 @@ impl Core {
         for (number, state) in arms {
             if let Some(arm) = self.arms.get_mut(number) {
                 if let Some(start) = arm.says(now, state) {
-                    self.guard.take(now, Input::Found(number, start));
+                    self.guard.found(number, start);
                 }
                 self.guard.take(now, Input::Arm(number, state));
             }

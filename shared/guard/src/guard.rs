@@ -36,8 +36,6 @@ pub enum Input {
     Watermark(Watermark),
     /// By the arm of that number, over its authenticated cable.
     Arm(usize, ArmState),
-    /// The arm of that number was not there when the guard began, and is now.
-    Found(usize, ArmStart),
     /// The token is durable.
     TokenStored(LeaseToken),
     /// The session was closed in an earlier run of the kit: nothing arms it again.
@@ -179,11 +177,6 @@ impl Guard {
                 }
                 Response::Nothing
             }
-            Input::Found(number, start) => {
-                let unheard = self.arms.get_mut(number).filter(|arm| arm.heard == KitTick(0));
-                unheard.into_iter().for_each(|arm| *arm = Arm::new(start.clone()));
-                Response::Nothing
-            }
             Input::Closed => {
                 self.closed = true;
                 Response::Nothing
@@ -191,6 +184,13 @@ impl Guard {
             Input::TokenStored(token) => {
                 self.leases.stored(token).map_or(Response::Nothing, |to| Response::Grant { token, to })
             }
+        }
+    }
+
+    /// The arm of that number was not there when the guard began, and is now. One that was heard before is left as it is.
+    pub fn found(&mut self, number: usize, start: ArmStart) {
+        if let Some(arm) = self.arms.get_mut(number).filter(|arm| arm.heard == KitTick(0)) {
+            *arm = Arm::new(start);
         }
     }
 
@@ -455,7 +455,9 @@ impl Guard {
             self.wait(why);
         }
         if self.recorded(now, self.limits.record_lead_pause_ms_max).is_err() {
-            self.interrupt(now, Cause::Interruption);
+            for Arm { engagements, .. } in &mut self.arms {
+                engagements.interrupt(now, engagements.release_due().unwrap_or(Cause::Interruption));
+            }
         }
     }
 

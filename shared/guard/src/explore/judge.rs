@@ -66,7 +66,7 @@ impl Facts {
         for arm in &mut self.arms {
             arm.record_holds |= holds;
             if pauses {
-                arm.interrupt(now, Why::Interruption);
+                arm.interrupt(now, arm.due.map_or(Why::Interruption, |(_, why)| why));
             }
         }
     }

@@ -66,15 +66,15 @@
 //! | way out | the switch, the button, faults, a dead cable; presses, clearing, arming, withdrawing | 320,374 | 4,186,187 | 23 |
 //! | consent | withdrawn by anybody; presses, clearing, arming, homing, withdrawing | 43,615 | 760,468 | 19 |
 //! | regions | put in force by anybody, again, and older ones | 24 | 241 | 5 |
-//! | control | tokens asked for, stored, confirmed, handed over, given away; commands under each | 184,325 | 5,161,101 | 26 |
-//! | record | marks that are true, late, premature or of another token; lists; a new token | 44,895 | 583,636 | 26 |
+//! | control | tokens asked for, stored, confirmed, handed over, given away; commands under each | 185,781 | 5,201,869 | 26 |
+//! | record | marks that are true, late, premature or of another token; lists; a new token | 45,292 | 588,797 | 26 |
 //! | lateness | ticks missed | 3,062 | 18,373 | 16 |
-//! | two hands | commands for two arms under one pedal, each with a clutch, some overtaken | 187,502 | 2,812,531 | 26 |
+//! | two hands | commands for two arms under one pedal, each with a clutch, some overtaken | 202,265 | 3,033,976 | 26 |
 //! | two stop | one arm's button, its dead cable, wrong setpoints; clearing; hands for both | 222,904 | 2,006,137 | 23 |
 //! | two leave | one arm's switch, its lost home; homing, done arm by arm; hands for both | 318,631 | 2,523,960 | 20 |
-//! | two wait | ticks missed, a record that lags; hands for both, some overtaken | 462,701 | 3,701,609 | 23 |
+//! | two wait | ticks missed, a record that lags; hands for both, some overtaken | 474,405 | 3,795,241 | 23 |
 //!
-//! One more takes all acts of all scenes together, any four in a row, to a kit of two arms and a hand that moves one: 360,920 states,
+//! One more takes all acts of all scenes together, any four in a row, to a kit of two arms and a hand that moves one: 360,925 states,
 //! 2,703,278 steps.
 //!
 //! In each, acts come ten milliseconds apart or in the same tick, in any order and number, and every tick between is decided and

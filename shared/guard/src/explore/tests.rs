@@ -184,7 +184,7 @@ fn control_has_one_holder() {
         "NotReleased",
         "Unrecorded",
     ];
-    explore(&scenes::control(), 184_000, &refusals, &[Action::Move]);
+    explore(&scenes::control(), 185_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P11. Whatever the edge box says is durable, and whenever.
@@ -200,7 +200,7 @@ fn motion_waits_for_its_record() {
         "Unrecorded",
         "Unlisted",
     ];
-    explore(&scenes::record(), 44_000, &refusals, &[Action::Move]);
+    explore(&scenes::record(), 45_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: P10. Ticks are missed at any time.
@@ -269,7 +269,7 @@ fn each_arm_waits_for_its_own() {
         "Unrecorded",
         "Unlisted",
     ];
-    explore(&scenes::two_wait(), 462_000, &refusals, &[Action::Move]);
+    explore(&scenes::two_wait(), 474_000, &refusals, &[Action::Move]);
 }
 
 /// Goal: All of it. Any four of all acts, one after another, happen to a hand that moves the tool.

@@ -8,7 +8,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, picture, press, reach, stands, stayEngaged, truth, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, picture, press, reach, stands, stayEngaged, truth, until, up, withStamps } from "./stage.mjs";
 
 const SEEDS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [1, 2, 3];
 // One frame of the simulated camera.
@@ -88,7 +88,7 @@ async function session(browser, seed) {
   try {
     const field = await open(browser, site.field, { width: 390, height: 844 });
     const bedside = await open(browser, site.bedside, { width: 390, height: 844 });
-    const surgeon = await open(browser, withTest(site.operate));
+    const surgeon = await open(browser, withStamps(site.operate));
     const auditor = await open(browser, site.audit);
     Object.assign(pages, { field, bedside, surgeon, auditor });
     await deliver(field);

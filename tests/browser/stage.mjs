@@ -88,6 +88,8 @@ export async function picture(page, name) {
 }
 
 export const withTest = (url) => url.replace("#", "?test=1#");
+/** The stamps in the pixels are read as well. */
+export const withStamps = (url) => url.replace("#", "?test=stamp#");
 export const now = (page) => page.evaluate(() => window.farhand?.now);
 export const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 
@@ -116,7 +118,7 @@ export async function deliver(page) {
 /** The surgeon's page, in front, once the kit is delivered and pictures come. */
 export async function watching(browser, site) {
   const field = await open(browser, site.field, { width: 390, height: 844 });
-  const surgeon = await open(browser, withTest(site.operate));
+  const surgeon = await open(browser, withStamps(site.operate));
   await deliver(field);
   await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
   await surgeon.bringToFront();

@@ -1,5 +1,5 @@
 /**
- * `window.farhand`, only with `?test=1`: what the operate page knows, for tests and benches to read. **It shows, and controls
+ * `window.farhand`, only with `?test=1` or `?test=stamp`: what the operate page knows, for tests and benches to read. **It shows, and controls
  * nothing**: every field is a copy, and nothing read here acts. See README.md.
  */
 import { type Surgeon } from "./control/surgeon";
@@ -12,7 +12,7 @@ const MODES = Object.keys(Mode);
 export function snapshot(surgeon: Surgeon, status: Status) {
   const nowMs = performance.now();
   const { station } = surgeon;
-  const [state, notice, view] = [surgeon.state.peek(), station.notice.peek(), surgeon.control.view(nowMs)];
+  const [state, notice, view] = [surgeon.stateNow, station.notice.peek(), surgeon.control.view(nowMs)];
   const clock = surgeon.clock.at(nowMs);
   const durable = surgeon.durable.peek()?.said;
   return {

@@ -30,8 +30,13 @@ const TICK_MS = 4;
 const LEASE_ANSWER_MS_MAX = 3000;
 /** A kit that has not closed by then did not hear it: the hand counts again. */
 const CLOSE_ANSWER_MS_MAX = 3000;
+/** A figure on the page is told anew this often: nobody reads faster, and drawing it waits before the hand's next command. */
+const FIGURES_MS = 100;
 const SENT_MAX = 1024;
 const SAMPLES_MAX = 4096;
+
+/** By the arm's number. */
+type States = readonly (Heard<KitState> | undefined)[];
 
 /** One frame's age when it was shown, by the frame record and by the stamp in its pixels. */
 export interface AgeSample {
@@ -53,18 +58,14 @@ export interface Ghost {
 export class Surgeon {
   readonly station: Station;
   readonly control: Control;
-  /** The newest state of each arm, by its number. */
-  readonly states = signal<readonly (Heard<KitState> | undefined)[]>([]);
+  /** The newest state of each arm, by its number, for the page: at once where its words change, its figures as fast as they are read. */
+  readonly states = signal<States>([]);
   readonly view = signal<ControlView>(new Control(new Uint8Array(16)).view(0));
   /** Of each path over which pictures may come. */
   readonly streams = signal<readonly (readonly [number, MediaStream])[]>([]);
   readonly asking = signal(false);
   /** The arm where the hand is, and the kit, as the newest word of either has it; the age is that of the kit's newest word. */
-  readonly state = computed<Heard<KitState> | undefined>(() => {
-    const newest = this.#newest(this.states.value);
-    const arm = this.states.value[this.view.value.arm]?.said;
-    return newest && arm && { said: upToDate(arm, newest.said), atMs: newest.atMs };
-  });
+  readonly state = computed(() => inHand(this.states.value, this.view.value.arm));
   /** How the endoscope looks, if the edge box knows. */
   readonly camera = signal<Camera | undefined>(undefined);
   /** Whether the surgeon wants to see where the tool will be. */
@@ -85,6 +86,8 @@ export class Surgeon {
   loopMs: number | undefined;
   newestSample: AgeSample | undefined;
   readonly #lease: LeaseTaker;
+  #states: States = [];
+  #toldMs = Number.NEGATIVE_INFINITY;
   #keys: LeaseKeys | undefined;
   #token = 0n;
   #taken: LeaseTranscript | undefined;
@@ -186,6 +189,11 @@ export class Surgeon {
     return this.station.notice.value?.said.arms ?? [];
   }
 
+  /** As `state`, to the last word. */
+  get stateNow(): Heard<KitState> | undefined {
+    return inHand(this.#states, this.view.peek().arm);
+  }
+
   /** Of the instrument that the hand drives: an endoscope is in no picture of its own. */
   ghostAt(nowMs: number): Ghost | undefined {
     const [aim, camera] = [this.control.aim, this.camera.peek()];
@@ -277,8 +285,8 @@ export class Surgeon {
     if (this.#keys === undefined) return;
     const state = openKitState(bytes, this.#keys.kitToConsole);
     if (state.token !== this.#token || !equal(state.session, this.station.proven.opening.session)) return;
-    const [states, now] = [this.states.peek(), performance.now()];
-    const [before, newest] = [states[state.arm]?.said, this.#newest(states)?.said];
+    const [states, now] = [this.#states, performance.now()];
+    const [before, newest] = [states[state.arm]?.said, newestOf(states)?.said];
     if (before !== undefined && state.tickUs <= before.tickUs) return;
     // Until the kit adopts the lease its states are under another key.
     if (newest === undefined) this.unauthentic = 0;
@@ -290,13 +298,20 @@ export class Surgeon {
     (this.#trails[state.arm] ??= new Trail()).heard(state.measured, now);
     const heard = [...states];
     heard[state.arm] = { said: state, atMs: now };
-    this.states.value = heard;
+    this.#states = heard;
+    if (before === undefined || saysOther(before, state) || now - this.#toldMs >= FIGURES_MS) this.#tell(now);
     if (state.arm === this.camera.peek()?.arm) this.#lookAnew();
     this.give({ is: "kit-state", state });
   }
 
-  #newest(states: readonly (Heard<KitState> | undefined)[]): Heard<KitState> | undefined {
-    return states.reduce((newest, one) => (one && (!newest || one.said.tickUs > newest.said.tickUs) ? one : newest), undefined);
+  #tell(nowMs: number): void {
+    this.#toldMs = nowMs;
+    this.states.value = this.#states;
+  }
+
+  #forgetStates(): void {
+    this.#states = [];
+    this.#tell(performance.now());
   }
 
   #camera(camera: Camera): void {
@@ -307,7 +322,7 @@ export class Surgeon {
   /** How the endoscope looks now, by the newest word of the arm that carries it. */
   #lookAnew(): void {
     const camera = this.camera.peek();
-    const eye = camera && eyeOf(camera, (arm) => this.states.peek()[arm]?.said.measured);
+    const eye = camera && eyeOf(camera, (arm) => this.#states[arm]?.said.measured);
     if (eye !== undefined) this.give({ is: "view", axes: axesOf(eye) });
   }
 
@@ -359,7 +374,7 @@ export class Surgeon {
     if (!gone && equal(notice.boot, holds.boot)) return;
     this.#taken = undefined;
     this.#keys = undefined;
-    this.states.value = [];
+    this.#forgetStates();
     this.give({ is: "lease-lost" });
     void this.scribe.flush();
   }
@@ -374,7 +389,7 @@ export class Surgeon {
       this.#keys = keys;
       this.unauthentic = 0;
       this.#sentAtMs.clear();
-      this.states.value = [];
+      this.#forgetStates();
       this.give({ is: "leased", token });
       await this.station.say(confirm);
     } catch (error) {
@@ -388,6 +403,21 @@ export class Surgeon {
     this.asking.value = false;
     this.#lease.giveUp();
   }
+}
+
+function newestOf(states: States): Heard<KitState> | undefined {
+  return states.reduce((newest, one) => (one && (!newest || one.said.tickUs > newest.said.tickUs) ? one : newest), undefined);
+}
+
+/** One arm, and the kit as the newest word of any arm has it; the age is that of the kit's newest word. */
+function inHand(states: States, number: number): Heard<KitState> | undefined {
+  const [newest, arm] = [newestOf(states), states[number]?.said];
+  return newest && arm && { said: upToDate(arm, newest.said), atMs: newest.atMs };
+}
+
+/** Whether the page has other words for it, not just other figures. */
+function saysOther(before: KitState, after: KitState): boolean {
+  return before.token !== after.token || before.mode !== after.mode || before.flags !== after.flags || before.reason !== after.reason;
 }
 
 function microseconds(ms: number): bigint {

@@ -17,8 +17,8 @@ import { Left, Right, Top } from "./operate/panels";
 import { Line } from "./operate/strip";
 import { Gate } from "./gate";
 
-/** `?test=1`: figures for a test, and the in-pixel stamp, which costs a look at every frame's pixels. */
-const testing = new URLSearchParams(location.search).get("test") === "1";
+/** `?test=1`: figures for a test. `?test=stamp`: the stamp in the pixels as well, which costs a copy of every frame in this thread. */
+const test = new URLSearchParams(location.search).get("test");
 
 export function operate(place: Place) {
   const boot = new Boot(place, "surgeon");
@@ -36,7 +36,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
   const help = useSignal(false);
   const picture = useRef<HTMLDivElement>(null);
   const status = useComputed(() => statusOf(factsOf(surgeon, nowMs.value)));
-  useEffect(() => (testing ? expose(surgeon, () => status.peek()) : undefined), [surgeon, status]);
+  useEffect(() => (test !== null ? expose(surgeon, () => status.peek()) : undefined), [surgeon, status]);
   useEffect(
     () =>
       picture.current === null
@@ -113,7 +113,7 @@ function Screen({ surgeon, stream, isOnTop, shown }: ScreenProps) {
     const element = video.current;
     if (element === null) return;
     element.srcObject = stream;
-    return watch(element, testing, (frame) => surgeon.presented(frame) && shown());
+    return watch(element, test === "stamp", (frame) => surgeon.presented(frame) && shown());
   }, [surgeon, stream]);
   return <video ref={video} class={isOnTop ? "on-top" : ""} aria-hidden={!isOnTop} autoplay muted playsInline disablePictureInPicture aria-label="Endoscope" />;
 }

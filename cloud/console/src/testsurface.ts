@@ -12,7 +12,7 @@ const MODES = Object.keys(Mode);
 export function snapshot(surgeon: Surgeon, status: Status) {
   const nowMs = performance.now();
   const { station } = surgeon;
-  const [state, notice, view] = [surgeon.stateNow, station.notice.peek(), surgeon.control.view(nowMs)];
+  const [state, notice, view] = [surgeon.state, station.notice.peek(), surgeon.control.view(nowMs)];
   const clock = surgeon.clock.at(nowMs);
   const durable = surgeon.durable.peek()?.said;
   return {

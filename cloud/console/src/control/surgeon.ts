@@ -1,5 +1,5 @@
 /** Drives the control machine: ticks, keys and channels. It decides nothing. */
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 import { type Bytes, equal, random } from "../wire/bytes";
 import { sealCommand } from "../wire/command";
 import { Kind, kindOf } from "../wire/kind";
@@ -30,8 +30,6 @@ const TICK_MS = 4;
 const LEASE_ANSWER_MS_MAX = 3000;
 /** A kit that has not closed by then did not hear it: the hand counts again. */
 const CLOSE_ANSWER_MS_MAX = 3000;
-/** A figure on the page is told anew this often: nobody reads faster, and drawing it waits before the hand's next command. */
-const FIGURES_MS = 100;
 const SENT_MAX = 1024;
 const SAMPLES_MAX = 4096;
 
@@ -58,14 +56,10 @@ export interface Ghost {
 export class Surgeon {
   readonly station: Station;
   readonly control: Control;
-  /** The newest state of each arm, by its number, for the page: at once where its words change, its figures as fast as they are read. */
-  readonly states = signal<States>([]);
   readonly view = signal<ControlView>(new Control(new Uint8Array(16)).view(0));
   /** Of each path over which pictures may come. */
   readonly streams = signal<readonly (readonly [number, MediaStream])[]>([]);
   readonly asking = signal(false);
-  /** The arm where the hand is, and the kit, as the newest word of either has it; the age is that of the kit's newest word. */
-  readonly state = computed(() => inHand(this.states.value, this.view.value.arm));
   /** How the endoscope looks, if the edge box knows. */
   readonly camera = signal<Camera | undefined>(undefined);
   /** Whether the surgeon wants to see where the tool will be. */
@@ -87,7 +81,8 @@ export class Surgeon {
   newestSample: AgeSample | undefined;
   readonly #lease: LeaseTaker;
   #states: States = [];
-  #toldMs = Number.NEGATIVE_INFINITY;
+  /** Changes with what the page says in words of the states. */
+  readonly #words = signal(0);
   #keys: LeaseKeys | undefined;
   #token = 0n;
   #taken: LeaseTranscript | undefined;
@@ -189,9 +184,15 @@ export class Surgeon {
     return this.station.notice.value?.said.arms ?? [];
   }
 
-  /** As `state`, to the last word. */
-  get stateNow(): Heard<KitState> | undefined {
-    return inHand(this.#states, this.view.peek().arm);
+  /** The newest state of each arm, by its number. Tells of a change of words; a figure's reader looks again when it likes. */
+  get states(): States {
+    void this.#words.value;
+    return this.#states;
+  }
+
+  /** The arm where the hand is, and the kit, as the newest word of either has it; the age is that of the kit's newest word. */
+  get state(): Heard<KitState> | undefined {
+    return inHand(this.states, this.view.value.arm);
   }
 
   /** Of the instrument that the hand drives: an endoscope is in no picture of its own. */
@@ -299,19 +300,14 @@ export class Surgeon {
     const heard = [...states];
     heard[state.arm] = { said: state, atMs: now };
     this.#states = heard;
-    if (before === undefined || saysOther(before, state) || now - this.#toldMs >= FIGURES_MS) this.#tell(now);
+    if (before === undefined || saysOther(before, state)) this.#words.value += 1;
     if (state.arm === this.camera.peek()?.arm) this.#lookAnew();
     this.give({ is: "kit-state", state });
   }
 
-  #tell(nowMs: number): void {
-    this.#toldMs = nowMs;
-    this.states.value = this.#states;
-  }
-
   #forgetStates(): void {
     this.#states = [];
-    this.#tell(performance.now());
+    this.#words.value += 1;
   }
 
   #camera(camera: Camera): void {
@@ -415,7 +411,7 @@ function inHand(states: States, number: number): Heard<KitState> | undefined {
   return newest && arm && { said: upToDate(arm, newest.said), atMs: newest.atMs };
 }
 
-/** Whether the page has other words for it, not just other figures. */
+/** Whether the page has other words for it, not just other figures: what it draws is in the way of the hand's next command. */
 function saysOther(before: KitState, after: KitState): boolean {
   return before.token !== after.token || before.mode !== after.mode || before.flags !== after.flags || before.reason !== after.reason;
 }

@@ -4,7 +4,7 @@ import { type Facts } from "../../words/status";
 
 export function factsOf(surgeon: Surgeon, nowMs: number): Facts {
   const { station } = surgeon;
-  const [notice, state] = [station.notice.value, surgeon.state.value];
+  const [notice, state] = [station.notice.value, surgeon.state];
   const arms = notice?.said.arms ?? [];
   // The signal says when something changed; the machine itself says how long a press has been waiting.
   const { arm } = surgeon.view.value;

@@ -21,12 +21,15 @@ function haunt(canvas: HTMLCanvasElement, surgeon: Surgeon): () => void {
   if (context === null) return () => undefined;
   const colour = getComputedStyle(canvas).color;
   const clear = () => context.clearRect(0, 0, canvas.width, canvas.height);
-  let handle = 0;
+  let [handle, drawn] = [0, false];
   const draw = () => {
     handle = requestAnimationFrame(draw);
+    const lines = ghostOf(surgeon);
+    // A canvas that is touched is put together with the picture anew.
+    if (lines === undefined && !drawn) return;
     fit(canvas);
     clear();
-    const lines = ghostOf(surgeon);
+    drawn = lines !== undefined;
     if (lines !== undefined) stroke(context, lines, colour);
   };
   draw();

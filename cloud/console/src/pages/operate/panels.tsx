@@ -44,7 +44,7 @@ export function Top({ surgeon, help }: Props & { readonly help: Signal<boolean> 
 export function Left({ surgeon }: Props) {
   const { station } = surgeon;
   const view = surgeon.view.value;
-  const state = surgeon.state.value?.said;
+  const state = surgeon.state?.said;
   const flags = flagsOf(station, state);
   const several = surgeon.arms.length > 1;
   void nowMs.value;
@@ -97,12 +97,13 @@ export function Left({ surgeon }: Props) {
 
 /** A card an arm, to press: there the hand goes. */
 function Arms({ surgeon }: Props) {
-  const [hand, state] = [surgeon.view.value.arm, surgeon.state.value?.said];
+  const [hand, state] = [surgeon.view.value.arm, surgeon.state?.said];
+  void nowMs.value;
   return (
     <section class="arms">
       <h2>Arms</h2>
       {surgeon.arms.map((notice, arm) => (
-        <ArmCard key={arm} arm={arm} notice={notice} state={surgeon.states.value[arm]?.said} hasHand={arm === hand} choose={() => surgeon.give({ is: "arm", arm })} />
+        <ArmCard key={arm} arm={arm} notice={notice} state={surgeon.states[arm]?.said} hasHand={arm === hand} choose={() => surgeon.give({ is: "arm", arm })} />
       ))}
       <dl>
         <Row name="Lag">{figure(state?.lagMm, "mm", 1)}</Row>
@@ -141,9 +142,10 @@ function jawOf(state: KitState | undefined): string {
 
 /** What the edge box has written down, and what this page has signed. */
 function Record({ surgeon }: Props) {
-  const durable = surgeon.durable.value?.said;
-  const ours = durable !== undefined && durable.token === surgeon.state.value?.said.token;
+  const durable = surgeon.durable.peek()?.said;
+  const ours = durable !== undefined && durable.token === surgeon.state?.said.token;
   const lagMs = surgeon.view.value.holdsControl ? surgeon.recordLagMs(performance.now()) : undefined;
+  void nowMs.value;
   return (
     <Rows title="Record">
       <Row name="On record to">{ours ? String(durable.newest) : "–"}</Row>
@@ -188,7 +190,7 @@ function Row({ name, keys, children }: { readonly name: string; readonly keys?: 
 
 export function Right({ surgeon }: Props) {
   const view = surgeon.view.value;
-  const flags = flagsOf(surgeon.station, surgeon.state.value?.said);
+  const flags = flagsOf(surgeon.station, surgeon.state?.said);
   const armed = (flags & StateFlag.Armed) !== 0;
   const leased = view.holdsControl && (flags & StateFlag.Leased) !== 0;
   const closed = surgeon.station.notice.value?.said.closed ?? false;

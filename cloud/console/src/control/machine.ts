@@ -23,7 +23,10 @@ import { Presses } from "./estop";
 import { type HandMove, SCALES, SCALE_START, SPEEDS_MM_S, SPEED_START, SpeedGate, carried, moved, rolled, swung, translationMm, turned } from "./hand";
 import { length, times } from "./rotation";
 
-/** Commands go out no closer than this: 250 a second. */
+/**
+ * Between commands in the mean: 250 a second. One that follows at once a command that was itself late is not held back, or it
+ * would wait for the hand's next movement: browsers wake timers every 8 ms or so.
+ */
 const SEND_MS_MIN = 4;
 /** While the dead-man is held, no farther apart than 16 ms; the driver's ticks come every 4. */
 const SEND_MS_MAX = 12;
@@ -133,6 +136,8 @@ export class Control {
   readonly #presses = new Presses();
   #frame: { readonly seen: bigint; readonly capturedMs: number | undefined } = { seen: 0n, capturedMs: undefined };
   #sentMs = Number.NEGATIVE_INFINITY;
+  /** What is urgent goes out from then on. */
+  #mayMs = Number.NEGATIVE_INFINITY;
   #changed = false;
   #burst = 0;
   /** When an arm that was left was last told so. */
@@ -421,14 +426,13 @@ export class Control {
     // Before the first word of the arm where the hand is another one is named: held with the clutch, or up, that moves nothing.
     const arm = [this.#arm, ...this.#arms].find(({ state }) => state !== undefined);
     if (!this.#connected || this.#token === undefined || arm?.state === undefined) return [];
-    const since = nowMs - this.#sentMs;
     if (this.#burst === RELEASE_BURST) {
       // A release is told at once, and twice.
       this.#burst -= 2;
       return [this.#command(nowMs, arm, arm.state), this.#command(nowMs, arm, arm.state)];
     }
     const urgent = this.#changed || this.#burst > 0;
-    const due = since >= (this.#held ? SEND_MS_MAX : IDLE_MS_MAX) || (urgent && since >= SEND_MS_MIN);
+    const due = nowMs - this.#sentMs >= (this.#held ? SEND_MS_MAX : IDLE_MS_MAX) || (urgent && nowMs >= this.#mayMs);
     if (!due) return [];
     this.#burst = Math.max(0, this.#burst - 1);
     return [...this.#farewells(nowMs), this.#command(nowMs, arm, arm.state)];
@@ -445,6 +449,7 @@ export class Control {
   #command(nowMs: number, arm: Arm, state: KitState): Output {
     this.#sequence += 1n;
     this.#sentMs = nowMs;
+    this.#mayMs = Math.max(this.#mayMs, nowMs - SEND_MS_MIN) + SEND_MS_MIN;
     this.#changed = false;
     const { seen, capturedMs } = this.#frame;
     const running = arm === this.#arm && this.#isRunning && this.#held;

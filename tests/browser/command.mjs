@@ -28,12 +28,15 @@ const run = promisify(execFile);
 /** In the page, before anything of it: which movements each command brings first, by their own times. The page is none the wiser. */
 function watch(kindCommand) {
   const commands = [];
-  let moved = [];
+  let [moved, newest] = [[], Number.NEGATIVE_INFINITY];
+  // A movement comes by both events, most often by the raw one first; just before an animation frame it is the other way round.
   const note = (event) => {
     const each = event.getCoalescedEvents();
-    moved.push(...(each.length > 0 ? each : [event]).map(({ timeStamp }) => timeStamp));
+    const fresh = (each.length > 0 ? each : [event]).map(({ timeStamp }) => timeStamp).filter((at) => at > newest);
+    moved.push(...fresh);
+    newest = Math.max(newest, ...fresh);
   };
-  window.addEventListener("pointerrawupdate", note, { capture: true });
+  for (const name of ["pointerrawupdate", "pointermove"]) window.addEventListener(name, note, { capture: true });
   const { send } = RTCDataChannel.prototype;
   RTCDataChannel.prototype.send = function (data) {
     const sentMs = performance.now();

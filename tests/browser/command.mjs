@@ -24,6 +24,8 @@ const RADIUS_PX = 15;
 const TURN_MS = 2_000;
 const KIND_COMMAND = 1;
 const run = promisify(execFile);
+/** Validators halted while it was measured, at the least. */
+let halted = Number.POSITIVE_INFINITY;
 
 /** In the page, before anything of it: which movements each command brings first, by their own times. The page is none the wiser. */
 function watch(kindCommand) {
@@ -92,14 +94,23 @@ async function move(page, cdp, segment) {
 const datagrams = (segment) =>
   run("nice", ["-n", "-10", join(BIN, "farhand"), "bench", "datagrams", "--seconds", `${SEGMENT_S}`, "--samples", join(out, `datagrams-${segment}.txt`)]);
 
-/** While `what` goes on, the validators do nothing. */
+/** While `what` goes on, the validators do nothing, but for one that was started again since: that one is not known here. */
 async function undisturbed(site, what) {
-  const validators = Object.entries(site.processes).filter(([part]) => part.startsWith("validator"));
-  const each = (signal) => validators.forEach(([, pid]) => process.kill(pid, signal));
-  each("SIGSTOP");
+  const known = Object.entries(site.processes).filter(([part]) => part.startsWith("validator"));
+  const each = (signal) => known.filter(([, pid]) => told(pid, signal)).length;
+  halted = Math.min(halted, each("SIGSTOP"));
   const result = await what().finally(() => each("SIGCONT"));
   await sleep(REST_MS);
   return result;
+}
+
+function told(pid, signal) {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error;
+    return false;
+  }
 }
 
 async function measure(site, surgeon) {
@@ -135,7 +146,7 @@ try {
   for (const [from, to] of [[site.bundle, "bench.mcap"], [join(site.folder, "kit.prom"), "kit.prom"], [join(site.folder, "logs/kit.log"), "kit.log"], [join(site.folder, "logs/edge.log"), "edge.log"]]) {
     copyFileSync(from, join(out, to));
   }
-  console.log(JSON.stringify({ source, browser: `Chromium ${browser.version()}`, segments: SEGMENTS, segment_s: SEGMENT_S, frame, zeros_ms: zeros, commands }));
+  console.log(JSON.stringify({ source, browser: `Chromium ${browser.version()}`, segments: SEGMENTS, segment_s: SEGMENT_S, halted, frame, zeros_ms: zeros, commands }));
 } finally {
   await browser.close();
   await site.end();

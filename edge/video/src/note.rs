@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// What pictures stand back by.
-const NICER: i32 = 5;
+const NICER: i32 = 10;
 
 /// Notes that wait to be read. One error brings a handful of messages; the first counts.
 const NOTES_MAX: usize = 64;

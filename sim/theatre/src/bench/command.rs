@@ -46,7 +46,7 @@ pub(super) fn command(arguments: &Arguments, runtime: &tokio::runtime::Runtime) 
         figures,
         load: format!(
             "applied: {} of {} movements in {} (the kit refused the commands of the others), {} segments of {} s beside live video ({}), \
-             validators halted, nothing rendered, each segment before one of QUIC datagrams, one every {} ms; everything_on: from a \
+             {} validators halted, nothing rendered, each segment before one of QUIC datagrams, one every {} ms; everything_on: from a \
              console without a browser, in {}",
             ways.len(),
             seen.commands.iter().map(|sent| sent.moved_ms.len()).sum::<usize>(),
@@ -54,6 +54,7 @@ pub(super) fn command(arguments: &Arguments, runtime: &tokio::runtime::Runtime) 
             seen.segments,
             seen.segment_s,
             seen.source,
+            seen.halted,
             datagrams::EVERY.as_millis(),
             load(&outcome)
         ),
@@ -68,6 +69,7 @@ struct Seen {
     browser: String,
     segments: usize,
     segment_s: u64,
+    halted: u32,
     /// Unix time at which the page's clock is 0, by the system's clock, before and after.
     zeros_ms: [f64; 2],
     commands: Vec<Sent>,

@@ -68,8 +68,8 @@ impl Kind {
     /// What keeps time goes before what can wait, where the system lets it: a kit whose arm is silent for 50 ms stops.
     pub(crate) fn niceness(self) -> &'static str {
         match self {
-            Self::Kit | Self::World | Self::Line | Self::Edge => "-10",
-            Self::Crtk => "-5",
+            Self::Kit | Self::World | Self::Line => "-10",
+            Self::Edge | Self::Crtk => "-5",
             Self::Validator | Self::Mesh | Self::Cloud | Self::Flight => "0",
         }
     }

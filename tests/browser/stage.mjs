@@ -160,7 +160,7 @@ export async function arm(bedside, surgeon) {
     if (((await now(surgeon))?.flags & 1) !== 0) return true;
     if (await bedside.getByRole("button", { name: "Home", exact: true }).isVisible()) {
       await press(bedside, "Home");
-      await press(bedside, "Press again: the arm homes");
+      await bedside.getByRole("button", { name: /^Press again: the arms? homes?$/ }).click();
       await sleep(2_000);
     }
     return false;

@@ -176,8 +176,7 @@ pub(crate) struct Statements {
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     welcomed: bool,
-    message: u64,
-    acknowledged: u64,
+    words: farhand_link::Written,
 }
 
 /// What a word brought.
@@ -219,7 +218,7 @@ impl Statements {
     }
 
     /// What goes out next over a path that has come so far, at the accepting end: the welcome first.
-    pub(crate) fn next_to_write(&mut self, written: &mut Written) -> Option<Bytes> {
+    pub(crate) fn next_to_write(&self, written: &mut Written) -> Option<Bytes> {
         if !std::mem::replace(&mut written.welcomed, true) {
             return Some(Word::Welcome.to_bytes());
         }
@@ -227,15 +226,8 @@ impl Statements {
     }
 
     /// The same at the connecting end, which has been welcomed.
-    pub(crate) fn next(&mut self, written: &mut Written) -> Option<Bytes> {
-        let count = self.inbox.taken();
-        if written.acknowledged < count {
-            written.acknowledged = count;
-            return Some(Word::Heard { count }.to_bytes());
-        }
-        let (number, message) = self.outbox.after(written.message)?;
-        written.message = number;
-        Some(message)
+    pub(crate) fn next(&self, written: &mut Written) -> Option<Bytes> {
+        written.words.next(&self.outbox, &self.inbox)
     }
 }
 

@@ -125,18 +125,19 @@ function stopOnEscape(bed: BedsideStation): () => void {
   return () => window.removeEventListener("keydown", pressed, { capture: true });
 }
 
-/** The two that move the arm by itself: each is pressed twice, so that a brush of the hand starts nothing. */
+/** The two that move the arms by themselves: each is pressed twice, so that a brush of the hand starts nothing. */
 function Errands({ station, notice }: { readonly station: Station; readonly notice: KitNotice }) {
-  const { challenge, flags } = notice;
+  const { challenge, flags, arms } = notice;
+  const several = arms.length > 1;
   const engaged = (flags & StateFlag.Engaged) !== 0;
   return (
     <section aria-label="Moves by itself">
       <div class="pair">
-        <Twice label="Home" again="Press again: the arm homes" disabled={engaged} act={() => void station.say({ is: "home", challenge })}>
-          {engaged ? "Not while a surgeon moves it." : "Finds its zero, slowly."}
+        <Twice label="Home" again={several ? "Press again: the arms home" : "Press again: the arm homes"} disabled={engaged} act={() => void station.say({ is: "home", challenge })}>
+          {engaged ? "Not while a surgeon moves an arm." : several ? "Each finds its zero, slowly." : "Finds its zero, slowly."}
         </Twice>
-        <Twice label="Withdraw" again="Press again: the arm withdraws" disabled={false} act={() => void station.say({ is: "withdraw", challenge })}>
-          Leaves the patient along the shaft, slowly.
+        <Twice label="Withdraw" again={several ? "Press again: the arms withdraw" : "Press again: the arm withdraws"} disabled={false} act={() => void station.say({ is: "withdraw", challenge })}>
+          {several ? "Each leaves the patient along its shaft, slowly." : "Leaves the patient along the shaft, slowly."}
         </Twice>
       </div>
     </section>
@@ -148,8 +149,8 @@ function Ending({ station, armed, withdrawn }: { readonly station: Station; read
   return (
     <section aria-label="Ends motion">
       <div class="pair">
-        <Twice label="Disarm" again="Press again: nobody moves the arm" disabled={!armed} act={() => void station.say({ is: "disarm" })}>
-          {armed ? "Until two people arm it again." : "It is not armed."}
+        <Twice label="Disarm" again="Press again: nobody moves anything" disabled={!armed} act={() => void station.say({ is: "disarm" })}>
+          {armed ? "Until two people arm the kit again." : "The kit is not armed."}
         </Twice>
         <div>
           <HoldButton label="Close" holding="Hold on to close" act={() => void station.say({ is: "close" })} />

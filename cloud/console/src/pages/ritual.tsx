@@ -28,7 +28,7 @@ export function Ritual({ station, flags }: Props) {
     <>
       {stopped && (
         <Signing station={station} title="Clear the stop" button="Sign clearing" said={{ is: "clear-e-stop", challenge }}>
-          See to what stopped the arm first.
+          See to what stopped the kit first.
         </Signing>
       )}
       {!stopped && !armed && !closed && (

@@ -85,7 +85,7 @@ function line({ link, notice }: Facts): Status | undefined {
     case "refused":
       return { look: "holding", word: "Refused", why: `The edge box refused: ${link.why} Trying again.` };
     case "connecting":
-      return { look: "holding", word: "No connection", why: `${notice ? "The connection to the edge box is lost. Connecting again." : "Connecting to the edge box."} Without commands the arm holds by itself.` };
+      return { look: "holding", word: "No connection", why: `${notice ? "The connection to the edge box is lost. Connecting again." : "Connecting to the edge box."} Without commands the kit holds by itself.` };
   }
 }
 
@@ -111,8 +111,8 @@ function watching({ notice, asking, holder }: Facts): Status {
   const viewing = (why: string): Status => ({ look: "viewing", word: "Viewing", why });
   if (asking) return viewing("Asking the kit for control.");
   if (holder !== undefined && (flags & StateFlag.Leased) !== 0) return viewing(`Control is with ${holder}.`);
-  if ((flags & StateFlag.Armed) === 0) return viewing("The arm is not armed: two people sign, one of them at the bedside.");
-  return viewing("The arm is armed. Take control to operate it.");
+  if ((flags & StateFlag.Armed) === 0) return viewing("The kit is not armed: two people sign, one of them at the bedside.");
+  return viewing("The kit is armed. Take control to operate it.");
 }
 
 function inControl({ state, control, arm }: Facts): Status {
@@ -158,7 +158,7 @@ const LET_GO: Readonly<Record<LetGo, string>> = {
   pointer: "The pointer was taken away: that is letting go.",
   gamepad: "The gamepad is gone: that is letting go.",
   connection: "The connection broke: that is letting go.",
-  stop: "The arm was stopped.",
+  stop: "The kit was stopped.",
   control: "Control began anew.",
 };
 

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::{
     PATHS_MAX,
     first::FirstHeard,
-    order::{Arrived, Inbox, Outbox},
+    order::{Arrived, Inbox, Outbox, Written},
     quality::Tallies,
     words::{self, BondName, PATHS_MESSAGE_BYTES_MAX, Word},
 };
@@ -271,20 +271,14 @@ impl Bond {
     }
 
     fn next_to_write(&self, written: &mut Written) -> Option<Bytes> {
-        self.lock().next_to_write(written)
+        let inner = self.lock();
+        written.next(&inner.outbox, &inner.inbox)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // What a panicking task left is whole: every change under the lock is one step.
         self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// How far one path's stream has come.
-#[derive(Default)]
-struct Written {
-    message: u64,
-    acknowledged: u64,
 }
 
 impl Inner {
@@ -312,17 +306,6 @@ impl Inner {
             room.send(content);
         }
         arrived != Arrived::TooEarly
-    }
-
-    fn next_to_write(&mut self, written: &mut Written) -> Option<Bytes> {
-        let count = self.inbox.taken();
-        if written.acknowledged < count {
-            written.acknowledged = count;
-            return Some(Word::Heard { count }.to_bytes());
-        }
-        let (number, message) = self.outbox.after(written.message)?;
-        written.message = number;
-        Some(message)
     }
 }
 

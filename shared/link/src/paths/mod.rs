@@ -25,7 +25,7 @@ use tokio::{sync::watch, task::AbortHandle};
 
 pub use bond::Bond;
 pub use first::FirstHeard;
-pub use order::{Arrived, Inbox, NeverSent, Outbox};
+pub use order::{Arrived, Inbox, NeverSent, Outbox, Written};
 pub use quality::PathQuality;
 pub use words::{BondName, PATHS_MESSAGE_BYTES_MAX, Word};
 

@@ -102,6 +102,27 @@ impl Inbox {
     }
 }
 
+/// How far one path's stream has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written {
+    message: u64,
+    acknowledged: u64,
+}
+
+impl Written {
+    /// What goes out next over this path: what is taken is acknowledged before more is said.
+    pub fn next(&mut self, outbox: &Outbox, inbox: &Inbox) -> Option<Bytes> {
+        let count = inbox.taken();
+        if self.acknowledged < count {
+            self.acknowledged = count;
+            return Some(Word::Heard { count }.to_bytes());
+        }
+        let (number, message) = outbox.after(self.message)?;
+        self.message = number;
+        Some(message)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

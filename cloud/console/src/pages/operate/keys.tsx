@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["Space"], "dead-man: hold it to move, let go to stop"],
-  [["Esc"], "stop the arm (e-stop)"],
+  [["Esc"], "stop every arm (e-stop)"],
   [["drag"], "move in the plane of the picture"],
   [["wheel"], "move into the picture and out of it"],
   [["Shift"], "with drag or wheel: turn the wrist, or roll the endoscope"],

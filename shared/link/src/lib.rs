@@ -42,7 +42,7 @@ pub use keep::SearchLimits;
 pub use keep_connected::{KeepConnected, KeepState};
 pub use paths::{
     Arrived, Bond, BondName, FirstHeard, Inbox, NeverSent, Outbox, PATHS_MAX, PATHS_MESSAGE_BYTES_MAX,
-    PathGauge, PathQuality, Paths, Route, Word,
+    PathGauge, PathQuality, Paths, Route, Word, Written,
 };
 pub use peers::{DeviceRole, PEERS_MAX, Peers, Protocol};
 

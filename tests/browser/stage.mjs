@@ -101,11 +101,15 @@ export async function hold(page, name, ms) {
   await page.mouse.up();
 }
 
-/** The field team: dispatch, bring up, pair. */
+/** The field team: dispatch, bring up, pair. What does not come in time is told with what the page says instead. */
 export async function deliver(page) {
-  const done = (step) => page.locator(`li[data-step="${step}"][data-state="done"]`).waitFor({ timeout: 90_000 });
+  const done = async (step, ms = 90_000) => {
+    await page.locator(`li[data-step="${step}"][data-state="done"]`).waitFor({ timeout: ms }).catch(async () => {
+      throw new Error(`${step}: not within ${ms} ms; the field's page says: ${await page.locator("body").innerText()}`);
+    });
+  };
   await press(page, "Dispatch");
-  await page.locator('li[data-step="airborne"][data-state="done"]').waitFor({ timeout: 60_000 });
+  await done("airborne", 60_000);
   await picture(page, "field-flying");
   await done("landed");
   await press(page, "Bring up");

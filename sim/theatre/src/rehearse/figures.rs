@@ -1,7 +1,8 @@
 //! How the line was, as the kit saw it: from the session's record alone. Pure but for reading it.
 //!
-//! Counted is what lies before the e-stop that the script presses: what follows is not the line's doing. A hold is the line's
-//! if the dead-man was held when the tool came to stand.
+//! Each arm is read for itself: one may wait while another moves. Counted is what lies before the e-stop that the script
+//! presses: what follows is not the line's doing. A hold is the line's if the hand was on the arm, with the dead-man held and
+//! the clutch up, when its tool came to stand.
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
@@ -18,34 +19,52 @@ use crate::bench::percentile_ms;
 pub(crate) struct Figures {
     /// Ages of all commands that were judged, applied or refused, from the kit tick that each echoes; µs, sorted.
     pub(crate) ages_us: Vec<u64>,
-    /// Longest time between two applied commands while the surgeon held on, pauses included.
+    /// Longest time between two commands that were applied to one arm while the hand was on it, pauses included.
     pub(crate) gap_us_max: u64,
-    /// The tool came to stand with the dead-man held, and why, by the refusal's name.
+    /// A tool came to stand under the hand, and why, by the refusal's name.
     pub(crate) holds: BTreeMap<&'static str, u64>,
     /// Of the line's holds, those that needed release, press and a new engagement.
     pub(crate) pauses: u64,
-    /// After a pause the tool moved again, without that: never.
+    /// After a pause a tool moved again, without that: never.
     pub(crate) unritual: u64,
-    /// Commands of a held dead-man that were applied.
+    /// Commands that were applied: they asked for motion.
     pub(crate) applied: u64,
-    /// What most commands of a held dead-man were refused for, with values in the middle.
+    /// What most commands that asked for motion were refused for, with values in the middle.
     pub(crate) refused: Option<Rejection>,
 }
 
-/// What the record says, in the kit's order of time.
+/// What the record says.
 #[derive(Debug, Default)]
 struct Record {
     commands: BTreeMap<(LeaseToken, Sequence), Hand>,
-    /// By tick, then in order.
     verdicts: Vec<(KitTick, LeaseToken, Sequence, Outcome)>,
+    /// By arm.
+    states: BTreeMap<u8, Vec<Stand>>,
+}
+
+/// What it says of one arm, in the kit's order of time.
+#[derive(Debug)]
+struct Arm {
+    /// Its commands, and every release: there is one dead-man.
+    judged: Vec<Judged>,
     states: Vec<Stand>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    tick: KitTick,
+    token: LeaseToken,
+    hand: Hand,
+    outcome: Outcome,
 }
 
 /// A command, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 struct Hand {
     echo: KitTick,
+    arm: u8,
     dead_man: bool,
+    clutch: bool,
     engagement: EngagementId,
 }
 
@@ -106,10 +125,18 @@ impl Record {
     fn take(&mut self, what: &What) {
         match what {
             What::Command { frame } => {
-                if let Ok(Command { token, sequence, kit_tick_echo: echo, dead_man, engagement, .. }) =
-                    Command::read(frame)
+                if let Ok(Command {
+                    token,
+                    sequence,
+                    kit_tick_echo: echo,
+                    arm,
+                    dead_man,
+                    clutch,
+                    engagement,
+                    ..
+                }) = Command::read(frame)
                 {
-                    self.commands.insert((token, sequence), Hand { echo, dead_man, engagement });
+                    self.commands.insert((token, sequence), Hand { echo, arm, dead_man, clutch, engagement });
                 }
             }
             What::KitSegment { signed } => {
@@ -120,10 +147,8 @@ impl Record {
                 }
             }
             What::KitState { sealed } => {
-                // The scripted surgeon works with the first arm.
-                let state = KitState::read(sealed).ok().filter(|state| state.arm.number == 0);
-                if let Some(KitState { tick, mode, reason, .. }) = state {
-                    self.states.push(Stand { tick, mode, reason });
+                if let Ok(KitState { arm, tick, mode, reason, .. }) = KitState::read(sealed) {
+                    self.states.entry(arm.number).or_default().push(Stand { tick, mode, reason });
                 }
             }
             _ => {}
@@ -132,64 +157,83 @@ impl Record {
 
     fn figures(mut self) -> Figures {
         self.verdicts.sort_by_key(|(tick, token, sequence, _)| (*tick, *token, *sequence));
-        self.states.sort_by_key(|state| state.tick);
+        self.states.values_mut().for_each(|states| states.sort_by_key(|state| state.tick));
         let until = self.stopped();
-        self.states.retain(|state| state.tick < until);
-        self.verdicts.retain(|(tick, ..)| *tick < until);
+        let before_stop = self.verdicts.iter().filter(|(tick, ..)| *tick < until);
+        let judged: Vec<Judged> = before_stop
+            .filter_map(|(tick, token, sequence, outcome)| {
+                let hand = *self.commands.get(&(*token, *sequence))?;
+                Some(Judged { tick: *tick, token: *token, hand, outcome: *outcome })
+            })
+            .collect();
         let mut figures = Figures::default();
-        self.count_commands(&mut figures);
-        self.count_holds(&mut figures);
+        figures.ages_us = judged.iter().map(|one| one.tick.0.saturating_sub(one.hand.echo.0)).collect();
         figures.ages_us.sort_unstable();
+        figures.refused = refused_most(&judged);
+        for (number, states) in self.states {
+            let of_arm = |one: &&Judged| one.hand.arm == number || !one.hand.dead_man;
+            let arm = Arm {
+                judged: judged.iter().filter(of_arm).copied().collect(),
+                states: states.into_iter().filter(|state| state.tick < until).collect(),
+            };
+            arm.count_commands(&mut figures);
+            arm.count_holds(&mut figures);
+        }
         figures
     }
 
-    /// When the e-stop was pressed, after the tool had moved.
+    /// When the e-stop was pressed, after a tool had moved.
     fn stopped(&self) -> KitTick {
-        let moving = self.states.iter().skip_while(|state| !moves(state.mode));
-        moving
-            .map(|state| (state.tick, state.mode))
-            .find(|(_, mode)| *mode == Mode::Stopped)
-            .map_or(KitTick(u64::MAX), |it| it.0)
+        let first = |wanted: fn(Mode) -> bool, from: KitTick| {
+            let states =
+                self.states.values().flatten().filter(|state| state.tick >= from && wanted(state.mode));
+            states.map(|state| state.tick).min()
+        };
+        let moved = first(moves, KitTick(0));
+        moved.and_then(|moved| first(|mode| mode == Mode::Stopped, moved)).unwrap_or(KitTick(u64::MAX))
     }
+}
 
+impl Arm {
     fn count_commands(&self, figures: &mut Figures) {
-        let mut refusals: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
-        // The newest that was applied, and whether a release was taken in since.
-        let mut newest: Option<(KitTick, LeaseToken, EngagementId)> = None;
-        let mut released = false;
-        for (tick, token, sequence, outcome) in &self.verdicts {
-            let Some(hand) = self.commands.get(&(*token, *sequence)) else { continue };
-            figures.ages_us.push(tick.0.saturating_sub(hand.echo.0));
-            match outcome {
-                Outcome::TakenIn if hand.dead_man => {
-                    figures.applied += 1;
-                    if let Some((before, of, engagement)) = newest {
-                        let same = of == *token && engagement == hand.engagement;
-                        let paused = self.paused_between(before, *tick);
-                        if same || paused {
-                            figures.gap_us_max = figures.gap_us_max.max(tick.0 - before.0);
-                        }
-                        figures.unritual += u64::from(paused && (same || !released));
-                    }
-                    newest = Some((*tick, *token, hand.engagement));
-                    released = false;
-                }
-                Outcome::TakenIn => released = true,
-                Outcome::Refused { code, seen_milli, limit_milli } if hand.dead_man => {
-                    refusals.entry(*code).or_default().push((*seen_milli, *limit_milli));
-                }
-                Outcome::Refused { .. } => {}
+        // The newest that was applied, and whether the hand has gone from the arm since without a pause.
+        let mut newest: Option<&Judged> = None;
+        let mut gone = false;
+        for one in &self.judged {
+            if one.outcome != Outcome::TakenIn {
+                continue;
             }
+            let paused = newest.and_then(|newest| self.paused_between(newest.tick, one.tick));
+            if !one.hand.moves() {
+                gone |= paused.is_none();
+                continue;
+            }
+            figures.applied += 1;
+            if let Some(newest) = newest {
+                if !gone {
+                    figures.gap_us_max = figures.gap_us_max.max(one.tick.0 - newest.tick.0);
+                }
+                figures.unritual += u64::from(paused.is_some_and(|since| !self.ritual(since, newest, one)));
+            }
+            (newest, gone) = (Some(one), false);
         }
-        figures.refused = most(refusals);
     }
 
-    fn paused_between(&self, from: KitTick, to: KitTick) -> bool {
-        let first = self.states.partition_point(|state| state.tick <= from);
-        self.states[first..]
-            .iter()
-            .take_while(|state| state.tick < to)
-            .any(|state| state.mode == Mode::Paused)
+    /// The last tick at which it was not paused yet, if it was at all.
+    fn paused_between(&self, from: KitTick, to: KitTick) -> Option<KitTick> {
+        let upto = |tick: KitTick| self.states.partition_point(|state| state.tick < tick);
+        let states = &self.states[upto(KitTick(from.0 + 1))..upto(to)];
+        let last = states.iter().rposition(|state| state.mode == Mode::Paused)?;
+        let before = states[..last].iter().rfind(|state| state.mode != Mode::Paused);
+        Some(before.map_or(from, |state| state.tick))
+    }
+
+    /// Whether someone who knew of the pause let go of the pedal, and another engagement began.
+    fn ritual(&self, paused: KitTick, before: &Judged, after: &Judged) -> bool {
+        let released = self.judged.iter().any(|one| {
+            !one.hand.dead_man && one.hand.echo > paused && one.tick > paused && one.tick <= after.tick
+        });
+        released && (before.token, before.hand.engagement) != (after.token, after.hand.engagement)
     }
 
     fn count_holds(&self, figures: &mut Figures) {
@@ -208,13 +252,18 @@ impl Record {
         }
     }
 
-    /// Whether the newest command that the kit had taken in by then had the dead-man held.
+    /// Whether the newest command that the kit had taken in by then had the hand on it.
     fn held_on(&self, tick: KitTick) -> bool {
-        let by_then = self.verdicts.partition_point(|(at, ..)| *at <= tick);
-        let taken =
-            self.verdicts[..by_then].iter().rev().filter(|(.., outcome)| *outcome == Outcome::TakenIn);
-        let mut taken = taken.filter_map(|(_, token, sequence, _)| self.commands.get(&(*token, *sequence)));
-        taken.next().is_some_and(|hand| hand.dead_man)
+        let by_then = self.judged.partition_point(|one| one.tick <= tick);
+        let newest = self.judged[..by_then].iter().rfind(|one| one.outcome == Outcome::TakenIn);
+        newest.is_some_and(|one| one.hand.moves())
+    }
+}
+
+impl Hand {
+    /// It asks for motion.
+    fn moves(&self) -> bool {
+        self.dead_man && !self.clutch
     }
 }
 
@@ -227,8 +276,14 @@ fn moves(mode: Mode) -> bool {
     matches!(mode, Mode::Free | Mode::Limited)
 }
 
-/// The refusal that came most often, with the value in the middle.
-fn most(refusals: BTreeMap<u32, Vec<(i64, i64)>>) -> Option<Rejection> {
+/// The refusal that came most often to what asked for motion, with the value in the middle.
+fn refused_most(judged: &[Judged]) -> Option<Rejection> {
+    let mut refusals: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
+    for one in judged.iter().filter(|one| one.hand.moves()) {
+        if let Outcome::Refused { code, seen_milli, limit_milli } = one.outcome {
+            refusals.entry(code).or_default().push((seen_milli, limit_milli));
+        }
+    }
     let (code, mut values) = refusals.into_iter().max_by_key(|(_, values)| values.len())?;
     values.sort_unstable();
     let (seen, limit) = values[values.len() / 2];
@@ -246,18 +301,35 @@ mod tests {
     }
 
     impl Record {
-        /// A command that was 20 ms old when it was judged.
-        fn command(mut self, at_ms: u64, engagement: u64, dead_man: bool, outcome: Outcome) -> Self {
+        /// A command for the first arm that was 20 ms old when it was judged.
+        fn command(self, at_ms: u64, engagement: u64, dead_man: bool, outcome: Outcome) -> Self {
+            self.hand(0, at_ms, engagement, (dead_man, false), outcome)
+        }
+
+        /// One for any arm, with the pedals: dead-man and clutch.
+        fn hand(
+            mut self,
+            arm: u8,
+            at_ms: u64,
+            engagement: u64,
+            (dead_man, clutch): (bool, bool),
+            outcome: Outcome,
+        ) -> Self {
             let sequence = Sequence(self.verdicts.len() as u64 + 1);
-            let hand = Hand { echo: ms(at_ms - 20), dead_man, engagement: EngagementId(engagement) };
+            let engagement = EngagementId(engagement);
+            let hand = Hand { echo: ms(at_ms - 20), arm, dead_man, clutch, engagement };
             self.commands.insert((TOKEN, sequence), hand);
             self.verdicts.push((ms(at_ms), TOKEN, sequence, outcome));
             self
         }
 
-        fn state(mut self, at_ms: u64, mode: Mode) -> Self {
+        fn state(self, at_ms: u64, mode: Mode) -> Self {
+            self.stand(0, at_ms, mode)
+        }
+
+        fn stand(mut self, arm: u8, at_ms: u64, mode: Mode) -> Self {
             let reason = Some(Rejection::Silent { silent_ms: 51.0, max_ms: 50.0 });
-            self.states.push(Stand { tick: ms(at_ms), mode, reason });
+            self.states.entry(arm).or_default().push(Stand { tick: ms(at_ms), mode, reason });
             self
         }
     }
@@ -301,6 +373,41 @@ mod tests {
         assert_eq!(unritual(stall().command(1_300, 2, true, Outcome::TakenIn)), 1);
         let released = stall().command(1_100, 1, false, Outcome::TakenIn);
         assert_eq!(unritual(released.command(1_300, 1, true, Outcome::TakenIn)), 1);
+        let unaware = stall().command(175, 1, false, Outcome::TakenIn);
+        assert_eq!(unritual(unaware.command(1_300, 2, true, Outcome::TakenIn)), 1);
+    }
+
+    /// Goal: an arm that waits is no pause of the one that moves, and what moves one without the ritual is told, whichever arm it is.
+    #[test]
+    fn each_arm_is_read_for_itself() {
+        let both = |arm| {
+            let record = stall().stand(1, 101, Mode::Paused).stand(1, 1_200, Mode::Paused);
+            let record = record.command(1_100, 1, false, Outcome::TakenIn);
+            let record = record.command(1_190, 2, true, Outcome::TakenIn).state(1_191, Mode::Free);
+            let record = record.hand(arm, 1_250, 2, (true, false), Outcome::TakenIn);
+            record.stand(arm, 1_251, Mode::Free).figures()
+        };
+        assert_eq!((both(0).unritual, both(0).pauses, both(0).gap_us_max), (0, 1, 1_082_000));
+        let second = stall().hand(1, 710, 1, (true, false), Outcome::TakenIn).stand(1, 711, Mode::Free);
+        let second = second.stand(1, 800, Mode::Paused).hand(1, 900, 1, (true, false), Outcome::TakenIn);
+        assert_eq!(second.figures().unritual, 1);
+    }
+
+    /// Goal: a clutched hand moves nothing: it is neither applied nor held on, whatever the line.
+    #[test]
+    fn a_clutched_hand_is_on_no_arm() {
+        let figures = Record::default()
+            .hand(1, 100, 1, (true, false), Outcome::TakenIn)
+            .stand(1, 101, Mode::Free)
+            .hand(1, 110, 1, (true, true), Outcome::TakenIn)
+            .stand(1, 111, Mode::Holding)
+            .stand(1, 700, Mode::Paused)
+            .hand(1, 900, 1, (true, true), Outcome::TakenIn)
+            .hand(0, 910, 1, (false, false), Outcome::TakenIn)
+            .hand(1, 950, 2, (true, false), Outcome::TakenIn)
+            .figures();
+        assert_eq!((figures.applied, figures.gap_us_max, figures.unritual), (2, 0, 0));
+        assert_eq!((figures.holds.len(), figures.pauses), (0, 0));
     }
 
     /// Goal: a hold for the record's sake is told, and is not the line's.
@@ -308,7 +415,7 @@ mod tests {
     fn a_slow_disk_is_not_the_line() {
         let mut record = stall();
         let why = Rejection::Unrecorded { lead_ms: 120.0, max_ms: 100.0 };
-        record.states.iter_mut().for_each(|state| state.reason = Some(why));
+        record.states.values_mut().flatten().for_each(|state| state.reason = Some(why));
         let figures = record.figures();
         assert_eq!((figures.line_holds(), figures.pauses), (0, 0));
         assert_eq!(figures.holds, BTreeMap::from([("Unrecorded", 1)]));

@@ -221,8 +221,8 @@ impl Arm {
 
     /// The last tick at which it was not paused yet, if it was at all.
     fn paused_between(&self, from: KitTick, to: KitTick) -> Option<KitTick> {
-        let upto = |tick: KitTick| self.states.partition_point(|state| state.tick < tick);
-        let states = &self.states[upto(KitTick(from.0 + 1))..upto(to)];
+        let after = &self.states[self.states.partition_point(|state| state.tick <= from)..];
+        let states = &after[..after.partition_point(|state| state.tick < to)];
         let last = states.iter().rposition(|state| state.mode == Mode::Paused)?;
         let before = states[..last].iter().rfind(|state| state.mode != Mode::Paused);
         Some(before.map_or(from, |state| state.tick))
@@ -398,15 +398,17 @@ mod tests {
     fn a_clutched_hand_is_on_no_arm() {
         let figures = Record::default()
             .hand(1, 100, 1, (true, false), Outcome::TakenIn)
-            .stand(1, 101, Mode::Free)
+            .stand(1, 100, Mode::Free)
+            .hand(1, 100, 1, (true, false), Outcome::TakenIn) // came in the same tick
             .hand(1, 110, 1, (true, true), Outcome::TakenIn)
             .stand(1, 111, Mode::Holding)
             .stand(1, 700, Mode::Paused)
             .hand(1, 900, 1, (true, true), Outcome::TakenIn)
+            .hand(1, 900, 1, (true, true), Outcome::TakenIn)
             .hand(0, 910, 1, (false, false), Outcome::TakenIn)
             .hand(1, 950, 2, (true, false), Outcome::TakenIn)
             .figures();
-        assert_eq!((figures.applied, figures.gap_us_max, figures.unritual), (2, 0, 0));
+        assert_eq!((figures.applied, figures.gap_us_max, figures.unritual), (3, 0, 0));
         assert_eq!((figures.holds.len(), figures.pauses), (0, 0));
     }
 

@@ -1,34 +1,21 @@
-//! A client of the ledger that connects again when it must.
+//! The ledger, as pages' transactions need it.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use farhand_ledger::{TransactionProof, TrustRoot};
 use farhand_link::{DeviceId, DeviceIdError, DeviceKey};
-use farhand_submit::{Client, ClientError};
-use tokio::sync::Mutex;
+use farhand_submit::{ClientError, Validators};
 
 use crate::config::ValidatorEntry;
 
-/// A refusal is asked about again after this.
-const AGAIN: Duration = Duration::from_secs(1);
-/// A commit takes a fifth of a second; with validators down it may take until they are back.
-const COMMIT: Duration = Duration::from_secs(20);
-/// A refusal is final after this.
-const REFUSED: Duration = Duration::from_secs(10);
+/// A commit takes a fifth of a second; with validators down it may take until they are back. A person waits for it, and is told.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of a transaction that was handed to the ledger.
 pub(crate) type Outcome = Result<TransactionProof, ClientError>;
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    key: DeviceKey,
-    trust: TrustRoot,
-    validators: Vec<(DeviceId, SocketAddr)>,
-    client: Mutex<Option<Client>>,
-}
+pub(crate) struct Ledger(Validators);
 
 impl Ledger {
     pub(crate) fn new(
@@ -36,30 +23,12 @@ impl Ledger {
         trust: TrustRoot,
         validators: &[ValidatorEntry],
     ) -> Result<Self, DeviceIdError> {
-        let validators = validators.iter().map(|entry| Ok((DeviceId::try_from(entry.key)?, entry.addr)));
-        let validators = validators.collect::<Result<_, DeviceIdError>>()?;
-        Ok(Self { key, trust, validators, client: Mutex::new(None) })
+        let addresses = validators.iter().map(|entry| Ok((DeviceId::try_from(entry.key)?, entry.addr)));
+        let addresses = addresses.collect::<Result<_, DeviceIdError>>()?;
+        Ok(Self(Validators::new(key, trust, addresses)))
     }
 
-    /// A role that was granted a moment ago may not have reached this validator yet, so a refusal is asked about again.
     pub(crate) async fn commit(&self, signed: &[u8]) -> Outcome {
-        let until = Instant::now() + REFUSED;
-        loop {
-            match self.client().await?.commit(signed, COMMIT).await {
-                Err(ClientError::Refused(_)) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn client(&self) -> Result<Client, ClientError> {
-        let mut client = self.client.lock().await;
-        match &*client {
-            Some(client) if client.is_connected() => Ok(client.clone()),
-            _ => {
-                let connected = Client::connect(&self.key, self.trust.clone(), &self.validators).await?;
-                Ok(client.insert(connected).clone())
-            }
-        }
+        self.0.commit_patiently(signed, PATIENCE).await
     }
 }

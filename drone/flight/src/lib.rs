@@ -33,5 +33,5 @@ pub use link::{LinkAddress, LinkAddressError, UdpLink};
 pub use service::{
     Accepted, Clock, Flown, Input, Journal, JournalError, LastFlight, Ledger, News, OrderRefusal, OrderRules,
     Output, PROOFS_MAX, Routes, Running, ServeConfig, ServeConfigError, ServeError, Service, SystemClock,
-    Validators, serve, serve_with,
+    serve, serve_with,
 };

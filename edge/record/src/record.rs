@@ -14,6 +14,7 @@ use ed25519_dalek::SigningKey;
 use farhand_bundle::WriteError;
 use farhand_ledger::{BadLog, Binding, Cbor, Malformed, Manifest, Software, TrustRoot};
 use farhand_link::{DeviceId, DeviceKey};
+use farhand_submit::Validators;
 use farhand_wire::{EdgeTick, FrameId, PublicKey, SessionId, Watermark};
 use thiserror::Error;
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ use crate::{
     anchor::{Anchor, Signed, Signer},
     clock::{ClockTools, ClockWatch},
     health::RecordHealth,
-    ledger::{Ledger, Validators},
+    ledger::Ledger,
     machine::{Context, Machine},
     queue::{Queue, QueueLimits},
     recorded::Recorded,
@@ -350,7 +351,7 @@ fn recover(
 
 fn validators(config: &RecordConfig) -> Option<Arc<dyn Ledger>> {
     let access = config.ledger.clone()?;
-    Some(Arc::new(Validators::new(access, config.trust.clone())))
+    Some(Arc::new(Validators::new(access.key, config.trust.clone(), access.validators)))
 }
 
 fn manifest(config: &RecordConfig, session: SessionId, binding: Binding) -> Result<Manifest, RecordError> {

@@ -15,7 +15,7 @@ use farhand_ledger::{
     TransactionProof, Utc, verify_opening,
 };
 use farhand_link::DeviceKey;
-use farhand_submit::{Client, ClientError};
+use farhand_submit::Validators;
 use farhand_wire::{PublicKey, Role, Said, SessionId, Statement};
 
 use crate::{
@@ -26,10 +26,8 @@ use crate::{
 /// The second surgeon: a person, or whoever commands over ROS.
 pub(crate) const SECOND: &str = "S2";
 const LOOK: Duration = Duration::from_millis(200);
-/// With a validator down it may take seconds until the next leader is a live one.
-const COMMIT: Duration = Duration::from_secs(30);
-/// Validators need a moment to find each other.
-const CONNECT_TRIES: u32 = 100;
+/// Validators need a moment to find each other, and with one down it may take seconds until the next leader is a live one.
+const COMMIT: Duration = Duration::from_secs(60);
 const GRANT_MS: u64 = 24 * 60 * 60 * 1000;
 /// This machine's clock is believed to be within this of UTC.
 const UNCERTAINTY_US: u64 = 100_000;
@@ -38,16 +36,17 @@ const UNCERTAINTY_US: u64 = 100_000;
 pub(crate) struct Desk<'a> {
     site: &'a Site,
     session: &'a Session,
-    client: Option<Client>,
+    validators: Validators,
 }
 
 impl<'a> Desk<'a> {
     pub(crate) fn new(site: &'a Site, session: &'a Session) -> Self {
-        Self { site, session, client: None }
+        let validators = Validators::new(site.keys.desk.clone(), site.trust.clone(), site.validators.clone());
+        Self { site, session, validators }
     }
 
     /// Grants depot, aircraft and everybody with a link their role, and has the kit sealed.
-    pub(crate) async fn seal_kit(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn seal_kit(&self) -> anyhow::Result<()> {
         for (key, pseudonym) in [(self.site.keys.depot.id(), "D1"), (self.site.keys.aircraft.id(), "A1")] {
             self.grant(PublicKey(*key.as_bytes()), Role::Field, pseudonym).await?;
         }
@@ -63,7 +62,7 @@ impl<'a> Desk<'a> {
     }
 
     /// **Follows the session until it is open.** Then the cloud finds the opening in its file.
-    pub(crate) async fn open_session(&mut self) -> anyhow::Result<OpeningEvidence> {
+    pub(crate) async fn open_session(&self) -> anyhow::Result<OpeningEvidence> {
         let mut granted = false;
         loop {
             if !granted {
@@ -77,7 +76,7 @@ impl<'a> Desk<'a> {
     }
 
     /// **Waits until somebody has claimed the auditor's link**, and grants that session key its role: it records exports.
-    pub(crate) async fn grant_auditor(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn grant_auditor(&self) -> anyhow::Result<()> {
         while !self.grant_claimed(Role::Auditor).await? {
             tokio::time::sleep(LOOK).await;
         }
@@ -85,7 +84,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Grants the session key that claimed the role's link, once there is one.
-    async fn grant_claimed(&mut self, role: Role) -> anyhow::Result<bool> {
+    async fn grant_claimed(&self, role: Role) -> anyhow::Result<bool> {
         let link = self.session.link(role);
         let path = self.session.claims().join(format!("{}.endorsement", hex::encode(link.name)));
         let Ok(bytes) = fs::read(&path) else { return Ok(false) };
@@ -95,7 +94,7 @@ impl<'a> Desk<'a> {
         Ok(true)
     }
 
-    async fn grant(&mut self, key: PublicKey, role: Role, pseudonym: &str) -> anyhow::Result<()> {
+    async fn grant(&self, key: PublicKey, role: Role, pseudonym: &str) -> anyhow::Result<()> {
         let grant = Grant {
             key,
             role,
@@ -116,7 +115,7 @@ impl<'a> Desk<'a> {
         Ok(complete.then_some(custody))
     }
 
-    async fn open(&mut self, custody: Vec<TransactionProof>) -> anyhow::Result<OpeningEvidence> {
+    async fn open(&self, custody: Vec<TransactionProof>) -> anyhow::Result<OpeningEvidence> {
         let hospital = self.site.keys.hospital.clone();
         let consent = Consent { session: self.session.id, commitment: self.session.consent, given: true };
         let consent = self.commit(&hospital, Event::Consent(consent)).await.context("the consent")?;
@@ -147,36 +146,11 @@ impl<'a> Desk<'a> {
         self.session.links.iter().map(member).collect()
     }
 
-    /// Signs and commits one fact. Asks another validator when the one it spoke to is gone.
-    async fn commit(&mut self, by: &DeviceKey, event: Event) -> anyhow::Result<TransactionProof> {
+    /// Signs and commits one fact.
+    async fn commit(&self, by: &DeviceKey, event: Event) -> anyhow::Result<TransactionProof> {
         let transaction = Transaction { ledger: self.site.trust.ledger(), at: utc_now(), event };
         let signed = transaction.sign(by.signing_key())?;
-        for _ in 0..CONNECT_TRIES {
-            match self.client().await {
-                Ok(client) => match client.commit(&signed, COMMIT).await {
-                    Ok(proof) => return Ok(proof),
-                    Err(error @ (ClientError::Refused(_) | ClientError::NotYet { .. })) => {
-                        return Err(error.into());
-                    }
-                    Err(error) => tracing::warn!(%error, "the desk asks again"),
-                },
-                Err(error) => tracing::debug!(%error, "no validator yet"),
-            }
-            self.client = None;
-            tokio::time::sleep(LOOK).await;
-        }
-        bail!("no validator of the ledger took the transaction in {CONNECT_TRIES} tries")
-    }
-
-    async fn client(&mut self) -> Result<Client, ClientError> {
-        match &self.client {
-            Some(client) if client.is_connected() => Ok(client.clone()),
-            _ => {
-                let site = self.site;
-                let client = Client::connect(&site.keys.desk, site.trust.clone(), &site.validators).await?;
-                Ok(self.client.insert(client).clone())
-            }
-        }
+        Ok(self.validators.commit_patiently(&signed, COMMIT).await?)
     }
 }
 

@@ -135,7 +135,7 @@ async fn show(
     began: Instant,
 ) -> anyhow::Result<()> {
     progress.step("the ledger's first blocks; the depot seals the kit");
-    let mut desk = Desk::new(site, session);
+    let desk = Desk::new(site, session);
     desk.seal_kit().await?;
     progress.step("the console's pages");
     answers(session.http).await.with_context(|| logs(&session.folder))?;

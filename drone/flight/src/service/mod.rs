@@ -18,7 +18,7 @@ pub(crate) mod run;
 
 pub use config::{ServeConfig, ServeConfigError};
 pub use journal::{Journal, JournalError, LastFlight};
-pub use ledger::{Ledger, Validators};
+pub use ledger::Ledger;
 pub use news::{Flown, News};
 pub use order::{Accepted, OrderRefusal, OrderRules, PROOFS_MAX, Routes};
 pub use run::{Clock, Running, ServeError, SystemClock, serve, serve_with};

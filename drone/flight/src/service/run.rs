@@ -9,6 +9,7 @@ use farhand_ledger::{TransactionProof, Utc};
 use farhand_link::DeviceId;
 use farhand_mesh::{MESSAGE_BYTES_MAX, Mesh, MeshConfig, MeshError, Topic};
 use farhand_mission::Mission;
+use farhand_submit::Validators;
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, watch},
@@ -16,7 +17,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{Input, Journal, JournalError, Ledger, News, Output, ServeConfig, Service, Validators};
+use super::{Input, Journal, JournalError, Ledger, News, Output, ServeConfig, Service};
 use crate::{Delivered, FlightError, FlightEvent, FlightLimits, LinkAddress, Phase, UdpLink, fly};
 
 const BEAT: Duration = Duration::from_secs(1);

@@ -1,22 +1,28 @@
 //! The same over the ledger's real protocol: mutual TLS over QUIC, submissions, proofs, connections that are lost.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use farhand_ledger::{Cbor, Hash, TransactionProof, five_keys::FiveKeys};
+use farhand_ledger::{
+    Cbor, Checkpoint, Event, Hash, Transaction, TransactionProof, five_keys::FiveKeys, merkle,
+};
 use farhand_link::{CloseReason, Connection, DeviceKey, DeviceRole, Endpoint, Peers, Protocol};
 use farhand_record::{Ledger, LedgerAccess, Record};
 use farhand_submit::{
-    Client,
+    Client, ClientError, Validators,
     frames::{Answer, Ask, Parts, send},
     link_config,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     five_ledger::FiveLedger,
     sealing::verified,
-    theatre::{EDGE, SESSION, Theatre, config, opened},
+    theatre::{EDGE, SESSION, Theatre, config, opened, utc_now},
 };
 
 /// A validator's door, behind which five keys are in one hand. Closes each connection when it is told to.
@@ -111,4 +117,45 @@ async fn a_validator_of_another_ledger_is_refused() {
     assert!(refused.unwrap_err().to_string().contains("keeps another ledger"));
     assert!(Client::connect(&edge, other.trust(), &to).await.is_ok());
     door.abort();
+}
+
+/// Goal: a validator that takes transactions and proves none is left for the next; when none proves anything, whoever waits is
+/// told so once the patience is over.
+#[tokio::test]
+async fn a_validator_that_proves_nothing_is_left_for_the_next() {
+    let edge = DeviceKey::from_seed(&[EDGE; 32]);
+    let ledgers = [opened().ledger, opened().ledger];
+    let (mut addresses, mut doors) = (Vec::new(), Vec::new());
+    for ledger in &ledgers {
+        let (validator, peers) = (DeviceKey::generate().unwrap(), Peers::new());
+        peers.allow(edge.id(), DeviceRole::Edge).unwrap();
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let endpoint = Endpoint::bind(here, &validator, peers, Protocol::LEDGER, link_config()).unwrap();
+        addresses.push((validator.id(), endpoint.local_addr().unwrap()));
+        doors.push(tokio::spawn(serve(endpoint, Arc::clone(ledger), Arc::default())));
+    }
+    let (ledger, trust) = (ledgers[0].trust().ledger(), ledgers[0].trust());
+    let validators = Validators::new(edge.clone(), trust, addresses);
+    let checkpoint = |tree_size| {
+        let event = Event::Checkpoint(Checkpoint {
+            session: SESSION,
+            tree_size,
+            root: Hash::of(b"root"),
+            previous_root: merkle::empty_root(),
+            first_sequence: 0,
+            last_sequence: tree_size - 1,
+        });
+        Transaction { ledger, at: utc_now(), event }.sign(edge.signing_key()).unwrap()
+    };
+
+    ledgers[0].set_reachable(false);
+    let first = checkpoint(1);
+    let proof = validators.commit_patiently(&first, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(proof.transaction, first);
+    assert!(ledgers[0].asked.load(Ordering::SeqCst) > 0, "the first was asked first");
+
+    ledgers[1].set_reachable(false);
+    let error = validators.commit_patiently(&checkpoint(2), Duration::from_secs(1)).await.unwrap_err();
+    assert!(matches!(error, ClientError::NotYet { .. }), "{error}");
+    doors.iter().for_each(JoinHandle::abort);
 }

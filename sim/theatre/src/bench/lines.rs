@@ -73,13 +73,16 @@ impl Row {
         Ok(())
     }
 
-    /// The task, in words.
+    /// The task, in words, and what the holds were for.
     fn task(&self) -> String {
-        match (self.outcome.grasped_s(), self.outcome.figures.refused) {
+        let figures = &self.outcome.figures;
+        let task = match (self.outcome.grasped_s(), figures.refused) {
             (Some(seconds), _) => format!("done in {seconds:.0} s"),
-            (None, Some(why)) if self.outcome.figures.applied == 0 => format!("refused: {why}"),
+            (None, Some(why)) if figures.applied == 0 => format!("refused: {why}"),
             (None, _) => "not done".to_owned(),
-        }
+        };
+        let holds = figures.holds.iter().map(|(why, count)| format!("; {why} {count}"));
+        holds.fold(task, |words, hold| words + &hold)
     }
 
     fn metrics(&self, into: &mut Map<String, Value>) {

@@ -48,7 +48,7 @@ pub(crate) async fn rehearse(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn play(site: &Site, session: &Session, stage: &Stage) -> anyhow::Result<PathBuf> {
-    let mut desk = Desk::new(site, session);
+    let desk = Desk::new(site, session);
     desk.seal_kit().await?;
     answers(session.http).await?;
     let (opened, delivered) = tokio::join!(

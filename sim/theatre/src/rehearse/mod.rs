@@ -165,7 +165,7 @@ async fn play(
     stage: &Stage,
     steps: &Steps,
 ) -> anyhow::Result<(surgeon::Seen, PathBuf)> {
-    let mut desk = Desk::new(site, session);
+    let desk = Desk::new(site, session);
     steps.step("the ledger's first blocks; the depot seals the kit");
     desk.seal_kit().await?;
     answers(session.http).await?;

@@ -4,6 +4,9 @@
 //! that was stopped while some had entered a view and others had not would begin in two views, neither with a quorum, and
 //! stand still for ever. Here validators tell each other first where each of them would begin, and those behind begin later.
 //! **Nobody begins earlier than its own store says**: what it voted for stays behind it. One liar moves nobody.
+//!
+//! Those that begin may be a view ahead of those that run, neither with a quorum: then whoever runs and is behind begins anew
+//! ([`Watchdog`](crate::watchdog::Watchdog)).
 
 use std::{
     sync::{
@@ -53,15 +56,19 @@ impl Beginning {
         let mut word = interval(WORD_LATER);
         loop {
             word.tick().await;
-            // The view in which a replica begins is not in its store.
-            let view = self.0.load(Ordering::Acquire).max(store.view());
-            network.tell_all(&PeerFrame::Entered { epoch: store.epoch(), view }.to_bytes());
+            network
+                .tell_all(&PeerFrame::Entered { epoch: store.epoch(), view: self.view(&store) }.to_bytes());
         }
+    }
+
+    /// The view that this validator is in. The one in which its replica began is not in its store.
+    pub(crate) fn view(&self, store: &Store) -> u64 {
+        self.0.load(Ordering::Acquire).max(store.view())
     }
 }
 
 /// The latest view that at least one honest validator is in, whoever lies: fewer than a third of all may.
-fn common(own: u64, mut views: Vec<u64>, peers: usize) -> u64 {
+pub(crate) fn common(own: u64, mut views: Vec<u64>, peers: usize) -> u64 {
     views.push(own);
     views.sort_unstable_by(|a, b| b.cmp(a));
     views.get(peers / 3).copied().unwrap_or(own).max(own)

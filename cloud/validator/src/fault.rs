@@ -41,6 +41,11 @@ pub enum Fault {
          quorum, were connected; start the validator again, it goes on where its store is"
     )]
     Stalled { stalled_ms: u64, limit_ms: u64, peers: usize },
+    #[error(
+        "this replica stood in view {view} for {stood_ms} ms (limit {limit_ms}) while others were in view {others}, and nothing \
+         leads from one to the other; start the validator again, it begins where they are"
+    )]
+    Behind { view: u64, others: u64, stood_ms: u64, limit_ms: u64 },
     #[error("epoch {epoch} of the ledger ended; start the validator again, it goes on in the next one")]
     EpochEnded { epoch: u64 },
 }
@@ -52,7 +57,10 @@ impl Fault {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store { .. } => EXIT_DISK,
-            Self::ThreadEnded { .. } | Self::ThreadSilent { .. } | Self::Stalled { .. } => EXIT_UNWELL,
+            Self::ThreadEnded { .. }
+            | Self::ThreadSilent { .. }
+            | Self::Stalled { .. }
+            | Self::Behind { .. } => EXIT_UNWELL,
             Self::EpochEnded { .. } => EXIT_EPOCH_ENDED,
         }
     }

@@ -301,10 +301,10 @@ impl Parts {
         let (publish, status) = watch::channel(Status::default());
         let tasks = vec![
             inbound,
-            tokio::spawn(beginning.tell(self.network.clone(), self.store.clone())).abort_handle(),
+            tokio::spawn(beginning.clone().tell(self.network.clone(), self.store.clone())).abort_handle(),
             tokio::spawn(self.desk().run(clients.clone())).abort_handle(),
             tokio::spawn(self.end_of_epoch()).abort_handle(),
-            tokio::spawn(self.watchdog().run(self.reporter(publish))).abort_handle(),
+            tokio::spawn(self.watchdog(&beginning).run(self.reporter(&beginning, publish))).abort_handle(),
         ];
         Ok(Handle {
             me: self.config.key.id(),
@@ -409,19 +409,25 @@ impl Parts {
         }
     }
 
-    fn watchdog(&self) -> Watchdog {
+    fn watchdog(&self, beginning: &Beginning) -> Watchdog {
         Watchdog {
             limits: self.config.watch,
             beats: self.beats.clone(),
             store: self.store.clone(),
             network: self.network.clone(),
             fault: self.fault.clone(),
+            beginning: beginning.clone(),
             quorum_peers: usize::try_from(self.config.trust.quorum()).unwrap_or(usize::MAX) - 1,
         }
     }
 
     /// Writes the status down, for people and for `farhand-validator status`.
-    fn reporter(&self, publish: watch::Sender<Status>) -> impl FnMut(u64, Option<String>) + Send + use<> {
+    fn reporter(
+        &self,
+        beginning: &Beginning,
+        publish: watch::Sender<Status>,
+    ) -> impl FnMut(u64, Option<String>) + Send + use<> {
+        let beginning = beginning.clone();
         let (store, network, mempool) = (self.store.clone(), self.network.clone(), Arc::clone(&self.mempool));
         let (dir, peers): (PathBuf, usize) = (self.config.data_dir.clone(), self.network.peers());
         move |since_commit_ms, problem| {
@@ -430,7 +436,7 @@ impl Parts {
                 problem: problem.unwrap_or_default(),
                 epoch: store.epoch(),
                 height: store.progress().borrow().height,
-                view: store.view(),
+                view: beginning.view(&store),
                 peers_connected: network.connected(),
                 peers,
                 transactions_waiting: mempool.len(),

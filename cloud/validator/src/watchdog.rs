@@ -6,6 +6,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
     beats::{Beats, Thread},
+    beginning::{Beginning, common},
     fault::{Fault, FaultSignal},
     net::PeerNetwork,
     store::Store,
@@ -21,11 +22,14 @@ pub struct WatchLimits {
     pub stalled_ms_warn: u64,
     /// No commit for so long, though a quorum is connected, is a fault here.
     pub stalled_ms_max: u64,
+    /// In one view for so long, though enough others are in a later one, is a fault here: a certificate that leads there
+    /// would have come.
+    pub behind_ms_max: u64,
 }
 
 impl Default for WatchLimits {
     fn default() -> Self {
-        Self { silent_ms_max: 20_000, stalled_ms_warn: 10_000, stalled_ms_max: 60_000 }
+        Self { silent_ms_max: 20_000, stalled_ms_warn: 10_000, stalled_ms_max: 60_000, behind_ms_max: 5_000 }
     }
 }
 
@@ -37,6 +41,7 @@ pub struct Watchdog {
     pub store: Store,
     pub network: PeerNetwork,
     pub fault: FaultSignal,
+    pub(crate) beginning: Beginning,
     /// Other validators that, with this one, are a quorum.
     pub quorum_peers: usize,
 }
@@ -50,6 +55,7 @@ impl Watchdog {
         let mut progress = self.store.progress();
         let mut newest_commit = Instant::now();
         let mut quorum_since = Instant::now();
+        let mut entered = (self.beginning.view(&self.store), Instant::now());
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -61,21 +67,28 @@ impl Watchdog {
             if self.network.connected() < self.quorum_peers {
                 quorum_since = Instant::now();
             }
+            let view = self.beginning.view(&self.store);
+            let others = common(view, self.network.views(), self.network.peers());
+            if view != entered.0 || others <= view {
+                entered = (view, Instant::now());
+            }
             let stalled_ms = ms(newest_commit.elapsed());
             let blameless_ms = ms(quorum_since.elapsed());
-            if let Some(fault) = self.sight(stalled_ms.min(blameless_ms)).fault(self.limits) {
+            let behind = Behind { view, others, stood_ms: ms(entered.1.elapsed()) };
+            if let Some(fault) = self.sight(stalled_ms.min(blameless_ms), behind).fault(self.limits) {
                 self.fault.raise(fault);
             }
             report(stalled_ms, self.problem(stalled_ms));
         }
     }
 
-    fn sight(&self, stalled_ms: u64) -> Sight {
+    fn sight(&self, stalled_ms: u64, behind: Behind) -> Sight {
         Sight {
             algorithm_ended: self.beats.algorithm_ended(),
             silent_ms: Thread::ALL.map(|thread| self.beats.silent_ms(thread)),
             stalled_ms,
             peers: self.network.connected(),
+            behind,
         }
     }
 
@@ -105,6 +118,15 @@ struct Sight {
     /// Without a commit, while a quorum was connected.
     stalled_ms: u64,
     peers: usize,
+    behind: Behind,
+}
+
+/// For how long enough others have been in a later view than this one, which did not change.
+#[derive(Clone, Copy, Debug)]
+struct Behind {
+    view: u64,
+    others: u64,
+    stood_ms: u64,
 }
 
 impl Sight {
@@ -116,6 +138,10 @@ impl Sight {
         let silent = Thread::ALL.into_iter().zip(self.silent_ms).find(|(_, silent_ms)| *silent_ms > limit_ms);
         if let Some((thread, silent_ms)) = silent {
             return Some(Fault::ThreadSilent { thread: thread.name(), silent_ms, limit_ms });
+        }
+        let (Behind { view, others, stood_ms }, limit_ms) = (self.behind, limits.behind_ms_max);
+        if stood_ms > limit_ms {
+            return Some(Fault::Behind { view, others, stood_ms, limit_ms });
         }
         let (stalled_ms, limit_ms, peers) = (self.stalled_ms, limits.stalled_ms_max, self.peers);
         (stalled_ms > limit_ms).then_some(Fault::Stalled { stalled_ms, limit_ms, peers })
@@ -130,8 +156,14 @@ fn ms(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
-    const WELL: Sight =
-        Sight { algorithm_ended: false, silent_ms: [100, 300, 2000], stalled_ms: 500, peers: 4 };
+    const WELL: Sight = Sight {
+        algorithm_ended: false,
+        silent_ms: [100, 300, 2000],
+        stalled_ms: 500,
+        peers: 4,
+        behind: EVEN,
+    };
+    const EVEN: Behind = Behind { view: 7, others: 7, stood_ms: 900 };
 
     fn fault(sight: Sight) -> Option<Fault> {
         sight.fault(WatchLimits::default())
@@ -146,6 +178,7 @@ mod tests {
             Sight { algorithm_ended: true, ..WELL },
             Sight { silent_ms: [100, 20_001, 2000], ..WELL },
             Sight { stalled_ms: 60_001, ..WELL },
+            Sight { behind: Behind { others: 8, stood_ms: 5_001, ..EVEN }, ..WELL },
         ] {
             assert_eq!(fault(sight).map(|fault| fault.exit_code()), Some(75), "{sight:?}");
         }

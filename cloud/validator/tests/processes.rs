@@ -341,6 +341,28 @@ async fn a_supervisor_keeps_a_validator_running_and_takes_it_along() {
     rig::until("the validator ends with its supervisor", || (!runs(fourth)).then_some(())).await;
 }
 
+/// Goal: when three of five die at once they begin a view after the one that the two others cannot leave, neither with a
+/// quorum; the two notice and follow.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_behind_those_that_begin_again_follows() {
+    let mut ledger = Ledger::make(5);
+    (0..5).for_each(|at| ledger.supervise(at));
+    let stays = ledger.client(4).await;
+    commit_some(&ledger, &stays, 0..3).await;
+    let view = |ledger: &Ledger, at: usize| status::read(&ledger.config(at).data_dir).unwrap().view;
+    for at in 0..3 {
+        ledger.kill(at);
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await; // whatever was on its way has come
+    let stood = [view(&ledger, 3), view(&ledger, 4)];
+    for at in 0..3 {
+        ledger.supervise(at);
+    }
+    let after = ledger.client(0).await;
+    after.commit(&ledger.some_grant(9), COMMIT_WAIT).await.unwrap();
+    println!("the two stood in views {stood:?}");
+}
+
 fn runs(process: u32) -> bool {
     fs::exists(format!("/proc/{process}")).unwrap()
 }

@@ -1,0 +1,6 @@
+//! What computes a graph.
+
+mod cpu;
+
+pub use cpu::CandleExec;
+pub(crate) use cpu::{Parameters, forward};

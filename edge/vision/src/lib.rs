@@ -1,0 +1,16 @@
+//! What the camera sees, pixel by pixel: a small net, told as a [`Graph`] with its weights in one [`Model`] file, and run by two
+//! executors that must agree.
+//!
+//! Nothing here is on the way from a command to the tool, and nothing delays the surgeon's picture.
+
+mod exec;
+mod graph;
+mod kernels;
+mod model;
+mod ops;
+mod train;
+
+pub use exec::CandleExec;
+pub use graph::{Architecture, CHANNELS_MAX, Graph, GraphError, Node, NodeId, Op, SIDE_MAX, Shape};
+pub use model::{Card, MODEL_BYTES_MAX, Model, ModelError, Weights};
+pub use train::{Batch, Schedule, TrainError, Trainer};

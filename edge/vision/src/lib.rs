@@ -6,11 +6,15 @@
 mod exec;
 mod graph;
 mod kernels;
+mod labelme;
+mod metrics;
 mod model;
 mod ops;
 mod train;
 
 pub use exec::CandleExec;
 pub use graph::{Architecture, CHANNELS_MAX, Graph, GraphError, Node, NodeId, Op, SIDE_MAX, Shape};
+pub use labelme::{LABELME_BYTES_MAX, LabelMe, LabelMeError, Outline};
+pub use metrics::{Confusion, boundary_f1};
 pub use model::{Card, MODEL_BYTES_MAX, Model, ModelError, Weights};
 pub use train::{Batch, Schedule, TrainError, Trainer};

@@ -3,6 +3,8 @@
 //!
 //! Nothing here is on the way from a command to the tool, and nothing delays the surgeon's picture.
 
+mod baseline;
+mod evaluate;
 mod exec;
 mod graph;
 mod kernels;
@@ -12,6 +14,8 @@ mod model;
 mod ops;
 mod train;
 
+pub use baseline::colour_threshold;
+pub use evaluate::{EvaluateError, Labelled, Rgb, Seen, labelled};
 pub use exec::CandleExec;
 pub use graph::{Architecture, CHANNELS_MAX, Graph, GraphError, Node, NodeId, Op, SIDE_MAX, Shape};
 pub use labelme::{LABELME_BYTES_MAX, LabelMe, LabelMeError, Outline};

@@ -4,6 +4,7 @@ use std::{
     fmt::Display,
     fs::{self, File},
     io::{BufReader, BufWriter},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -11,13 +12,21 @@ use thiserror::Error;
 
 use crate::{
     baseline::colour_threshold,
+    exec::CandleExec,
+    graph::Shape,
     labelme::{LABELME_BYTES_MAX, LabelMe, LabelMeError},
     metrics::{Confusion, boundary_f1},
+    model::Model,
 };
 
 /// How far an edge may be off, as a share of the picture's diagonal (as DAVIS 2016 has it).
 const EDGE_SHARE: f64 = 0.008;
 const PIXELS_MAX: usize = 16 << 20;
+
+/// Every channel of a picture, from 0 to 1, less this ...
+const MEAN: f32 = 0.5;
+/// ... over this, is what the net takes.
+const SPREAD: f32 = 0.25;
 
 /// A picture of RGB, 3 bytes a pixel, row after row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +137,50 @@ impl Labelled {
 }
 
 impl Rgb {
+    /// Where the net sees instruments: classes whose name begins with that word, taken as one. Its scores are smaller than the picture;
+    /// their shares are stretched to it along straight lines.
+    ///
+    /// # Errors
+    /// Candle's.
+    pub fn instruments(&self, model: &Model, net: &CandleExec) -> candle_core::Result<Vec<bool>> {
+        let scores = net.scores(&self.planes(net.graph().input()))?;
+        let shape = net.graph().output();
+        let share = instrument_shares(&scores, shape.plane(), &model.card().classes);
+        let at = |x: usize, y: usize| f64::from(share[y * shape.width + x]);
+        let place = |at: usize, from: usize, to: usize| {
+            let place = ((at as f64 + 0.5) * to as f64 / from as f64 - 0.5).clamp(0.0, (to - 1) as f64);
+            (place as usize, (place as usize + 1).min(to - 1), place.fract())
+        };
+        let pixel = |index: usize| {
+            let (left, right, across) = place(index % self.width, self.width, shape.width);
+            let (upper, lower, down) = place(index / self.width, self.height, shape.height);
+            let row = |y| at(left, y) * (1.0 - across) + at(right, y) * across;
+            row(upper) * (1.0 - down) + row(lower) * down > 0.5
+        };
+        Ok((0..self.width * self.height).map(pixel).collect())
+    }
+
+    /// As the net takes it: red, green and blue one after the other, in its size, each pixel the mean over its area, by what all pictures
+    /// are measured by.
+    #[must_use]
+    pub fn planes(&self, to: Shape) -> Vec<f32> {
+        let mut planes = Vec::with_capacity(to.len());
+        for channel in 0..3 {
+            for y in 0..to.height {
+                let rows = span(y, self.height, to.height);
+                for x in 0..to.width {
+                    let columns = span(x, self.width, to.width);
+                    let pixels = rows.clone().flat_map(|y| columns.clone().map(move |x| (x, y)));
+                    let value = |(x, y)| u32::from(self.bytes[(y * self.width + x) * 3 + channel]);
+                    let count = rows.len() * columns.len();
+                    let mean = pixels.map(value).sum::<u32>() as f32 / count as f32;
+                    planes.push((mean / 255.0 - MEAN) / SPREAD);
+                }
+            }
+        }
+        planes
+    }
+
     /// # Errors
     /// [`EvaluateError::File`] if it can't be written.
     pub fn write_png(&self, path: &Path) -> Result<(), EvaluateError> {
@@ -138,6 +191,25 @@ impl Rgb {
         let mut writer = encoder.write_header().map_err(|error| file(path, error))?;
         writer.write_image_data(&self.bytes).map_err(|error| file(path, error))
     }
+}
+
+/// Pixels of a line that one of fewer stands for.
+fn span(at: usize, from: usize, to: usize) -> Range<usize> {
+    let first = at * from / to;
+    first..((at + 1) * from / to).max(first + 1).min(from.max(1))
+}
+
+/// Of each pixel, how much of it the instruments have.
+fn instrument_shares(scores: &[f32], plane: usize, classes: &[String]) -> Vec<f32> {
+    let share = |pixel: usize| {
+        let score = |class: usize| scores[class * plane + pixel];
+        let greatest = (0..classes.len()).map(score).fold(f32::NEG_INFINITY, f32::max);
+        let part = |class: usize| (score(class) - greatest).exp();
+        let all: f32 = (0..classes.len()).map(part).sum();
+        let instruments = (0..classes.len()).filter(|class| classes[*class].starts_with("instrument"));
+        instruments.map(part).sum::<f32>() / all
+    };
+    (0..plane).map(share).collect()
 }
 
 fn read_png(path: &Path) -> Result<Rgb, EvaluateError> {

@@ -14,6 +14,7 @@ mod soak;
 mod stage;
 mod up;
 mod usage;
+mod vision;
 mod world;
 
 use std::{
@@ -45,6 +46,7 @@ enum Command {
     Soak(soak::Arguments),
     World(world::Arguments),
     Line(line::Arguments),
+    Vision(vision::Arguments),
     #[command(hide = true)]
     Part(part::Arguments),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Soak(arguments) => soak::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::World(arguments) => world::command(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Line(arguments) => line::command(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Vision(arguments) => vision::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Part(arguments) => part::run(&arguments),
     };
     match done {

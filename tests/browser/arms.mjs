@@ -67,7 +67,7 @@ async function fromArmToArm(surgeon, site) {
 }
 
 const browser = await chromiumForTests();
-const site = await up(1);
+const site = await up(1, { stamp: false });
 try {
   const field = await open(browser, site.field, { width: 390, height: 844 });
   const [surgeon, bedside] = [await open(browser, withTest(site.operate)), await open(browser, site.bedside, { width: 390, height: 844 })];

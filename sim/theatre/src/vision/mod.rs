@@ -1,6 +1,9 @@
 //! `farhand vision`: the net that sees instruments learns from the simulator, and is judged on pictures it never learnt from.
 
+mod augment;
 mod eval;
+mod samples;
+mod train;
 
 use clap::{Args, Subcommand};
 
@@ -13,11 +16,13 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Train(train::Arguments),
     Eval(eval::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
+        Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
     }
 }

@@ -31,6 +31,8 @@ const RATE: f32 = 3e-3;
 const DECAY: f32 = 1e-4;
 /// Pictures that are at hand at a time: each is seen several times, varied anew.
 const POOL: usize = 512;
+/// New ones, each step: drawing is not to take the processor from learning.
+const NEW_A_STEP: usize = 2;
 /// Of them, before learning begins.
 const POOL_FIRST: usize = 64;
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -121,7 +123,7 @@ impl Pool {
             let sample = self.drawn.recv().context("the pictures ended")??;
             self.put(sample);
         }
-        while let Ok(sample) = self.drawn.try_recv() {
+        for sample in self.drawn.try_iter().take(NEW_A_STEP).collect::<Vec<_>>() {
             self.put(sample?);
         }
         Ok(())

@@ -166,10 +166,10 @@ impl Record {
                 Some(Judged { tick: *tick, token: *token, hand, outcome: *outcome })
             })
             .collect();
-        let mut figures = Figures::default();
-        figures.ages_us = judged.iter().map(|one| one.tick.0.saturating_sub(one.hand.echo.0)).collect();
-        figures.ages_us.sort_unstable();
-        figures.refused = refused_most(&judged);
+        let mut ages_us: Vec<u64> =
+            judged.iter().map(|one| one.tick.0.saturating_sub(one.hand.echo.0)).collect();
+        ages_us.sort_unstable();
+        let mut figures = Figures { ages_us, refused: refused_most(&judged), ..Figures::default() };
         for (number, states) in self.states {
             let of_arm = |one: &&Judged| one.hand.arm == number || !one.hand.dead_man;
             let arm = Arm {

@@ -42,7 +42,7 @@ pub enum Fault {
     )]
     Stalled { stalled_ms: u64, limit_ms: u64, peers: usize },
     #[error(
-        "this replica stood in view {view} for {stood_ms} ms (limit {limit_ms}) while others were in view {others}, and nothing \
+        "this replica stood in view {view} for {stood_ms} ms (limit {limit_ms}) while others stood in view {others}, and nothing \
          leads from one to the other; start the validator again, it begins where they are"
     )]
     Behind { view: u64, others: u64, stood_ms: u64, limit_ms: u64 },

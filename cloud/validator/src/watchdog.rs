@@ -22,8 +22,7 @@ pub struct WatchLimits {
     pub stalled_ms_warn: u64,
     /// No commit for so long, though a quorum is connected, is a fault here.
     pub stalled_ms_max: u64,
-    /// In one view for so long, though enough others are in a later one, is a fault here: a certificate that leads there
-    /// would have come.
+    /// In one view for so long, while enough others stand in a later one, is a fault here: nothing leads there.
     pub behind_ms_max: u64,
 }
 
@@ -55,7 +54,7 @@ impl Watchdog {
         let mut progress = self.store.progress();
         let mut newest_commit = Instant::now();
         let mut quorum_since = Instant::now();
-        let mut entered = (self.beginning.view(&self.store), Instant::now());
+        let mut stood = ((0, 0), Instant::now());
         let mut ticks = interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -69,12 +68,13 @@ impl Watchdog {
             }
             let view = self.beginning.view(&self.store);
             let others = common(view, self.network.views(), self.network.peers());
-            if view != entered.0 || others <= view {
-                entered = (view, Instant::now());
+            // Who is catching up stands in a view, too, but then the others go on.
+            if stood.0 != (view, others) || others <= view {
+                stood = ((view, others), Instant::now());
             }
             let stalled_ms = ms(newest_commit.elapsed());
             let blameless_ms = ms(quorum_since.elapsed());
-            let behind = Behind { view, others, stood_ms: ms(entered.1.elapsed()) };
+            let behind = Behind { view, others, stood_ms: ms(stood.1.elapsed()) };
             if let Some(fault) = self.sight(stalled_ms.min(blameless_ms), behind).fault(self.limits) {
                 self.fault.raise(fault);
             }
@@ -121,7 +121,7 @@ struct Sight {
     behind: Behind,
 }
 
-/// For how long enough others have been in a later view than this one, which did not change.
+/// For how long enough others have stood in a later view, and this replica in its own.
 #[derive(Clone, Copy, Debug)]
 struct Behind {
     view: u64,

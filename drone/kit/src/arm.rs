@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use farhand_guard::{ArmStart, Intent, Lag, Proposal, SetpointLimits};
-use farhand_motion::{ArmLimits, Joints, LimitExceeded, Motion, Mounted, Region, Setpoint, Target};
+use farhand_motion::{ArmLimits, Axis, Joints, LimitExceeded, Motion, Mounted, Region, Setpoint, Target};
 use farhand_wire::{ArmSetpoint, ArmState, KitTick, Pose, arm_flags};
 use nalgebra::{Isometry3, Quaternion, Translation3, UnitQuaternion};
 
@@ -84,6 +84,11 @@ impl Arm {
         if (setpoint.joints, setpoint.jaw_rad) != (proposal.joints, proposal.jaw_rad) {
             let _ = self.motion.stand(Joints(setpoint.joints), setpoint.jaw_rad); // the guard keeps to the same limits
         }
+    }
+
+    /// For rehearsals, see [`Motion::upset`].
+    pub(crate) fn upset(&mut self, axis: Axis, by: f64) {
+        self.motion.upset(axis, by);
     }
 
     /// These regions, given in the kit's frame, are in force.

@@ -2,7 +2,7 @@
 
 use arrayvec::ArrayVec;
 use farhand_guard::{Actuator, Authentic, Guard, Input, Lag, Limits, Order, Report, Response, Said};
-use farhand_motion::{LimitExceeded, Mounted, REGIONS_MAX, Region};
+use farhand_motion::{Axis, LimitExceeded, Mounted, REGIONS_MAX, Region};
 use farhand_wire::{
     ARMS_MAX, ArmOf, ArmState, Command, FrameMark, KitTick, LeaseToken, PressId, Verdict, Watermark,
     state_flags,
@@ -137,6 +137,10 @@ impl Core {
             self.tell(now, &mut out);
         }
         self.steps += 1;
+    }
+
+    pub(crate) fn upset(&mut self, arm: usize, axis: Axis, by: f64) {
+        self.arms.get_mut(arm).into_iter().for_each(|arm| arm.upset(axis, by));
     }
 
     fn take(&mut self, now: KitTick, input: ToCore, out: &mut impl FnMut(FromCore)) {

@@ -1,7 +1,7 @@
 //! Gate and loop in one step: the whole kit as a function of what came in, for virtual time.
 
 use farhand_guard::{Actuator, Limits};
-use farhand_motion::{LimitExceeded, Mounted};
+use farhand_motion::{Axis, LimitExceeded, Mounted};
 use farhand_wire::{ArmState, KitTick, LeaseToken, SessionId};
 
 use crate::{Core, FromCore, FromGate, Gate, Identity, ToCore};
@@ -75,6 +75,11 @@ impl Kit {
         for said in from_core.drain(..) {
             gate.from_core(said, |passed| deliver(passed, to_core, &mut out));
         }
+    }
+
+    /// The memory of one arm's motion fails, see [`farhand_motion::Motion::upset`].
+    pub fn upset(&mut self, arm: usize, axis: Axis, by: f64) {
+        self.core.upset(arm, axis, by);
     }
 
     /// Messages that went no further, since the start.

@@ -223,6 +223,14 @@ impl Motion {
         Ok(())
     }
 
+    /// **For rehearsals.** What this remembers of one axis is suddenly off by so much, rad or m, as
+    /// when memory fails: it will propose what it must not.
+    pub fn upset(&mut self, axis: Axis, by: f64) {
+        self.output[axis.index()] += by;
+        self.position[axis.index()] += by;
+        self.smoother.settle(&self.position);
+    }
+
     /// No axis moves, and none has for so many ticks that none will by itself.
     pub fn is_at_rest(&self) -> bool {
         self.still_ticks >= self.model.smoothing_ticks

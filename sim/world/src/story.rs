@@ -62,6 +62,7 @@ faults! {
     Twisting "wrist turned too fast"
     WayOut "way-out switch, and the line is cut"
     LoopStalls "kit's loop misses deadlines"
+    Upset "memory of the kit's motion fails"
     ConsoleRestart "console reloaded"
     StoreFails "kit's disk takes no token"
     KitClock "kit's clock jumps and drifts"

@@ -2,6 +2,7 @@
 //!
 //! What is wrong at a moment is a question of what goes on then ([`Session::arrange`]): faults that overlap leave nothing behind.
 
+use farhand_motion::Axis;
 use farhand_wire::{Challenge, LeaseTranscript, Mode, Region, Role, Said, region::in_millionths};
 use fastrand::Rng;
 
@@ -92,6 +93,7 @@ impl Session {
             Fault::Conspiracy if rng.bool() => self.say_at_the_bedside(Said::Disarm {}),
             Fault::Conspiracy => self.press_at_the_bedside(),
             Fault::Restart => self.restart_kit()?,
+            Fault::Upset => self.kit.upset(arm, Axis::ALL[rng.usize(0..Axis::ALL.len())], rng.f64() - 0.5),
             Fault::RegionsAppear => self.forbid(&mut rng),
             Fault::RegionsLifted => self.tell_regions(Vec::new()),
             _ => {}

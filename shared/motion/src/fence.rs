@@ -6,7 +6,7 @@
 //! and what goes along the fence stays.
 //!
 //! Invariants, local: what comes out is between the fastest braking and what was wanted, with inward motion taken away: a
-//! fence makes no motion. A fence that the tool is behind already lets it out, never further in.
+//! fence makes no motion. A fence that the tool is behind already lets it out, never further in, and never in again.
 
 use nalgebra::{Point3, Vector3};
 
@@ -27,6 +27,8 @@ const STANDS_OFF_M: f64 = 5e-4;
 const APPROACH_M_S2: f64 = 0.4;
 /// Of the way that a tool in a region goes, at least so much must lead out of it.
 const OUTWARD: f64 = 0.5;
+/// Along a region that it has come out of the tool may come so much nearer again.
+const BACK_M: f64 = 1e-5;
 /// Halvings of the way from braking to what was wanted.
 const HALVINGS: usize = 6;
 /// Looks on the way of a stop. A stop has fewer ticks; what it does not clear in so many it does not clear.
@@ -177,12 +179,40 @@ impl Fence {
         let position = std::array::from_fn(|i| from[i] + velocity[i] * TICK_S);
         let state = State { position: &position, velocity };
         let skipped = if walls { 0 } else { WALLS };
-        let (clear_m, passes) = self.brakes_in_time(model, state, bounds.acceleration_step, skipped);
+        let (clear_m, in_time) = self.brakes_in_time(model, state, bounds.acceleration_step, skipped);
+        let passes = in_time && self.stays_out(model, from, state, bounds.acceleration_step);
         if passes {
             self.clear_m = if walls { clear_m } else { 0.0 };
             self.follow_out(model, state, bounds.acceleration_step);
         }
         passes
+    }
+
+    /// Whether the tool, once out of a region that it was in, stays out of it in a stop from here: the way out may lead in again, by
+    /// the tool's other end or around a corner.
+    fn stays_out(&self, model: &ArmModel, from: &Axes, state: State, step: &Axes) -> bool {
+        if self.kept_m[WALLS..].iter().all(|&kept_m| kept_m == KEPT_CLEAR_M) {
+            return true;
+        }
+        let (mut position, mut velocity) = (*state.position, *state.velocity);
+        let mut farthest_m = self.distances_m(model, from);
+        for _ in 0..LOOKS_MAX {
+            let next_m = self.distances_m(model, &position);
+            for i in WALLS..FENCES {
+                let goes_in = farthest_m[i] >= 0.0 && next_m[i] < farthest_m[i].min(KEPT_CLEAR_M) - BACK_M;
+                if goes_in && self.kept_m[i] < KEPT_CLEAR_M {
+                    return false;
+                }
+                farthest_m[i] = farthest_m[i].max(next_m[i]);
+            }
+            if velocity[..JOINTS] == [0.0; JOINTS] {
+                break;
+            }
+            for i in 0..AXES {
+                (position[i], velocity[i]) = after_braking(position[i], velocity[i], step[i], 1.0);
+            }
+        }
+        true
     }
 
     fn follow_out(&mut self, model: &ArmModel, state: State, step: &Axes) {

@@ -180,6 +180,48 @@ proptest! {
     }
 }
 
+/// A body that tip or jaws' end of a tool at rest is in the rim of.
+fn any_rim() -> impl Strategy<Value = (Body, bool)> {
+    let turn = prop::array::uniform3(-3.0_f64..3.0);
+    let half = prop::array::uniform3(0.001_f64..0.012);
+    let block = (turn, half, 0_usize..6, 0.0001_f64..0.002, any::<bool>());
+    block.prop_map(|(turn, half, face, deep, jaws)| {
+        // The face that the point is so deep under; the rest of the way to the middle is what is left of the half.
+        let mut at = Vector3::zeros();
+        at[face % 3] = (half[face % 3] - deep).max(0.0) * if face < 3 { 1.0 } else { -1.0 };
+        let at = UnitQuaternion::from_scaled_axis(Vector3::from(turn)) * at;
+        (Body::Block { at: at.into(), turn, half }, jaws)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Goal: a tool that comes out of a region is out of it: neither of its ends goes in again, however fast it comes.
+    #[test]
+    fn who_comes_out_stays_out(arm in any_arm(), (body, jaws) in any_rim(), pushes in prop::collection::vec((prop::array::uniform3(-0.012_f64..0.012), 10_usize..120), 2..6)) {
+        let mut motion = at_home(&arm);
+        let start = arm.forward(&arm.home().joints);
+        let point = if jaws { start * Point3::new(0.0, 0.0, JAWS_M) } else { start.translation.vector.into() };
+        let Body::Block { at, turn, half } = body else { unreachable!("a block") };
+        let body = Body::Block { at: (point - Vector3::from(at)).coords.into(), turn, half };
+        motion.forbid(&[body.region()]);
+        let bodies = [body];
+        let mut is_out = false;
+        for (push, ticks) in pushes {
+            let from = motion.setpoint().base_from_tip;
+            for _ in 0..ticks {
+                let shift = from.translation.vector + Vector3::from(push);
+                let pose = Isometry3::from_parts(shift.into(), start.rotation);
+                let setpoint = motion.follow(&motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 }), 200.0);
+                let depth = deepest(&bodies, &setpoint);
+                is_out |= depth == 0.0;
+                prop_assert!(!is_out || depth <= PENETRATION_M, "{} mm deep after it was out", depth * 1e3);
+            }
+        }
+    }
+}
+
 /// Goal: a hand that pushes into a wall takes the tool along it, to beside where the hand is, and the tool stands off it
 /// by less than a millimetre.
 #[test]

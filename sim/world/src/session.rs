@@ -14,8 +14,8 @@ use farhand_kit::{Kit, KitInput, KitOutput, Past};
 use farhand_ledger::{Cbor, KitSegment, Outcome as Verdict, TrustRoot};
 use farhand_motion::Mounted;
 use farhand_wire::{
-    FrameId, Kind, KitNotice, KitState, KitTick, LeaseToken, Role, Said, SessionId, Signed, Statement,
-    arm_flags,
+    FrameId, Kind, KitNotice, KitState, KitTick, LeaseToken, Mode, Rejection, Role, Said, SessionId, Signed,
+    Statement, arm_flags,
 };
 use fastrand::Rng;
 use thiserror::Error;
@@ -379,6 +379,10 @@ impl Session {
             KitOutput::Datagram(bytes) => {
                 let Ok(state) = KitState::read(bytes) else { return };
                 self.counted = (state.tick, state.applied + state.rejected);
+                let fault = matches!(state.reason, Some(Rejection::ImpossibleSetpoint { .. }));
+                if fault && state.mode == Mode::Stopped {
+                    self.checker.found_fault(state.tick.0);
+                }
                 for verdict in &state.verdicts {
                     self.checker.verdict(state.token, verdict.sequence.0, verdict.rejection.is_some());
                 }

@@ -130,6 +130,13 @@ impl Checker {
         }
     }
 
+    /// The kit says that it stopped the tools by itself: whoever goes on has let go since then.
+    pub fn found_fault(&mut self, now_us: u64) {
+        for arm in &mut self.arms {
+            arm.release_after_us.get_or_insert(now_us);
+        }
+    }
+
     /// What moved under the lease before is on record no sooner than the new one's first command, and whatever asked for a release
     /// since then, the new one asked for it when it began.
     pub(super) fn new_lease(&mut self, token: LeaseToken) {

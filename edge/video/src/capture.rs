@@ -47,7 +47,7 @@ impl Capture {
         let started = capture.first_picture(source, settings)?;
         // The channel is empty and holds at least one.
         let _ = capture.port.send(Output::Event(started));
-        capture.spawn("video-feed", feed(&capture, settings.stamp))?;
+        capture.spawn("video-feed", feed(&capture, settings))?;
         Ok((capture, outputs))
     }
 
@@ -159,9 +159,10 @@ impl Drop for Capture {
     }
 }
 
-fn feed(capture: &Capture, stamped: bool) -> impl FnOnce() + Send + 'static {
+fn feed(capture: &Capture, settings: &Settings) -> impl FnOnce() + Send + 'static {
     let (encode, hub, notes) = (capture.encode.clone(), capture.hub.clone(), capture.notes.clone());
-    move || encode.feed(&hub, stamped, &notes)
+    let (stamped, tap) = (settings.stamp, settings.tap.clone());
+    move || encode.feed(&hub, (stamped, tap.as_ref()), &notes)
 }
 
 fn watch(capture: &Capture, settings: &Settings, note_box: NoteBox) -> impl FnOnce() + Send + 'static {

@@ -8,6 +8,7 @@ use crate::note::Notes;
 use crate::output::{Event, Output, Packer, Port};
 use crate::settings::Settings;
 use crate::stamp::{self, Plane};
+use crate::tap::Tap;
 use crate::timeline::FrameTime;
 use bytes::Bytes;
 use gstreamer as gst;
@@ -79,8 +80,11 @@ impl Encode {
     }
 
     /// **Runs until the hub has no further picture: feeds each to the encoder, then the end of the stream.**
-    pub(crate) fn feed(&self, hub: &Hub, stamped: bool, notes: &Notes) {
+    pub(crate) fn feed(&self, hub: &Hub, (stamped, tap): (bool, Option<&Tap>), notes: &Notes) {
         while let Some((picture, time)) = hub.next_picture() {
+            if let Some(tap) = tap {
+                tap.offer(&picture.sample, time);
+            }
             let pushed = prepared(picture, time, stamped).and_then(|sample| {
                 self.input
                     .push_sample(&sample)

@@ -52,6 +52,7 @@ mod mp4;
 mod note;
 mod output;
 mod settings;
+mod tap;
 mod timeline;
 mod watch;
 
@@ -62,6 +63,7 @@ pub use hub::Counters;
 pub use output::{AccessUnit, Event, Output, Outputs, RecvError};
 pub use settings::{BITRATE_KBIT_S, Settings};
 pub use source::{Source, SourceParseError};
+pub use tap::{Tap, Tapped};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -3,6 +3,7 @@
 use crate::encoder::Encoder;
 use crate::error::VideoError;
 use crate::gate::DELAY_MS_MAX;
+use crate::tap::Tap;
 use std::time::Instant;
 
 /// Bitrates that are set, in kbit/s. Below, 720p is no picture; above, no link here carries it.
@@ -44,6 +45,8 @@ pub struct Settings {
     pub first_frame_id: u64,
     /// Encoded frames that wait for the consumer, 1 to 64. What waits is latency.
     pub outputs_waiting_max: usize,
+    /// Whoever looks at pictures beside their way.
+    pub tap: Option<Tap>,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             epoch: Instant::now(),
             first_frame_id: 1,
             outputs_waiting_max: 2,
+            tap: None,
         }
     }
 }

@@ -5,4 +5,5 @@ mod bench;
 mod faults;
 mod live;
 mod recording;
+mod tap;
 mod tools;

@@ -17,16 +17,12 @@ use crate::{
     labelme::{LABELME_BYTES_MAX, LabelMe, LabelMeError},
     metrics::{Confusion, boundary_f1},
     model::Model,
+    picture::{MEAN, SPREAD},
 };
 
 /// How far an edge may be off, as a share of the picture's diagonal (as DAVIS 2016 has it).
 const EDGE_SHARE: f64 = 0.008;
 const PIXELS_MAX: usize = 16 << 20;
-
-/// Every channel of a picture, from 0 to 1, less this ...
-const MEAN: f32 = 0.5;
-/// ... over this, is what the net takes.
-const SPREAD: f32 = 0.25;
 
 /// A picture of RGB, 3 bytes a pixel, row after row.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use crate::{
     graph::{Graph, NodeId, Op},
     model::Model,
     ops::{BiasRelu, Columns, Depthwise, Upsample},
+    picture::Nv12,
+    segment::{CLASSES_MAX, Segmentation},
 };
 
 /// A node's kernel and bias.
@@ -47,6 +49,18 @@ impl CandleExec {
         let picture =
             Tensor::from_slice(picture, (1, input.channels, input.height, input.width), &Device::Cpu)?;
         forward(&self.graph, &self.parameters, &picture)?.flatten_all()?.to_vec1()
+    }
+
+    /// What the net says of a frame.
+    ///
+    /// # Errors
+    /// Candle's, and for a net of more classes than a byte tells apart.
+    pub fn segment(&self, frame: Nv12<'_>) -> Result<Segmentation> {
+        let (input, output) = (self.graph.input(), self.graph.output());
+        if output.channels > CLASSES_MAX {
+            candle_core::bail!("{} classes; {CLASSES_MAX} can be told apart", output.channels);
+        }
+        Ok(Segmentation::of(&self.scores(&frame.picture(input.height, input.width))?, output))
     }
 }
 

@@ -15,6 +15,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
   const [state, notice, view] = [surgeon.state, station.notice.peek(), surgeon.control.view(nowMs)];
   const clock = surgeon.clock.at(nowMs);
   const durable = surgeon.durable.peek()?.said;
+  const sighting = surgeon.sight.over(surgeon.frames.newest);
   return {
     look: status.look,
     word: status.word,
@@ -48,6 +49,11 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     pictureAgeMs: surgeon.pictureAgeMs(nowMs) ?? null,
     loopMs: surgeon.loopMs ?? null,
     ghost: surgeon.ghostAt(nowMs)?.plainness ?? 0,
+    noSight: surgeon.noSight.peek(),
+    wanted: surgeon.wanted.peek(),
+    overlays: surgeon.sight.came,
+    doubts: surgeon.sight.doubted,
+    sight: sighting === undefined ? null : { behindMs: sighting.behindMs, doubt: sighting.overlay.doubt ?? null, classes: sighting.overlay.contours.map((contour) => contour.class) },
     clockOffsetMs: clock?.offsetMs ?? null,
     clockUncertaintyMs: clock?.uncertaintyMs ?? null,
     roundTripMs: surgeon.clock.roundTripMs ?? null,

@@ -45,6 +45,9 @@ pub struct Config {
     #[serde(default)]
     pub ledger: Option<LedgerConfig>,
     pub video: VideoConfig,
+    /// What looks at the pictures. Without it nothing does.
+    #[serde(default)]
+    pub vision: Option<VisionConfig>,
     /// What else runs for this session, for the record's manifest: the console's pages, a model.
     #[serde(default)]
     pub software: Vec<SoftwareConfig>,
@@ -145,6 +148,20 @@ pub struct VideoConfig {
     pub camera: Option<CameraConfig>,
 }
 
+/// The net that sees instruments and tissue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VisionConfig {
+    /// Its file, safetensors.
+    pub model: PathBuf,
+    /// Of the file: 32 bytes, hex. Another file is not used.
+    #[serde(with = "hex")]
+    pub sha256: [u8; 32],
+    /// Pictures looked at in a second, 1 to 60.
+    #[serde(default = "looks")]
+    pub rate_hz_max: u32,
+}
+
 /// A pinhole without distortion.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -209,6 +226,9 @@ impl Config {
     fn below(mut self, folder: &Path) -> Self {
         for path in [&mut self.device_key, &mut self.trust_root, &mut self.record] {
             *path = folder.join(&*path);
+        }
+        if let Some(vision) = &mut self.vision {
+            vision.model = folder.join(&vision.model);
         }
         self
     }
@@ -308,6 +328,10 @@ fn bitrate() -> u32 {
     Settings::default().bitrate_kbit_s
 }
 
+fn looks() -> u32 {
+    10
+}
+
 fn key_interval() -> u32 {
     Settings::default().key_interval_frames
 }
@@ -335,6 +359,11 @@ mod tests {
             kit_paths: vec![PathConfig { bind: any_port(), address: far(4).address }],
             ledger: Some(LedgerConfig { validators: vec![far(3)] }),
             video: VideoConfig::new("test"),
+            vision: Some(VisionConfig {
+                model: "net.safetensors".into(),
+                sha256: [8; 32],
+                rate_hz_max: looks(),
+            }),
             software: vec![SoftwareConfig { name: "console".into(), sha256: [9; 32] }],
         }
     }

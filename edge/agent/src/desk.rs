@@ -13,7 +13,7 @@ use std::sync::{
 use bytes::Bytes;
 use farhand_link::{Bond, CloseReason};
 use farhand_record::RecordHealth;
-use farhand_wire::{Camera, FRAME_RECORD_BYTES, FrameRecord, Role, Watermark};
+use farhand_wire::{Camera, FRAME_RECORD_BYTES, FrameRecord, Kind, Role, Watermark};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{
@@ -32,6 +32,8 @@ pub(crate) const STATEMENTS_QUEUED_MAX: usize = 256;
 const LINES_MAX: usize = 2 * CONSOLES_MAX * CONSOLE_PATHS_MAX;
 /// Pictures waiting for one console. What waits is latency.
 pub(crate) const PICTURES_QUEUED_MAX: usize = 8;
+/// Of the reason why nothing looks at the pictures.
+const WHY_BYTES_MAX: usize = 200;
 /// Messages waiting for the cloud.
 pub(crate) const TO_CLOUD_QUEUED_MAX: usize = 128;
 
@@ -81,6 +83,8 @@ pub(crate) struct Signs {
     pub(crate) cloud_online: watch::Sender<bool>,
     /// A surgeon's console gets pictures.
     pub(crate) watched: watch::Sender<bool>,
+    /// A surgeon wants to see what the net sees.
+    pub(crate) sight_wanted: watch::Sender<bool>,
     /// How the record is; the default before the session is open.
     pub(crate) record: watch::Sender<RecordHealth>,
     /// A receiver lost its way, or has just come: the next picture should be a key frame.
@@ -108,6 +112,8 @@ struct Inner {
     durable: Option<watch::Receiver<Watermark>>,
     kit: Option<Bond>,
     consoles: Consoles<Line>,
+    /// What surgeons' consoles are told where nothing looks at the pictures.
+    no_sight: Option<Bytes>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -127,6 +133,7 @@ impl Desk {
             kit_online: watch::Sender::new(false),
             cloud_online: watch::Sender::new(false),
             watched: watch::Sender::new(false),
+            sight_wanted: watch::Sender::new(false),
             record: watch::Sender::new(RecordHealth::default()),
             key_frame_wanted: Notify::new(),
         };
@@ -195,7 +202,8 @@ impl Desk {
     /// known here.
     pub(crate) fn sit(&self, guest: Guest, vouched: Bytes, hello: Hello, how: Line) -> Option<Seat> {
         let line = self.next_line.fetch_add(1, Relaxed);
-        let camera = self.camera.as_ref().filter(|_| guest.role == Role::Surgeon);
+        let is_surgeon = guest.role == Role::Surgeon;
+        let camera = self.camera.as_ref().filter(|_| is_surgeon);
         let mut inner = self.lock();
         let (console, input) = match inner.consoles.join(guest.session_key, hello, line, how) {
             Joined::Began(console) => (console, Input::ConsoleCame { console, guest, vouched }),
@@ -208,7 +216,9 @@ impl Desk {
         inner.handle(self, input);
         if hello.begins {
             inner.handle(self, Input::ConsoleListens { console });
-            camera.into_iter().for_each(|it| inner.send_console(console, Channel::Statements, it.clone()));
+            let told = camera.cloned().into_iter();
+            let told = told.chain(inner.no_sight.clone().filter(|_| is_surgeon)).collect::<Vec<_>>();
+            told.into_iter().for_each(|it| inner.send_console(console, Channel::Statements, it));
         }
         Some(Seat { console, path: hello.path, line })
     }
@@ -268,6 +278,25 @@ impl Desk {
         (consoles, beside)
     }
 
+    /// To every console that gets pictures, over the path that they go by. Full: a newer one follows.
+    pub(crate) fn beside_pictures(&self, message: &Bytes) {
+        let inner = self.lock();
+        let screens = inner.consoles.all().filter_map(|console| console.pictures());
+        for line in screens.filter(|line| line.pictures.is_some()) {
+            drop(line.control.try_send(message.clone()));
+        }
+    }
+
+    /// Nothing looks at the pictures: surgeons are told so, those who come later as well.
+    pub(crate) fn no_sight(&self, why: &str) {
+        let cut = why.floor_char_boundary(WHY_BYTES_MAX);
+        let told = Bytes::from(Kind::NoSight.wrap(&why.as_bytes()[..cut]));
+        let mut inner = self.lock();
+        inner.no_sight = Some(told.clone());
+        let surgeons = inner.consoles.ids_where(|line| line.pictures.is_some());
+        surgeons.into_iter().for_each(|id| inner.send_console(id, Channel::Statements, told.clone()));
+    }
+
     pub(crate) fn counters(&self) -> Counters {
         self.lock().relay.counters()
     }
@@ -300,6 +329,9 @@ impl Inner {
                 if self.consoles.get_mut(console).is_some_and(|console| console.pictures_via(path)) {
                     desk.signs.key_frame_wanted.notify_one();
                 }
+            }
+            Output::SightWanted(wanted) => {
+                desk.signs.sight_wanted.send_replace(wanted);
             }
             Output::Picture { .. } => {} // only a picture brings one, and that is given out elsewhere
             Output::Dismiss { console } => self.dismiss(console),

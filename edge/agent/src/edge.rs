@@ -8,7 +8,7 @@ use farhand_link::{
     KeyError, LinkConfig, PathGauge, PathQuality, Paths, Peers, PeersError, Protocol, Route, SearchLimits,
 };
 use farhand_record::{LedgerAccess, RecordConfig, RecordHealth};
-use farhand_video::{Settings, Source};
+use farhand_video::{Settings, Source, Tap};
 use farhand_wire::PublicKey;
 use thiserror::Error;
 use tokio::{
@@ -29,6 +29,7 @@ use crate::{
     reach::Reach,
     record::{Archive, Folder, OpenRecord},
     relay::{Counters, Input},
+    sight,
 };
 
 /// How often consoles hear what is durable, and the kit even if nothing changed.
@@ -266,7 +267,11 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
 }
 
 fn film(config: &Config, source: Source, desk: Arc<Desk>, ended: watch::Sender<bool>) -> Film {
-    let settings = Settings { epoch: desk.clock.epoch, ..config.video.settings() };
+    let tap = config.vision.as_ref().map(|_| Tap::default());
+    if let Some((vision, tap)) = config.vision.as_ref().zip(tap.as_ref()) {
+        sight::start(vision.clone(), &desk, tap.clone());
+    }
+    let settings = Settings { epoch: desk.clock.epoch, tap, ..config.video.settings() };
     let mut film = Film::new(desk, source, settings, config.video.on_arming, ended);
     film.test_delay = config.video.test_delay;
     film

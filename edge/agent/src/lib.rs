@@ -23,14 +23,16 @@ mod reach;
 mod record;
 pub mod relay;
 mod rtc_setup;
+mod sight;
 mod signal;
 mod together;
 
 pub use config::{
     CameraConfig, Config, ConfigError, ConsolePath, Far, Forwarded, LedgerConfig, PathConfig, SoftwareConfig,
-    TestDelay, VideoConfig,
+    TestDelay, VideoConfig, VisionConfig,
 };
 pub use edge::{Ending, RunError, Running, run, run_with};
 pub use film::{PLAYED, VIDEO};
 pub use record::{Archive, ArchiveError, OpenRecord, Record};
+pub use sight::VISION;
 pub use signal::{BadSdp, BadSignal, Signal};

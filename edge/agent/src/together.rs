@@ -131,6 +131,16 @@ impl<L> Consoles<L> {
         }
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Console<L>> {
+        self.consoles.values()
+    }
+
+    /// Of those that have such a connection.
+    pub(crate) fn ids_where(&self, such: impl Fn(&L) -> bool) -> Vec<ConsoleId> {
+        let has = |console: &Console<L>| console.lines().any(&such);
+        self.consoles.iter().filter(|(_, console)| has(console)).map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn get_mut(&mut self, id: ConsoleId) -> Option<&mut Console<L>> {
         self.consoles.get_mut(&id)
     }

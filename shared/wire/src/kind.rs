@@ -34,6 +34,12 @@ pub enum Kind {
     PicturesVia = 23,
     /// Edge to a surgeon's console: how the endoscope looks at the arm.
     Camera = 25,
+    /// Edge to a surgeon's console: what the net sees in a picture, beside it.
+    Overlay = 26,
+    /// Console to edge: whether a surgeon wants to see what the net sees.
+    SightWanted = 27,
+    /// Edge to a surgeon's console: nothing looks at the pictures, and why, in words of UTF-8 after the two bytes.
+    NoSight = 28,
     ArmSetpoint = 32,
     ArmState = 33,
     /// Kit to whoever watches it on the same machine.
@@ -41,7 +47,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Kind; 19] = [
+    const ALL: [Kind; 22] = [
         Kind::Command,
         Kind::KitState,
         Kind::FrameMark,
@@ -58,6 +64,9 @@ impl Kind {
         Kind::CustodyAnswer,
         Kind::PicturesVia,
         Kind::Camera,
+        Kind::Overlay,
+        Kind::SightWanted,
+        Kind::NoSight,
         Kind::ArmSetpoint,
         Kind::ArmState,
         Kind::Observation,

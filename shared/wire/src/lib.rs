@@ -12,6 +12,7 @@ mod kind;
 mod lease;
 mod mac;
 mod observation;
+pub mod overlay;
 mod pose;
 pub mod region;
 mod rejection;
@@ -30,6 +31,7 @@ pub use kind::{Kind, Malformed, VERSION};
 pub use lease::{LeaseKeys, LeaseTranscript};
 pub use mac::{MAC_BYTES, MacKey, Unauthentic};
 pub use observation::{OBSERVATION_BYTES, Observation};
+pub use overlay::Overlay;
 pub use pose::{POSITION_M_MAX, Pose};
 pub use region::Region;
 pub use rejection::Rejection;
@@ -41,5 +43,6 @@ pub use statement::{
 };
 pub use tick::{EdgeTick, KitTick};
 pub use video::{
-    Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, Watermark,
+    Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, SightWanted,
+    Watermark,
 };

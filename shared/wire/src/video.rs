@@ -307,6 +307,36 @@ impl TryFrom<PicturesViaBytes> for PicturesVia {
     }
 }
 
+/// Console to edge: whether this surgeon wants to see what the net sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SightWanted {
+    pub wanted: bool,
+}
+
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct SightWantedBytes {
+    kind: u8,
+    version: u8,
+    wanted: u8,
+}
+
+fixed!(SightWanted, SightWantedBytes, Kind::SightWanted);
+
+impl From<SightWanted> for SightWantedBytes {
+    fn from(SightWanted { wanted }: SightWanted) -> Self {
+        Self { kind: Kind::SightWanted as u8, version: VERSION, wanted: wanted.into() }
+    }
+}
+
+impl TryFrom<SightWantedBytes> for SightWanted {
+    type Error = Malformed;
+
+    fn try_from(bytes: SightWantedBytes) -> Result<Self, Malformed> {
+        Ok(Self { wanted: flags("wanted", bytes.wanted, 1)? == 1 })
+    }
+}
+
 fixed!(ClockPing, ClockPingBytes, Kind::ClockPing);
 fixed!(ClockPong, ClockPongBytes, Kind::ClockPong);
 

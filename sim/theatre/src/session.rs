@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use farhand_agent::{
     CameraConfig, Config as EdgeConfig, ConsolePath, Far, Forwarded, LedgerConfig, SoftwareConfig, TestDelay,
-    VideoConfig,
+    VideoConfig, VisionConfig,
 };
 use farhand_crtk::{ArmEntry, ObserveEntry};
 use farhand_kit::{ArmCable, ArmConfig, Config as KitConfig, Mount, ObserverCable};
@@ -37,6 +37,10 @@ use crate::{
 
 /// The simulated camera's width and height in pixels, and pictures a second: what two cores hold beside the rest.
 const CAMERA: [u32; 3] = [960, 540, 30];
+/// Where the edge box finds the net, beside its configuration.
+const MODEL: &str = "segment.safetensors";
+/// Pictures that the net looks at in a second: what two cores hold beside the rest.
+const LOOKS_HZ: u32 = 10;
 /// Where a line listens for consoles.
 const FAR_END: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// The edge box's other address for consoles.
@@ -81,6 +85,8 @@ pub(crate) struct Plan {
     pub(crate) exercise: Option<Exercise>,
     /// How many arms the kit has, one to three: the one that works, a second one, the endoscope's.
     pub(crate) arms: usize,
+    /// The net that looks at the pictures, if one does.
+    pub(crate) model: Option<Vec<u8>>,
 }
 
 /// A session that is about to begin.
@@ -261,6 +267,9 @@ impl Session {
         self.write_toml("mesh", &self.router(site, ports, &devices))?;
         self.write_toml("world", &self.world(plan, ports))?;
         self.write_toml("kit", &self.kit_config(site, plan, ports))?;
+        if let Some(model) = &plan.model {
+            write(&self.folder.join(MODEL), model)?;
+        }
         let far = plan.link.as_ref().map(|link| self.line(link)).transpose()?;
         self.write_toml("edge", &self.edge(site, plan, ports, far))?;
         self.write_toml("cloud", &self.cloud(site, plan, ports))?;
@@ -380,6 +389,11 @@ impl Session {
                 size_max: None,
                 camera: plan.video.is_none().then(|| endoscope(plan.arms)),
             },
+            vision: plan.model.as_ref().map(|model| VisionConfig {
+                model: self.folder.join(MODEL),
+                sha256: Hash::of(model).0,
+                rate_hz_max: LOOKS_HZ,
+            }),
             software: console_digest(&plan.console),
         }
     }

@@ -26,7 +26,7 @@ use crate::{
     session::{Plan, Session, check_video, http_address},
     site::{self, Site},
     stage::Stage,
-    usage,
+    usage, vision,
 };
 
 /// By then the clocks have met.
@@ -75,6 +75,10 @@ pub(crate) struct Arguments {
     /// Two surgeons, each with a link of their own, who hand control to each other or take it over.
     #[arg(long, conflicts_with = "crtk")]
     second_surgeon: bool,
+    /// The net that sees instruments and tissue in the picture: a file of safetensors, or off. Without this it is the one that
+    /// comes with Farhand (docs/vision.md).
+    #[arg(long, value_name = "FILE")]
+    vision: Option<String>,
     /// Draw each picture's capture time into its corner, for tests of glass-to-glass.
     #[arg(long)]
     stamp: bool,
@@ -176,6 +180,7 @@ impl Arguments {
             second_surgeon: self.second_surgeon,
             exercise: self.exercise,
             arms: self.arms.into(),
+            model: vision::model(self.vision.as_deref())?,
         })
     }
 }

@@ -14,6 +14,7 @@ export const KEYS = {
   speedSlower: "KeyA",
   speedFaster: "KeyS",
   ghost: "KeyG",
+  sight: "KeyV",
   camera: "KeyC",
   arms: ["Digit1", "Digit2", "Digit3", "Digit4"],
 } as const;
@@ -36,6 +37,8 @@ export interface Hands {
   readonly help: () => void;
   /** Shows the ghost, or hides it. */
   readonly ghost: () => void;
+  /** Shows more or less of what the net sees. */
+  readonly sight: () => void;
 }
 
 /** Listens until the returned function is called. `picture`: where dragging counts. */
@@ -52,7 +55,7 @@ export function listen(picture: HTMLElement, hands: Hands): () => void {
   return () => off.abort();
 }
 
-function keyboard({ give, stop, help, ghost }: Hands, signal: AbortSignal): void {
+function keyboard({ give, stop, help, ghost, sight }: Hands, signal: AbortSignal): void {
   const jaw = new Set<string>();
   const turnJaw = () => give({ is: "jaw", direction: (Number(jaw.has(KEYS.jawOpen)) - Number(jaw.has(KEYS.jawClose))) as -1 | 0 | 1 });
   const pressed: Readonly<Record<string, () => void>> = {
@@ -65,6 +68,7 @@ function keyboard({ give, stop, help, ghost }: Hands, signal: AbortSignal): void
     [KEYS.speedSlower]: () => give({ is: "speed", step: -1 }),
     [KEYS.speedFaster]: () => give({ is: "speed", step: 1 }),
     [KEYS.ghost]: ghost,
+    [KEYS.sight]: sight,
     [KEYS.camera]: () => give({ is: "camera", source: "key", down: true }),
     ...Object.fromEntries(KEYS.arms.map((key, arm) => [key, () => give({ is: "arm", arm })])),
   };

@@ -8,7 +8,8 @@ import { type Shown } from "../wire/segment";
 import { type KitState, openKitState, upToDate } from "../wire/state";
 import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, remoteCentreOf } from "../wire/statement";
 import { type Pose } from "../wire/pose";
-import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark } from "../wire/video";
+import { readNoSight, readOverlay } from "../wire/overlay";
+import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark, sightWanted } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
 import { lastWords } from "../evidence/lastwords";
 import { Scribe } from "../evidence/scribe";
@@ -20,6 +21,7 @@ import { type Lane } from "../link/peer";
 import { type Heard, Station } from "../link/station";
 import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
+import { Sight, type Wanted } from "../video/sight";
 import { type Presented } from "../video/viewer";
 import { Worst } from "../video/history";
 import { type Eye, axesOf, eyeOf } from "./camera";
@@ -64,6 +66,11 @@ export class Surgeon {
   readonly camera = signal<Camera | undefined>(undefined);
   /** Whether the surgeon wants to see where the tool will be. */
   readonly ghost = signal(true);
+  /** What the net sees, and what of it the surgeon wants to see. */
+  readonly sight = new Sight();
+  readonly wanted = signal<Wanted>("all");
+  /** Why nothing looks at the pictures; empty: something may. */
+  readonly noSight = signal("");
   readonly clock = new ClockFilter();
   readonly frames = new FrameMatcher();
   readonly loopWorst = new Worst();
@@ -184,6 +191,12 @@ export class Surgeon {
     return this.station.notice.value?.said.arms ?? [];
   }
 
+  /** More or less of what the net sees. Where nobody wants any, the edge box does not look for it. */
+  want(wanted: Wanted): void {
+    this.wanted.value = wanted;
+    this.station.connector.send("statements", sightWanted(wanted !== "off"));
+  }
+
   /** The newest state of each arm, by its number. Tells of a change of words; a figure's reader looks again when it likes. */
   get states(): States {
     void this.#words.value;
@@ -253,6 +266,9 @@ export class Surgeon {
   #connected(): void {
     this.clock.reset();
     this.frames.reset();
+    this.sight.reset();
+    this.noSight.value = "";
+    if (this.wanted.peek() === "off") this.want("off");
     this.displayed.reset();
     this.#trails.length = 0;
     this.scribe.connected();
@@ -275,6 +291,8 @@ export class Surgeon {
       if (lane === "control" && kind === Kind.KitState) this.#kitState(bytes);
       else if (lane === "control" && kind === Kind.ClockPong) this.#pong(bytes);
       else if (lane === "control" && kind === Kind.Watermark) this.#watermark(readWatermark(bytes));
+      else if (lane === "control" && kind === Kind.Overlay) this.sight.take(readOverlay(bytes));
+      else if (lane === "statements" && kind === Kind.NoSight) this.noSight.value = readNoSight(bytes);
       else if (lane === "statements" && kind === Kind.Camera) this.#camera(readCamera(bytes));
       else if (lane === "frames" && kind === Kind.FrameRecord) this.#shown(this.frames.record(readFrameRecord(bytes)));
     } catch {

@@ -8,12 +8,14 @@ import { Boot, type Proven } from "../link/boot";
 import { type Place } from "../link/rolelink";
 import { expose } from "../testsurface";
 import { nowMs } from "../ui/now";
+import { next } from "../video/sight";
 import { watch } from "../video/viewer";
 import { type Status, statusOf } from "../words/status";
 import { factsOf } from "./operate/facts";
 import { Ghost } from "./operate/ghost";
 import { KeysDialog } from "./operate/keys";
 import { Left, Right, Top } from "./operate/panels";
+import { Sight } from "./operate/sight";
 import { Line } from "./operate/strip";
 import { Gate } from "./gate";
 
@@ -46,6 +48,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
             stop: () => surgeon.stop(),
             help: () => (help.value = !help.value),
             ghost: () => (surgeon.ghost.value = !surgeon.ghost.peek()),
+            sight: () => surgeon.want(next(surgeon.wanted.peek())),
           }),
     [surgeon, help],
   );
@@ -56,6 +59,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
       <Left surgeon={surgeon} />
       <main class="picture" ref={picture} aria-label="Picture">
         <Video surgeon={surgeon} />
+        <Sight surgeon={surgeon} />
         <Ghost surgeon={surgeon} />
       </main>
       <Right surgeon={surgeon} />

@@ -19,6 +19,9 @@ export const Kind = {
   DisplayReport: 20,
   PicturesVia: 23,
   Camera: 25,
+  Overlay: 26,
+  SightWanted: 27,
+  NoSight: 28,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -37,11 +40,24 @@ export function wrap(kind: Kind, content: Uint8Array): Bytes {
   return concat(Uint8Array.of(kind, VERSION), content);
 }
 
+/** What {@link wrap} put around. */
+export function content(kind: Kind, bytes: Uint8Array): Uint8Array {
+  if (kindOf(bytes) !== kind) throw new Malformed(`message kind ${bytes[0]} was not expected here`);
+  return bytes.subarray(2);
+}
+
 /** A view on a fixed layout: right kind, right version, exact length. */
 export function layout(kind: Kind, bytes: Uint8Array, length: number): DataView {
+  const view = layoutFrom(kind, bytes, length);
+  if (bytes.length !== length) throw new Malformed(`the message has ${bytes.length} bytes, expected ${length}`);
+  return view;
+}
+
+/** The same where more may follow. */
+export function layoutFrom(kind: Kind, bytes: Uint8Array, length: number): DataView {
   const seen = kindOf(bytes);
   if (seen !== kind) throw new Malformed(`message kind ${seen} was not expected here`);
-  if (bytes.length !== length) throw new Malformed(`the message has ${bytes.length} bytes, expected ${length}`);
+  if (bytes.length < length) throw new Malformed(`the message has ${bytes.length} bytes, expected ${length}`);
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

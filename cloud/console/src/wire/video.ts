@@ -46,6 +46,11 @@ export function picturesVia(path: number): Bytes {
   return Uint8Array.of(Kind.PicturesVia, VERSION, path);
 }
 
+/** Console to edge: whether this surgeon wants to see what the net sees. */
+export function sightWanted(wanted: boolean): Bytes {
+  return Uint8Array.of(Kind.SightWanted, VERSION, wanted ? 1 : 0);
+}
+
 export const CAMERA_BYTES = 67;
 /** In place of an arm's number: no arm carries the camera. */
 export const STANDS = 255;

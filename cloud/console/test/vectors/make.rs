@@ -12,7 +12,9 @@ use farhand_wire::{
     ArmKind, ArmNotice, ArmOf, Camera, Challenge, ClockPing, ClockPong, Command, EdgeTick, EngagementId,
     FrameId, FrameRecord, HoldNumber, Kind, KitBootId, KitNotice, KitState, KitTick, LeaseKeys, LeaseToken,
     LeaseTranscript, MacKey, Mode, OperatingState, Pose, PressId, PublicKey, Region, Rejection, Role, Said,
-    Sequence, SessionId, Statement, Verdict, Watermark, state_flags,
+    Sequence, SessionId, Statement, Verdict, Watermark,
+    overlay::{Class, Contour, Doubt, Overlay, Seen},
+    state_flags,
 };
 use serde_json::{Map, Value, json};
 use x25519_dalek::StaticSecret;
@@ -66,6 +68,8 @@ fn wire() -> Value {
         "frame_record": hex(frame_record().to_bytes()),
         "camera": hex(camera(None).to_bytes()),
         "camera_carried": hex(camera(Some(2)).to_bytes()),
+        "overlay": hex(overlay(seen()).to_bytes()),
+        "overlay_doubt": hex(overlay(Seen::Doubt(Doubt::Blurred)).to_bytes()),
         "clock_ping": hex(ClockPing { sent_us: 123_456_789_012 }.to_bytes()),
         "clock_pong": hex(ClockPong { sent_us: 123_456_789_012, edge: EdgeTick(42_000_000) }.to_bytes()),
         "watermark": hex(Watermark { token: LeaseToken(7), newest: Sequence(1 << 40), segments: 12 }.to_bytes()),
@@ -163,6 +167,18 @@ fn frame_record() -> FrameRecord {
 
 fn camera(arm: Option<u8>) -> Camera {
     Camera { arm, parent_from_camera: target(), fov_y_rad: 0.75 }
+}
+
+fn overlay(seen: Seen) -> Overlay {
+    Overlay { rtp_timestamp: 4_294_967_000, captured: EdgeTick(5_000_000_123), seen }
+}
+
+fn seen() -> Seen {
+    let contour = |class, points: &[[u16; 2]]| Contour { class, points: points.to_vec() };
+    Seen::Contours(vec![
+        contour(Class::Shaft, &[[0, 0], [65_535, 1], [32_768, 65_535]]),
+        contour(Class::Vessel, &[[7, 8], [9, 10]]),
+    ])
 }
 
 /// Delimiter, parameter sets, filler, two slices; start codes of both lengths, zero bytes at an end.

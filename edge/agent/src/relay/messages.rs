@@ -129,6 +129,8 @@ pub enum Output {
         console: ConsoleId,
         path: u8,
     },
+    /// Whether any surgeon who is here wants to see what the net sees.
+    SightWanted(bool),
     /// The picture just taken in goes to this surgeon, with this beside it.
     Picture {
         console: ConsoleId,

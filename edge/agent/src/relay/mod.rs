@@ -23,7 +23,8 @@ use farhand_ledger::{DisplayReport, FrameEntry, KitSegment, Segment, SurgeonSegm
 use farhand_link::FirstHeard;
 use farhand_wire::{
     ClockPing, ClockPong, Command, EdgeTick, FrameMark, FrameRecord, Kind, KitNotice, KitState, LeaseToken,
-    PicturesVia, PressId, PublicKey, Role, STATEMENT_BYTES_MAX, Said, Statement, Watermark, state_flags,
+    PicturesVia, PressId, PublicKey, Role, STATEMENT_BYTES_MAX, Said, SightWanted, Statement, Watermark,
+    state_flags,
 };
 use paths::PathTallies;
 
@@ -38,6 +39,8 @@ pub const MESSAGE_BYTES_MAX: usize = STATEMENT_BYTES_MAX + 2;
 pub const CONSOLES_MAX: usize = 16;
 /// E-stop presses remembered, so that repetitions are known; a person presses a few times.
 pub const PRESSES_MAX: usize = 1024;
+/// That a surgeon wants to see what the net sees, as switch entries name it.
+const SHOWN_SIGHT: &str = "vision-shown";
 /// Lease tokens remembered with whom the kit gave them to.
 const LEASES_MAX: usize = 64;
 
@@ -66,6 +69,7 @@ pub struct Relay {
     ticks: KitTicks,
     kit_is_there: bool,
     sealed: bool,
+    sight_wanted: bool,
     counters: Counters,
     outputs: VecDeque<Output>,
 }
@@ -96,6 +100,8 @@ struct Console {
     role: Role,
     session_key: PublicKey,
     paths: PathTallies,
+    /// As long as it says nothing else.
+    wants_sight: bool,
 }
 
 impl Relay {
@@ -193,7 +199,9 @@ impl Relay {
         self.record(Passed::Switch { what: "console", on: true, reason });
         self.make_room(guest.session_key);
         let Guest { role, session_key, .. } = guest;
-        self.consoles.insert(console, Console { role, session_key, paths: PathTallies::default() });
+        self.consoles
+            .insert(console, Console { role, session_key, paths: PathTallies::default(), wants_sight: true });
+        self.tell_sight();
     }
 
     fn make_room(&mut self, session_key: PublicKey) {
@@ -231,6 +239,7 @@ impl Relay {
         if let Some(left) = self.consoles.remove(&console) {
             let reason = format!("{:?} {}", left.role, left.session_key);
             self.record(Passed::Switch { what: "console", on: false, reason });
+            self.tell_sight();
         }
     }
 
@@ -274,6 +283,10 @@ impl Relay {
                 self.outputs.push_back(Output::PicturesVia { console, path });
                 Ok(())
             }
+            (Kind::SightWanted, Channel::Statements) if role == Role::Surgeon => {
+                self.wants_sight(console, SightWanted::read(&message)?.wanted);
+                Ok(())
+            }
             (Kind::Signed, _) => self.statement(channel, message),
             (Kind::SurgeonSegment, Channel::Statements) => {
                 let signed = message.slice_ref(Kind::SurgeonSegment.content(&message)?);
@@ -288,6 +301,24 @@ impl Relay {
                 Ok(())
             }
             _ => Err(Ignored::Misplaced),
+        }
+    }
+
+    /// It is looked for as long as any surgeon wants it; that one does or does not is on record.
+    fn wants_sight(&mut self, console: ConsoleId, wanted: bool) {
+        let Some(of) = self.consoles.get_mut(&console) else { return };
+        if std::mem::replace(&mut of.wants_sight, wanted) != wanted {
+            let reason = format!("{:?} {}", of.role, of.session_key);
+            self.record(Passed::Switch { what: SHOWN_SIGHT, on: wanted, reason });
+            self.tell_sight();
+        }
+    }
+
+    fn tell_sight(&mut self) {
+        let mut surgeons = self.consoles.values().filter(|console| console.role == Role::Surgeon);
+        let wanted = surgeons.any(|console| console.wants_sight);
+        if std::mem::replace(&mut self.sight_wanted, wanted) != wanted {
+            self.outputs.push_back(Output::SightWanted(wanted));
         }
     }
 

@@ -529,3 +529,23 @@ fn a_console_chooses_the_path_of_its_pictures() {
     assert!(room.hears(BEDSIDE, Channel::Statements, via.clone()).is_empty());
     assert!(room.hears(SURGEON, Channel::Control, via).is_empty());
 }
+
+/// Goal: what the net sees is looked for as long as a surgeon wants it, and each one's wish is on record, once.
+#[test]
+fn sight_is_wanted_by_surgeons_alone() {
+    let mut room = Room::new();
+    let says = |wanted| SightWanted { wanted }.to_bytes().to_vec();
+    let outputs = room.hears(SURGEON, Channel::Statements, says(false));
+    let [Output::Record(Passed::Switch { what: "vision-shown", on: false, .. }), Output::SightWanted(false)] =
+        &outputs[..]
+    else {
+        unreachable!("{outputs:?}")
+    };
+    assert!(room.hears(SURGEON, Channel::Statements, says(false)).is_empty());
+    assert!(room.hears(BEDSIDE, Channel::Statements, says(true)).is_empty());
+    assert!(room.hears(SURGEON, Channel::Control, says(true)).is_empty());
+    let outputs = room.hears(SURGEON, Channel::Statements, says(true));
+    assert!(matches!(outputs[..], [Output::Record(_), Output::SightWanted(true)]), "{outputs:?}");
+    let left = room.does(Input::ConsoleLeft { console: SURGEON });
+    assert!(matches!(left[..], [Output::Record(_), Output::SightWanted(false)]), "{left:?}");
+}

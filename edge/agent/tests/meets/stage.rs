@@ -167,6 +167,7 @@ pub(crate) fn edge_config(folder: &TempDir, cloud: Far, kit: &Kit, video: VideoC
         kit_paths: Vec::new(),
         ledger: None,
         video,
+        vision: None,
         software: Vec::new(),
     }
 }

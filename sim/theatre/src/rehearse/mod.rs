@@ -261,6 +261,7 @@ impl Arguments {
             second_surgeon: false,
             exercise: self.exercise,
             arms: self.arms.into(),
+            model: None,
         })
     }
 }

@@ -5,7 +5,23 @@ mod eval;
 mod samples;
 mod train;
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
+
+/// The model that comes with Farhand.
+const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-1.safetensors");
+const OFF: &str = "off";
+
+/// The model that was asked for, as a file's bytes: whoever looks with it reads them.
+pub(crate) fn model(choice: Option<&str>) -> anyhow::Result<Option<Vec<u8>>> {
+    match choice {
+        None => Ok(Some(DELIVERED.to_vec())),
+        Some(OFF) => Ok(None),
+        Some(path) => {
+            std::fs::read(path).map(Some).with_context(|| format!("could not read the model {path}"))
+        }
+    }
+}
 
 /// Teaches the net that sees instruments and tissue, and says how well it does.
 #[derive(Debug, Args)]

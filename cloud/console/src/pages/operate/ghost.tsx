@@ -2,6 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { project } from "../../control/camera";
 import { type Surgeon } from "../../control/surgeon";
+import { fit, placeOfPicture } from "./place";
 
 const LINE_PX = 1.5;
 /** Dark beside the line, so that it shows on bright tissue. */
@@ -60,7 +61,7 @@ function ghostOf(surgeon: Surgeon): Lines | undefined {
 
 function stroke(context: CanvasRenderingContext2D, { alpha, path }: Lines, colour: string): void {
   const { canvas } = context;
-  const height = pictureHeight(canvas);
+  const { height } = placeOfPicture(canvas);
   const drawn = new Path2D();
   drawn.addPath(path, new DOMMatrix([height, 0, 0, height, canvas.width / 2, canvas.height / 2]));
   context.lineCap = "round";
@@ -70,18 +71,4 @@ function stroke(context: CanvasRenderingContext2D, { alpha, path }: Lines, colou
     context.strokeStyle = style;
     context.stroke(drawn);
   }
-}
-
-/** The picture keeps its form in the middle of its place (`object-fit: contain`); this is how high it is there. */
-function pictureHeight(canvas: HTMLCanvasElement): number {
-  const video = canvas.parentElement?.querySelector<HTMLVideoElement>("video.on-top");
-  const aspect = video ? video.videoWidth / video.videoHeight : Number.NaN;
-  return Number.isFinite(aspect) ? Math.min(canvas.height, canvas.width / aspect) : canvas.height;
-}
-
-/** As many points as the screen has there. */
-function fit(canvas: HTMLCanvasElement): void {
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((px) => Math.round(px * devicePixelRatio));
-  if (width !== undefined && canvas.width !== width) canvas.width = width;
-  if (height !== undefined && canvas.height !== height) canvas.height = height;
 }

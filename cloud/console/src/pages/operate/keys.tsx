@@ -15,6 +15,7 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["Q", "W"], "finer, coarser scale"],
   [["A", "S"], "slower, faster"],
   [["G"], "ghost: a thin line where the tool will be"],
+  [["V"], "outlines of what the net sees: all, tools, vessels, none"],
   [["Tab", "Enter"], "go to a button, press it"],
   [["?"], "this list"],
 ];

@@ -10,6 +10,7 @@ import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
 import { armInWords } from "../../words/arms";
 import { onePathNote } from "../../words/paths";
+import { sightInShort, sightNote } from "../../words/sight";
 import { seconds } from "../../words/status";
 import { Ritual, TakeOver, flagsOf } from "../ritual";
 
@@ -83,6 +84,9 @@ export function Left({ surgeon }: Props) {
         </Row>
         <Row name="Ghost" keys="G">
           {surgeon.camera.value === undefined ? "–" : surgeon.ghost.value ? "On" : "Off"}
+        </Row>
+        <Row name="Outlines" keys="V">
+          {sightInShort(surgeon.wanted.value, surgeon.sight.over(surgeon.frames.newest))}
         </Row>
       </Rows>
       <Rows title="Commands">
@@ -238,6 +242,7 @@ function Notes({ surgeon }: Props) {
     link.is === "connected" && !link.cloud ? "The cloud is offline. The operation goes on; this page still speaks to the edge box." : "",
     link.is === "connected" ? onePathNote(surgeon.station.connector.paths(performance.now())) : "",
     recordNote(surgeon),
+    sightNote(surgeon.wanted.value, surgeon.sight.over(surgeon.frames.newest), surgeon.noSight.value),
     surgeon.displayed.other > 0 ? "Pictures came that are not those the edge box sent. Tell the bedside." : "",
   ].filter((note) => note !== "");
   return (

@@ -1,0 +1,28 @@
+/** What the net sees, and why it does not say so. Pure. */
+import { Doubt } from "../wire/overlay";
+import { type Sighting, type Wanted } from "../video/sight";
+
+const DOUBTS: Readonly<Record<Doubt, string>> = {
+  [Doubt.Unsure]: "the net is not sure",
+  [Doubt.Dark]: "the picture is dark",
+  [Doubt.Glare]: "the picture is too bright",
+  [Doubt.Blurred]: "the picture is blurred or covered",
+  [Doubt.Strange]: "the picture is not of what the net has learnt",
+};
+
+const WANTED: Readonly<Record<Wanted, string>> = { all: "All", instruments: "Tools", vessels: "Vessels", off: "Off" };
+
+/** Beside its name, short. */
+export function sightInShort(wanted: Wanted, sighting: Sighting | undefined): string {
+  if (wanted === "off") return WANTED.off;
+  if (sighting === undefined) return "–";
+  if (sighting.overlay.doubt !== undefined) return "Doubts";
+  return `${WANTED[wanted]}, ${sighting.behindMs.toFixed(0)} ms`;
+}
+
+/** Why nothing is drawn although it is wanted; empty while there is nothing to say. */
+export function sightNote(wanted: Wanted, sighting: Sighting | undefined, noSight: string): string {
+  const doubt = sighting?.overlay.doubt;
+  const why = noSight !== "" ? noSight : doubt !== undefined ? DOUBTS[doubt] : "";
+  return wanted === "off" || why === "" ? "" : `No outlines: ${why}. The operation goes on without them.`;
+}

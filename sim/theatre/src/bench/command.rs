@@ -19,16 +19,13 @@ use farhand_wire::{LeaseToken, Sequence};
 use serde::Deserialize;
 
 use super::{
-    Arguments, Bar, Figure, Measured, Samples, datagrams, in_a_browser, load, percentile_ms, session,
+    Arguments, Bar, Figure, Measured, RECORDING, Samples, datagrams, in_a_browser, load, percentile_ms,
+    recording, session,
 };
 use crate::rehearse::{
     Outcome,
     compare::{relayed, taken_in},
 };
-
-/// What the browser is shown, where it is present.
-const RECORDING: &str = "../shared/data/endoscopy/laparoscopy_720p25_10s.mp4";
-const NO_RECORDING: &str = "test?width=1280&height=720&fps=30";
 
 pub(super) fn command(arguments: &Arguments, runtime: &tokio::runtime::Runtime) -> anyhow::Result<Measured> {
     let folder = tempfile::tempdir()?;
@@ -102,16 +99,11 @@ struct Way {
 
 impl Seen {
     fn watch(arguments: &Arguments, out: &Path) -> anyhow::Result<Self> {
-        let recording = Path::new(RECORDING);
-        let source = match &arguments.video {
-            Some(source) => source.clone(),
-            None if recording.exists() => format!("file:{}?loop", fs::canonicalize(recording)?.display()),
-            None => NO_RECORDING.to_owned(),
-        };
+        let source = recording(arguments)?;
         let out = out.to_str().context("the temporary folder's name is not text")?;
         let seen: Self = in_a_browser("command.mjs", &[&source, out])?;
-        let recording = source.contains(RECORDING.rsplit('/').next().unwrap_or_default());
-        Ok(if recording { Self { source: RECORDING.to_owned(), ..seen } } else { seen })
+        let is_recording = source.contains(RECORDING.rsplit('/').next().unwrap_or_default());
+        Ok(if is_recording { Self { source: RECORDING.to_owned(), ..seen } } else { seen })
     }
 
     fn zero_us(&self) -> f64 {

@@ -12,6 +12,7 @@ mod pulse;
 mod skill;
 mod verify;
 mod video;
+mod vision;
 
 use std::{
     fs,
@@ -28,6 +29,10 @@ use serde_json::json;
 
 use crate::line::Choice;
 use crate::rehearse::{self, Outcome};
+
+/// What the browser is shown, where it is present.
+const RECORDING: &str = "../shared/data/endoscopy/laparoscopy_720p25_10s.mp4";
+const NO_RECORDING: &str = "test?width=1280&height=720&fps=30";
 
 /// Measure something on a stated load, and hold it against the design's bars.
 ///
@@ -74,6 +79,8 @@ enum What {
     Skill,
     /// An hour's bundle, verified by `farhand-audit`.
     Verify,
+    /// A pass of the net that sees instruments, and beside live video what looking costs and what it adds to the pictures' age.
+    Vision,
     /// A part of `loop`: lateness of a loop that does nothing.
     #[value(hide = true)]
     EmptyLoop,
@@ -120,6 +127,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = match arguments.what {
         What::Video => video::video(arguments, &runtime)?,
+        What::Vision => vision::vision(arguments)?,
         What::Command => command::command(arguments, &runtime)?,
         What::Lines => return lines::lines(arguments, &runtime),
         What::Skill => return skill::skill(arguments),
@@ -168,6 +176,16 @@ fn rehearsal(arguments: &Arguments, folder: &Path) -> rehearse::Arguments {
         arms: 3,
         json: arguments.json,
     }
+}
+
+/// What is shown in the browser: what was asked for, else a real recording if it is at hand.
+fn recording(arguments: &Arguments) -> anyhow::Result<String> {
+    let recording = Path::new(RECORDING);
+    Ok(match &arguments.video {
+        Some(source) => source.clone(),
+        None if recording.exists() => format!("file:{}?loop", fs::canonicalize(recording)?.display()),
+        None => NO_RECORDING.to_owned(),
+    })
 }
 
 /// A script of `tests/browser`, which drives Debian's Chromium, and what it printed.

@@ -21,6 +21,9 @@ pub(super) fn vary(sample: &Sample, random: &mut fastrand::Rng) -> (Vec<f32>, Ve
         smoke(&mut picture, random);
     }
     vignette(&mut picture, random);
+    if random.f32() < 0.4 {
+        field_stop(&mut picture, &mut labels, random);
+    }
     for _ in 0..[0, 0, 1, 2][random.usize(..4)] {
         picture = blurred(&picture);
     }
@@ -116,6 +119,18 @@ fn vignette(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
         let distance = ((at % WIDTH) as f32 - x).hypot((at / WIDTH) as f32 - y) / far;
         let light = 1.0 - strength * (distance * distance).min(1.0);
         *pixel = pixel.map(|c| c * light);
+    }
+}
+
+/// An endoscope's round edge: beyond it there is no picture.
+fn field_stop(picture: &mut [[f32; 3]], labels: &mut [u8], random: &mut fastrand::Rng) {
+    let (x, y) = (WIDTH as f32 * (0.45 + random.f32() * 0.1), HEIGHT as f32 * (0.45 + random.f32() * 0.1));
+    let radius = (WIDTH as f32 / 2.0).hypot(HEIGHT as f32 / 2.0) * (0.7 + random.f32() * 0.25);
+    let dark = random.f32() * 0.06;
+    let beyond = |at_x: usize, at_y: usize| (at_x as f32 - x).hypot(at_y as f32 - y) > radius;
+    for (at, pixel) in picture.iter_mut().enumerate().filter(|(at, _)| beyond(at % WIDTH, at / WIDTH)) {
+        *pixel = [dark; 3];
+        labels[at / WIDTH / 2 * (WIDTH / 2) + at % WIDTH / 2] = 0;
     }
 }
 

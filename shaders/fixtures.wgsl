@@ -74,7 +74,7 @@ fn fs_fixture(in: Surface) -> Shaded {
     n = select(-n, n, dot(n, v) >= 0.0);
     let l = normalize(view.light_m.xyz - in.place_m);
     let nl = max(dot(n, l), 0.0);
-    let light = light_at(in.place_m) * lit(in.place_m);
+    let light = light_under(in.place_m) * lit(in.place_m);
     // The board is matt and darker than what stands on it: pegs of pale plastic, a wire of bright steel.
     let base = select(select(vec3<f32>(0.62, 0.64, 0.66), vec3<f32>(0.66, 0.60, 0.46), in.look == 1u),
         vec3<f32>(0.120, 0.150, 0.155), in.look == 0u);

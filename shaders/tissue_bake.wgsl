@@ -2,12 +2,17 @@
 // Pass one (fs_material) writes colour and relief; pass two (fs_detail) turns the relief into slopes.
 
 struct Bake {
-    // Side of the square in mm, relief texel in mm, seed (as bits), unused.
+    // Side of the square in mm, relief texel in mm, seed (as bits), how large the texture is drawn.
     side_texel_seed: vec4<f32>,
     // Organ: centre in mm, half axes in mm.
     organ: vec4<f32>,
-    // Organ: cosine and sine of its turn.
+    // Organ: cosine and sine of its turn; how far the threshold of fat sinks.
     organ_turn: vec4<f32>,
+    // Colours, each from its darker to its lighter end.
+    flesh: array<vec4<f32>, 2>,
+    veil: vec4<f32>,
+    fat: array<vec4<f32>, 2>,
+    organ_colors: array<vec4<f32>, 2>,
 }
 
 struct Material {
@@ -81,31 +86,32 @@ fn organ_distance(place_mm: vec2<f32>) -> f32 {
 @fragment
 fn fs_material(@builtin(position) pixel: vec4<f32>) -> Material {
     let side_mm = bake.side_texel_seed.x;
-    let place = pixel.xy * bake.side_texel_seed.y - vec2<f32>(side_mm / 2.0);
+    let true_place = pixel.xy * bake.side_texel_seed.y - vec2<f32>(side_mm / 2.0);
+    let place = true_place / bake.side_texel_seed.w;
     let vessel = textureLoad(vessels, vec2<i32>(pixel.xy), 0);
     let warp = vec2<f32>(fbm(place / 17.0, 3, 11u), fbm(place / 17.0, 3, 29u)) * 13.0;
 
     // Connective tissue over muscle: pink, cloudy, with a whitish veil in places.
     let cloud = fbm((place + warp) / 10.0, 4, 41u);
     let veil = smoothstep(0.52, 0.80, fbm((place + warp * 1.5) / 22.0, 3, 53u));
-    var albedo = mix(vec3<f32>(0.46, 0.085, 0.065), vec3<f32>(0.66, 0.225, 0.165), cloud);
-    albedo = mix(albedo, vec3<f32>(0.70, 0.37, 0.30), veil * 0.55);
+    var albedo = mix(bake.flesh[0].rgb, bake.flesh[1].rgb, cloud);
+    albedo = mix(albedo, bake.veil.rgb, veil * 0.55);
 
     // Fat: soft yellow lobules, two sizes of them, parted by shallow folds rather than lines.
-    let fat_here = smoothstep(0.47, 0.66, fbm((place + warp) / 30.0, 4, 71u));
+    let fat_here = smoothstep(0.47 - bake.organ_turn.z, 0.66 - bake.organ_turn.z, fbm((place + warp) / 30.0, 4, 71u));
     let bent = place + warp * 0.6 + vec2<f32>(fbm(place / 5.0, 2, 61u), fbm(place / 5.0, 2, 67u)) * 4.0;
     let large = cells(bent / 9.0, 83u);
     let small = cells(bent / 4.2, 89u);
     let fold = smoothstep(0.0, 0.55, large.y - large.x) * mix(0.75, 1.0, smoothstep(0.0, 0.6, small.y - small.x));
-    var fat = mix(vec3<f32>(0.62, 0.255, 0.070), vec3<f32>(0.74, 0.42, 0.150), large.z * 0.5 + cloud * 0.5);
+    var fat = mix(bake.fat[0].rgb, bake.fat[1].rgb, large.z * 0.5 + cloud * 0.5);
     fat = mix(fat * vec3<f32>(0.88, 0.66, 0.62), fat, fold);
     albedo = mix(albedo, fat, fat_here * 0.80);
 
     // The organ: dark red-brown, finely mottled, with a darker crease where it meets the tissue.
-    let edge = organ_distance(place);
+    let edge = organ_distance(true_place);
     let organ = 1.0 - smoothstep(1.085, 1.11, edge + (cloud - 0.5) * 0.03);
     let mottle = fbm(place / 1.7, 3, 97u) * 0.6 + cloud * 0.4;
-    albedo = mix(albedo, mix(vec3<f32>(0.235, 0.040, 0.030), vec3<f32>(0.345, 0.080, 0.055), mottle), organ);
+    albedo = mix(albedo, mix(bake.organ_colors[0].rgb, bake.organ_colors[1].rgb, mottle), organ);
     albedo *= 1.0 - 0.45 * (1.0 - smoothstep(0.0, 0.10, abs(edge - 1.13)));
 
     // Vessels, seen through a thin layer of tissue.

@@ -1,7 +1,9 @@
-//! Bakes a tissue into textures, once a seed: colour and wetness, slopes and classes.
+//! Bakes a tissue into textures, once a seed and look: colour and wetness, slopes and classes.
 
+use crate::dress::{self, Colors, Dress};
 use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
 use crate::tissue::{TISSUE_SIDE_M, Tissue};
+use crate::view::seed_bits;
 
 /// Side of the baked textures: a texel is 0.16 mm of tissue.
 const MAP_PX: u32 = 2048;
@@ -23,6 +25,7 @@ struct BakeUniform {
     side_texel_seed: [f32; 4],
     organ: [f32; 4],
     organ_turn: [f32; 4],
+    colors: Colors,
 }
 
 /// One vessel piece as the vessel shader reads it.
@@ -34,14 +37,14 @@ struct Stroke {
 }
 
 /// Paints the maps of a tissue. Takes some hundred milliseconds on a CPU renderer.
-pub(crate) fn bake(gpu: &Gpu, tissue: &Tissue) -> Maps {
+pub(crate) fn bake(gpu: &Gpu, tissue: &Tissue, dress: &Dress) -> Maps {
     let mut encoder = gpu.device.create_command_encoder(&Default::default());
     let vessels = map(gpu, "vessels", DETAIL_FORMAT, 1);
     draw_vessels(gpu, &mut encoder, tissue, &vessels);
     let albedo = map(gpu, "albedo", ALBEDO_FORMAT, MAP_PX.ilog2() + 1);
     let relief = map(gpu, "relief", RELIEF_FORMAT, 1);
     let detail = map(gpu, "detail", DETAIL_FORMAT, MAP_PX.ilog2() + 1);
-    let uniform = gpu.filled("bake", &[bake_uniform(tissue)], wgpu::BufferUsages::UNIFORM);
+    let uniform = gpu.filled("bake", &[bake_uniform(tissue, dress)], wgpu::BufferUsages::UNIFORM);
     let shader = gpu.shader("tissue_bake", include_str!("../../../shaders/tissue_bake.wgsl"));
     draw_material(gpu, &mut encoder, &shader, &uniform, &vessels, [&albedo, &relief]);
     draw_detail(gpu, &mut encoder, &shader, &uniform, &relief, &detail);
@@ -70,17 +73,20 @@ fn level(texture: &wgpu::Texture, mip: u32) -> wgpu::TextureView {
     })
 }
 
-fn bake_uniform(tissue: &Tissue) -> BakeUniform {
+fn bake_uniform(tissue: &Tissue, dress: &Dress) -> BakeUniform {
     let organ = tissue.organ();
     let mm = |m: f64| (m * 1e3) as f32;
     let (sin, cos) = organ.turned_rad.sin_cos();
-    // The shader reads the bits: 23 of them, in a float that no driver can take for anything but 1.x.
-    let mixed = tissue.seed() ^ (tissue.seed() >> 23) ^ (tissue.seed() >> 46);
-    let seed = f32::from_bits((mixed as u32 & 0x007f_ffff) | 0x3f80_0000);
     BakeUniform {
-        side_texel_seed: [mm(TISSUE_SIDE_M), mm(TISSUE_SIDE_M) / MAP_PX as f32, seed, 0.0],
+        side_texel_seed: [
+            mm(TISSUE_SIDE_M),
+            mm(TISSUE_SIDE_M) / MAP_PX as f32,
+            seed_bits(dress.seed),
+            dress.look.scale as f32,
+        ],
         organ: [mm(organ.centre_m.x), mm(organ.centre_m.y), mm(organ.half_axes_m.x), mm(organ.half_axes_m.y)],
-        organ_turn: [cos as f32, sin as f32, 0.0, 0.0],
+        organ_turn: [cos as f32, sin as f32, dress.fat, 0.0],
+        colors: dress::colors(dress.look.palette),
     }
 }
 

@@ -63,7 +63,7 @@ impl Compose {
         }
     }
 
-    /// Writes the listed tiles, then copies the whole picture to where it can be read.
+    /// Writes the listed tiles.
     pub(crate) fn run(
         &self,
         gpu: &Gpu,
@@ -78,8 +78,16 @@ impl Compose {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, group, &[]);
         pass.dispatch_workgroups(tiles.len() as u32, 1, 1);
-        drop(pass);
-        encoder.copy_buffer_to_buffer(&self.nv12, 0, &self.readable, 0, self.nv12.size());
+    }
+
+    /// The picture as composed.
+    pub(crate) fn composed(&self) -> &wgpu::Buffer {
+        &self.nv12
+    }
+
+    /// Copies a whole picture to where it can be read.
+    pub(crate) fn copy(&self, encoder: &mut wgpu::CommandEncoder, picture: &wgpu::Buffer) {
+        encoder.copy_buffer_to_buffer(picture, 0, &self.readable, 0, picture.size());
     }
 
     /// The bindings for one frame: the layer may be another than before.
@@ -104,7 +112,7 @@ impl Compose {
         gpu.bind("compose", &self.pipeline.get_bind_group_layout(0), &bindings)
     }
 
-    /// The picture that [`Self::run`] copied, once its work is done.
+    /// The picture that [`Self::copy`] copied, once its work is done.
     pub(crate) fn readable(&self) -> &wgpu::Buffer {
         &self.readable
     }

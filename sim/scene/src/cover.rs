@@ -359,7 +359,8 @@ mod tests {
         let camera =
             Camera::looking_at(Point3::new(-0.05, -0.03, 0.09), Point3::origin(), Vector3::y(), 0.75);
         let base_from_tissue = nalgebra::Isometry3::identity();
-        let view = View { camera, width_px: 320, height_px: 160, base_from_tissue };
+        let lamp = crate::view::Lamp::default();
+        let view = View { camera, width_px: 320, height_px: 160, base_from_tissue, lamp };
         let eye_m = view.eye_m();
         let floor_m = |x: usize, y: usize| {
             let ray = view.seen_at([x as f64 + 0.5, y as f64 + 0.5], 1.0) - eye_m;

@@ -3,6 +3,7 @@
 use nalgebra::{Isometry3, Point3};
 
 use crate::bake::{self, Maps};
+use crate::dress::Dress;
 use crate::error::SceneError;
 use crate::fixture::Fixtures;
 use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
@@ -34,6 +35,8 @@ const CORNER_ATTRIBUTES: [wgpu::VertexAttribute; 3] =
 #[derive(Debug)]
 pub(crate) struct Ground {
     pipeline: wgpu::RenderPipeline,
+    /// The one that knows light and fluids, made when first needed.
+    rich_pipeline: Option<wgpu::RenderPipeline>,
     label_pipeline: wgpu::RenderPipeline,
     sampler: wgpu::Sampler,
     indices: wgpu::Buffer,
@@ -46,18 +49,20 @@ pub(crate) struct Ground {
     fixtures: Fixtures,
 }
 
-/// What belongs to one seed.
+/// What belongs to one seed and look.
 #[derive(Debug)]
 struct Grown {
-    tissue: Tissue,
+    dress: Dress,
+    maps: Maps,
     corners: wgpu::Buffer,
     group: wgpu::BindGroup,
+    rich_group: Option<wgpu::BindGroup>,
     label_group: wgpu::BindGroup,
 }
 
 impl Ground {
     pub(crate) fn new(gpu: &Gpu, width: u32, height: u32) -> Self {
-        let shader = gpu.lit_shader("tissue", include_str!("../../../shaders/tissue.wgsl"));
+        let shader = tissue_shader(gpu);
         let pipeline =
             |fragment, formats: &[wgpu::TextureFormat]| tissue_pipeline(gpu, &shader, fragment, formats);
         let read = wgpu::TextureUsages::TEXTURE_BINDING;
@@ -67,6 +72,7 @@ impl Ground {
         let distance_bytes = row_bytes(width) as usize * height as usize;
         Self {
             pipeline: pipeline("fs_tissue", &[COLOR_FORMAT, DISTANCE_FORMAT]),
+            rich_pipeline: None,
             label_pipeline: pipeline("fs_tissue_label", &[LABEL_FORMAT]),
             sampler: trilinear(gpu),
             indices: gpu.filled("tissue indices", &grid_indices(), wgpu::BufferUsages::INDEX),
@@ -80,8 +86,8 @@ impl Ground {
         }
     }
 
-    pub(crate) fn seed(&self) -> Option<u64> {
-        self.grown.as_ref().map(|grown| grown.tissue.seed())
+    pub(crate) fn dress(&self) -> Option<Dress> {
+        self.grown.as_ref().map(|grown| grown.dress)
     }
 
     pub(crate) fn color(&self) -> &wgpu::TextureView {
@@ -92,21 +98,34 @@ impl Ground {
         &self.distance
     }
 
-    /// Bakes the tissue of a seed in place of the one before.
+    /// Bakes the tissue of a seed and look in place of the one before.
     pub(crate) fn grow(
         &mut self,
         gpu: &Gpu,
         view: &wgpu::Buffer,
-        seed: u64,
+        dress: Dress,
         base_from_tissue: &Isometry3<f64>,
     ) {
-        let tissue = Tissue::new(seed);
-        let maps = bake::bake(gpu, &tissue);
+        let tissue = Tissue::with_vessels(dress.seed, dress.look.vessels);
+        let maps = bake::bake(gpu, &tissue, &dress);
         let corners =
             gpu.filled("tissue corners", &grid(&tissue, base_from_tissue), wgpu::BufferUsages::VERTEX);
-        let group = self.color_group(gpu, view, &maps);
+        let group = self.color_group(gpu, view, &maps, &self.pipeline);
         let label_group = self.label_group(gpu, view, &maps);
-        self.grown = Some(Grown { tissue, corners, group, label_group });
+        self.grown = Some(Grown { dress, maps, corners, group, rich_group: None, label_group });
+    }
+
+    /// Makes ready to draw what light and fluids do to the tissue grown last.
+    pub(crate) fn enrich(&mut self, gpu: &Gpu, view: &wgpu::Buffer) {
+        if self.rich_pipeline.is_none() {
+            let formats = [COLOR_FORMAT, DISTANCE_FORMAT];
+            self.rich_pipeline = Some(tissue_pipeline(gpu, &tissue_shader(gpu), "fs_tissue_rich", &formats));
+        }
+        let Some((mut grown, pipeline)) = self.grown.take().zip(self.rich_pipeline.as_ref()) else { return };
+        if grown.rich_group.is_none() {
+            grown.rich_group = Some(self.color_group(gpu, view, &grown.maps, pipeline));
+        }
+        self.grown = Some(grown);
     }
 
     /// Puts these fixtures in place of those before.
@@ -114,8 +133,8 @@ impl Ground {
         self.fixtures.place(gpu, view, fixtures);
     }
 
-    /// Draws the kept picture anew.
-    pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// Draws the kept picture anew; `rich` after [`Self::enrich`].
+    pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder, rich: bool) {
         let dark = wgpu::Color { r: 0.05, g: 0.015, b: 0.012, a: 1.0 };
         let far = wgpu::Color { r: NOTHING_M, g: 0.0, b: 0.0, a: 0.0 };
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
@@ -125,7 +144,10 @@ impl Ground {
             ..Default::default()
         });
         if let Some(grown) = &self.grown {
-            self.draw_grid(&mut pass, &self.pipeline, grown, &grown.group);
+            match self.rich_pipeline.as_ref().zip(grown.rich_group.as_ref()).filter(|_| rich) {
+                Some((pipeline, group)) => self.draw_grid(&mut pass, pipeline, grown, group),
+                None => self.draw_grid(&mut pass, &self.pipeline, grown, &grown.group),
+            }
         }
         self.fixtures.draw(&mut pass);
         drop(pass);
@@ -173,14 +195,20 @@ impl Ground {
         pass.draw_indexed(0..CELLS * CELLS * 6, 0, 0..1);
     }
 
-    fn color_group(&self, gpu: &Gpu, view: &wgpu::Buffer, maps: &Maps) -> wgpu::BindGroup {
+    fn color_group(
+        &self,
+        gpu: &Gpu,
+        view: &wgpu::Buffer,
+        maps: &Maps,
+        pipeline: &wgpu::RenderPipeline,
+    ) -> wgpu::BindGroup {
         let bindings = [
             (0, view.as_entire_binding()),
             (1, wgpu::BindingResource::TextureView(&maps.albedo)),
             (2, wgpu::BindingResource::TextureView(&maps.detail)),
             (3, wgpu::BindingResource::Sampler(&self.sampler)),
         ];
-        gpu.bind("tissue", &self.pipeline.get_bind_group_layout(0), &bindings)
+        gpu.bind("tissue", &pipeline.get_bind_group_layout(0), &bindings)
     }
 
     fn label_group(&self, gpu: &Gpu, view: &wgpu::Buffer, maps: &Maps) -> wgpu::BindGroup {
@@ -209,6 +237,10 @@ fn picture(
 ) -> wgpu::Texture {
     let usage = usage | wgpu::TextureUsages::RENDER_ATTACHMENT;
     gpu.texture(&TextureOf { label, width, height, mips: 1, format, usage })
+}
+
+fn tissue_shader(gpu: &Gpu) -> wgpu::ShaderModule {
+    gpu.lit_shader("tissue", include_str!("../../../shaders/tissue.wgsl"))
 }
 
 fn tissue_pipeline(

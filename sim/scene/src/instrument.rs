@@ -1,12 +1,15 @@
-//! The large needle driver: where its parts are for a given tip, and what they look like.
+//! The large needle driver: where its parts are for a given tip, and what they look like; and where those of the other
+//! [kinds](crate::kinds) are.
 //!
 //! Two lengths fix the kinematics. From the wrist's pitch axis to the jaws' axis 9.1 mm: the dVRK's
 //! `LARGE_NEEDLE_DRIVER_400006.json`, `A` of `wrist_yaw`. The jaws are 10.2 mm long: `L_yaw2ctrlpnt` of the
 //! dVRK's patient-side arm model. The shaft is 8 mm thick. All other sizes are drawn to look right.
 
-use nalgebra::{Isometry3, Matrix3, Point3, Rotation3, Translation3, UnitQuaternion, Vector3};
+use nalgebra::{Isometry3, Matrix3, Point3, Rotation3, Translation3, UnitQuaternion, UnitVector3, Vector3};
 
 use crate::class::Class;
+use crate::conditions::Instrument;
+use crate::kinds::{self, Form};
 use crate::mesh::{self, Material, Mesh, Section};
 use crate::state::Tool;
 
@@ -18,27 +21,60 @@ pub const JAW_LENGTH_M: f64 = 0.0102;
 pub const SHAFT_RADIUS_M: f64 = 0.004;
 
 /// The dark tube ends this far before the pitch axis; metal follows.
-const TUBE_END_M: f32 = 0.011;
+pub(crate) const TUBE_END_M: f32 = 0.011;
 /// Length of the tube that is drawn, backward from its end: more than any view holds.
-const TUBE_LENGTH_M: f32 = 0.30;
+pub(crate) const TUBE_LENGTH_M: f32 = 0.30;
 
-/// One rigid part of the instrument.
+/// One rigid part of an instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Tube,
     Clevis,
     WristLink,
     Jaw,
+    WindowedJaw,
+    BladeA,
+    BladeB,
+    SlimTube,
+    Fork,
+    LongJaw,
+    DissectorA,
+    DissectorB,
+    Insulator,
+    HookTip,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 4] = [Self::Tube, Self::Clevis, Self::WristLink, Self::Jaw];
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Tube,
+        Self::Clevis,
+        Self::WristLink,
+        Self::Jaw,
+        Self::WindowedJaw,
+        Self::BladeA,
+        Self::BladeB,
+        Self::SlimTube,
+        Self::Fork,
+        Self::LongJaw,
+        Self::DissectorA,
+        Self::DissectorB,
+        Self::Insulator,
+        Self::HookTip,
+    ];
 
+    /// What works on tissue is a clasper, though a hook clasps nothing: the challenge has no class for it.
     pub(crate) fn class(self) -> Class {
         match self {
-            Self::Tube => Class::InstrumentShaft,
-            Self::Clevis | Self::WristLink => Class::InstrumentWrist,
-            Self::Jaw => Class::InstrumentClasper,
+            Self::Tube | Self::SlimTube => Class::InstrumentShaft,
+            Self::Clevis | Self::WristLink | Self::Fork | Self::Insulator => Class::InstrumentWrist,
+            Self::Jaw
+            | Self::WindowedJaw
+            | Self::BladeA
+            | Self::BladeB
+            | Self::LongJaw
+            | Self::DissectorA
+            | Self::DissectorB
+            | Self::HookTip => Class::InstrumentClasper,
         }
     }
 
@@ -48,6 +84,16 @@ impl Part {
             Self::Clevis => clevis_mesh(),
             Self::WristLink => wrist_link_mesh(),
             Self::Jaw => jaw_mesh(),
+            Self::WindowedJaw => kinds::windowed_jaw_mesh(),
+            Self::BladeA => kinds::blade_mesh(1.0),
+            Self::BladeB => kinds::blade_mesh(-1.0),
+            Self::SlimTube => kinds::slim_tube_mesh(),
+            Self::Fork => kinds::fork_mesh(),
+            Self::LongJaw => kinds::long_jaw_mesh(),
+            Self::DissectorA => kinds::dissector_jaw_mesh(1.0),
+            Self::DissectorB => kinds::dissector_jaw_mesh(-1.0),
+            Self::Insulator => kinds::insulator_mesh(),
+            Self::HookTip => kinds::hook_tip_mesh(),
         }
     }
 }
@@ -55,10 +101,12 @@ impl Part {
 /// Where each part of an instrument is, in the base frame.
 #[derive(Debug, Clone)]
 pub(crate) struct Posture {
-    pub(crate) parts: [(Part, Isometry3<f64>); 5],
+    pub(crate) parts: Vec<(Part, Isometry3<f64>)>,
     /// The shaft's axis from far behind to the pitch axis, the link, and the two jaws, each with its radius:
     /// the bodies that cast shadows.
-    pub(crate) bones: [Bone; 4],
+    pub(crate) bones: Vec<Bone>,
+    /// The metal's colour and, last, the shaft's finish, as the shader reads them.
+    pub(crate) tint: [f32; 4],
 }
 
 /// A segment with a thickness.
@@ -70,29 +118,59 @@ pub(crate) struct Bone {
 }
 
 impl Posture {
-    pub(crate) fn of(tool: &Tool) -> Self {
-        let joint = Wrist::of(tool);
-        let half_rad = tool.jaw_rad.max(0.0) / 2.0;
-        let jaws = [half_rad, -half_rad].map(|angle| jaw_pose(tool, angle));
-        let jaw_bones = jaws.map(|pose| Bone {
-            from_m: pose * Point3::origin(),
-            to_m: pose * Point3::new(0.0, 0.0, JAW_LENGTH_M),
-            radius_m: 0.0010,
-        });
-        let far_m = joint.pitch_axis_m - tool.shaft_direction.scale(f64::from(TUBE_END_M + TUBE_LENGTH_M));
-        let shaft = Bone { from_m: far_m, to_m: joint.pitch_axis_m, radius_m: SHAFT_RADIUS_M * 0.92 };
-        let link = Bone { from_m: joint.pitch_axis_m, to_m: joint.jaw_axis_m, radius_m: 0.0026 };
-        Self {
-            parts: [
-                (Part::Tube, joint.base_from_shaft),
-                (Part::Clevis, joint.base_from_shaft),
-                (Part::WristLink, joint.base_from_link),
-                (Part::Jaw, jaws[0]),
-                (Part::Jaw, jaws[1] * turned_about_z()),
-            ],
-            bones: [shaft, link, jaw_bones[0], jaw_bones[1]],
-        }
+    pub(crate) fn of(tool: &Tool, what: Instrument) -> Self {
+        let form = kinds::form(what.kind);
+        let (tool, joint) = if form.link.is_some() {
+            (*tool, Wrist::of(tool))
+        } else {
+            let straight = straightened(tool);
+            (straight, Wrist::none(&straight))
+        };
+        Self { parts: parts(&tool, &joint, &form), bones: bones(&tool, &joint, &form), tint: tint(what) }
     }
+}
+
+/// The jaws' poses: they open by half the angle each. A single one stays in the middle.
+fn jaw_poses(tool: &Tool, form: &Form) -> Vec<Isometry3<f64>> {
+    let half_rad = if form.jaws.len() > 1 { tool.jaw_rad.max(0.0) / 2.0 } else { 0.0 };
+    [half_rad, -half_rad].into_iter().take(form.jaws.len()).map(|angle| jaw_pose(tool, angle)).collect()
+}
+
+fn parts(tool: &Tool, joint: &Wrist, form: &Form) -> Vec<(Part, Isometry3<f64>)> {
+    let mut parts = vec![(form.tube, joint.base_from_shaft), (form.neck, joint.base_from_shaft)];
+    parts.extend(form.link.map(|link| (link, joint.base_from_link)));
+    let turned = [UnitQuaternion::identity(), turned_about_z()];
+    let jaws = form.jaws.iter().zip(jaw_poses(tool, form)).zip(turned);
+    parts.extend(jaws.map(|((part, pose), turn)| (*part, pose * turn)));
+    parts
+}
+
+fn bones(tool: &Tool, joint: &Wrist, form: &Form) -> Vec<Bone> {
+    let far_m = joint.pitch_axis_m - tool.shaft_direction.scale(f64::from(TUBE_END_M + TUBE_LENGTH_M));
+    let shaft = Bone { from_m: far_m, to_m: joint.pitch_axis_m, radius_m: form.shaft_radius_m * 0.92 };
+    let link = Bone { from_m: joint.pitch_axis_m, to_m: joint.jaw_axis_m, radius_m: 0.0026 };
+    let jaws = jaw_poses(tool, form).into_iter().map(|pose| Bone {
+        from_m: pose * Point3::origin(),
+        to_m: pose * form.jaw_end_m,
+        radius_m: form.jaw_radius_m,
+    });
+    let link = form.link.map(|_| link);
+    [shaft].into_iter().chain(link).chain(jaws).collect()
+}
+
+/// Steel, duller the more it is worn.
+fn tint(what: Instrument) -> [f32; 4] {
+    let bright = 1.0 - 0.11 * f32::from(what.wear.level());
+    let [r, g, b] = [0.66, 0.67, 0.68].map(|c| c * bright);
+    [r, g, b, f32::from(what.finish as u8)]
+}
+
+/// The same tool with its tip in line with its shaft, which goes through the remote centre.
+fn straightened(tool: &Tool) -> Tool {
+    let at_m: Point3<f64> = tool.base_from_tip.translation.vector.into();
+    let base_from_tip = frame(at_m, at_m - tool.rcm_m, tool.base_from_tip * Vector3::x());
+    let shaft_direction = UnitVector3::new_normalize(base_from_tip * Vector3::z());
+    Tool { base_from_tip, shaft_direction, ..*tool }
 }
 
 /// The wrist's two axes, found from the tip, the remote centre and the shaft's direction alone: the pitch axis
@@ -105,6 +183,17 @@ struct Wrist {
 }
 
 impl Wrist {
+    /// A straight instrument has both axes in one place.
+    fn none(tool: &Tool) -> Self {
+        let at_m: Point3<f64> = tool.base_from_tip.translation.vector.into();
+        Self {
+            pitch_axis_m: at_m,
+            jaw_axis_m: at_m,
+            base_from_shaft: tool.base_from_tip,
+            base_from_link: tool.base_from_tip,
+        }
+    }
+
     fn of(tool: &Tool) -> Self {
         let jaw_axis_m: Point3<f64> = tool.base_from_tip.translation.vector.into();
         let along = tool.shaft_direction.into_inner();
@@ -234,7 +323,8 @@ fn wrist_link_mesh() -> Mesh {
 
 /// One jaw, in its own frame: origin on the jaws' axis, x along it, z to the tip, the gripping face at y = 0.
 fn jaw_mesh() -> Mesh {
-    let section = |z_m: f32, half_width_m: f32, height_m: f32| Section { z_m, half_width_m, height_m };
+    let section =
+        |z_m: f32, half_width_m: f32, height_m: f32| Section { z_m, half_width_m, height_m, aside_m: 0.0 };
     let tip_m = JAW_LENGTH_M as f32;
     let sections = [
         section(-0.0004, 0.0012, 0.0012),
@@ -252,8 +342,6 @@ fn jaw_mesh() -> Mesh {
 
 #[cfg(test)]
 mod tests {
-    use nalgebra::UnitVector3;
-
     use super::*;
 
     fn bent_tool(pitch_rad: f64, yaw_rad: f64) -> Tool {
@@ -285,7 +373,7 @@ mod tests {
     #[test]
     fn the_jaws_open_to_both_sides_by_half_the_angle_each() {
         let tool = bent_tool(0.4, 0.2);
-        let bones = Posture::of(&tool).bones;
+        let bones = Posture::of(&tool, Instrument::default()).bones;
         for (bone, side) in [(bones[2], 1.0), (bones[3], -1.0)] {
             let along = tool.base_from_tip.inverse() * (bone.to_m - bone.from_m);
             let expected = Vector3::new(0.0, side * 0.15_f64.sin(), 0.15_f64.cos()) * JAW_LENGTH_M;
@@ -298,7 +386,7 @@ mod tests {
     fn an_unreachable_tip_is_drawn_with_finite_poses() {
         let mut tool = bent_tool(0.0, 0.0);
         tool.rcm_m.x += 0.05;
-        for (_, pose) in Posture::of(&tool).parts {
+        for (_, pose) in Posture::of(&tool, Instrument::default()).parts {
             assert!(pose.translation.vector.iter().chain(pose.rotation.coords.iter()).all(|n| n.is_finite()));
         }
     }

@@ -26,19 +26,28 @@
 //! **Depth.** The lamp stands beside the lens, so the tool throws a shadow on the tissue: sharp and joined to the
 //! tool where it touches, softer and farther away the higher it is.
 //!
+//! **Conditions.** [`Scene::render_under`] draws the same state as an operation shows it: another light, wetter tissue, fat,
+//! blood, smoke, a dirty, blurred or moving lens, a poor sensor, each at a [`Severity`], on tissues of several looks, with
+//! several kinds of instruments whose metal mirrors the tissue.
+//! Plain conditions cost nothing: they have their own shaders.
+//!
 //! **Frames and units.** Metres, radians, and the kit's frame throughout, which is the first arm's base frame and is
 //! called `base` here; `farhand-motion` says where it lies.
 
 mod bake;
 mod class;
 mod compose;
+mod conditions;
 mod cover;
+mod dress;
 mod error;
 mod fixture;
 mod gpu;
 mod ground;
 mod instrument;
+mod kinds;
 mod labels;
+mod lens;
 mod mesh;
 mod random;
 mod scene;
@@ -49,6 +58,7 @@ mod tissue;
 mod view;
 
 pub use class::Class;
+pub use conditions::{Conditions, Factor, Finish, Instrument, Kind, Palette, Severity, TissueLook};
 pub use error::SceneError;
 pub use instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M, SHAFT_RADIUS_M};
 pub use scene::{DEFAULT_RATE_HZ, Frame, Scene, SceneSettings};

@@ -16,6 +16,8 @@ pub(crate) enum Material {
     Carbide = 2,
     /// Glossy coloured plastic: beads and rings.
     Plastic = 3,
+    /// The pale insulator of a monopolar hook.
+    Ceramic = 4,
 }
 
 /// One corner of a triangle, as the graphics device reads it.
@@ -228,6 +230,8 @@ pub(crate) struct Section {
     pub(crate) half_width_m: f32,
     /// Height of the back above the flat face.
     pub(crate) height_m: f32,
+    /// Where its middle is along x.
+    pub(crate) aside_m: f32,
 }
 
 /// A jaw: cross-sections joined along z, the flat face of `face`'s material, the back of steel.
@@ -252,7 +256,8 @@ fn jaw_back(mesh: &mut Mesh, section: &Section, arc: u32) -> u32 {
     let first = mesh.vertices.len() as u32;
     for i in 0..=arc {
         let (sin, cos) = (PI * i as f32 / arc as f32).sin_cos();
-        let position = Point3::new(section.half_width_m * cos, section.height_m * sin, section.z_m);
+        let position =
+            Point3::new(section.aside_m + section.half_width_m * cos, section.height_m * sin, section.z_m);
         let normal = Vector3::new(cos * section.height_m, sin * section.half_width_m, 0.0);
         mesh.vertex(position, normal, Material::Steel);
     }
@@ -260,10 +265,48 @@ fn jaw_back(mesh: &mut Mesh, section: &Section, arc: u32) -> u32 {
 }
 
 fn jaw_face(mesh: &mut Mesh, section: &Section, material: Material) -> u32 {
-    let at = |x: f32| Point3::new(x, 0.0, section.z_m);
+    let at = |x: f32| Point3::new(section.aside_m + x, 0.0, section.z_m);
     let first = mesh.vertex(at(section.half_width_m), -Vector3::y(), material);
     mesh.vertex(at(-section.half_width_m), -Vector3::y(), material);
     first
+}
+
+/// A rod along a path that lies in a plane across y; `half_m` is half of its width in that plane and of its height.
+pub(crate) fn rail(path: &[Point3<f32>], half_m: [f32; 2]) -> Mesh {
+    const AROUND: u32 = 8;
+    let mut mesh = Mesh::default();
+    let last = path.len() - 1;
+    let rings: Vec<Vec<Point3<f32>>> = (0..path.len())
+        .map(|i| {
+            let along = path[(i + 1).min(last)] - path[i.saturating_sub(1)];
+            let side = Vector3::y().cross(&along).try_normalize(1e-9).unwrap_or_else(Vector3::x);
+            rail_ring(&mut mesh, path[i], side, half_m, AROUND)
+        })
+        .collect();
+    for i in 0..last as u32 {
+        mesh.bridge(i * AROUND, (i + 1) * AROUND, AROUND);
+    }
+    for (end, before) in [(0, 1), (last, last - 1)] {
+        mesh.cap(path[end], path[end] - path[before], &rings[end], Material::Steel);
+    }
+    mesh
+}
+
+fn rail_ring(
+    mesh: &mut Mesh,
+    middle: Point3<f32>,
+    side: Vector3<f32>,
+    [width_m, height_m]: [f32; 2],
+    around: u32,
+) -> Vec<Point3<f32>> {
+    (0..around)
+        .map(|k| {
+            let (sin, cos) = (TAU * (k as f32 + 0.5) / around as f32).sin_cos();
+            let position = middle + side * (cos * width_m) + Vector3::y() * (sin * height_m);
+            mesh.vertex(position, side * (cos * height_m) + Vector3::y() * (sin * width_m), Material::Steel);
+            position
+        })
+        .collect()
 }
 
 fn moved(vertex: &Vertex, pose: &Isometry3<f32>) -> Vertex {

@@ -6,16 +6,19 @@
 use nalgebra::Isometry3;
 
 use crate::compose::Compose;
+use crate::conditions::Conditions;
 use crate::cover::{Cover, Tile};
+use crate::dress::Dress;
 use crate::error::SceneError;
 use crate::gpu::Gpu;
 use crate::ground::{self, Ground};
 use crate::instrument::Posture;
 use crate::labels::Labels;
+use crate::lens::Lens;
 use crate::solids::{Crop, CropUniform, Solids};
 use crate::staging::Staging;
 use crate::state::SceneState;
-use crate::view::View;
+use crate::view::{Lamp, View};
 
 /// Frames a second that the default size is meant for: on two cores without a GPU a moving tool then takes about a
 /// third of one core, and 1280 x 720 at 25 a second about half of one.
@@ -66,12 +69,14 @@ pub struct Scene {
     ground: Ground,
     solids: Solids,
     compose: Compose,
+    /// Made when first needed.
+    lens: Option<Lens>,
     labels: Labels,
     staging: Staging,
     before: Cover,
     tiles: Vec<Tile>,
     nv12: Vec<u8>,
-    last: Option<SceneState>,
+    last: Option<(SceneState, Conditions)>,
 }
 
 impl Scene {
@@ -95,6 +100,7 @@ impl Scene {
         let bytes = nv12_bytes(&settings);
         let scene = Self {
             compose: Compose::new(&gpu, staging.cover.all().len(), bytes),
+            lens: None,
             labels: Labels::new(&gpu, width, height),
             before: staging.cover.clone(),
             tiles: Vec::with_capacity(staging.cover.all().len()),
@@ -138,11 +144,27 @@ impl Scene {
     /// # Errors
     /// Those of [`SceneState::check`], and [`SceneError::DeviceFailed`] if the driver gives up.
     pub fn render(&mut self, state: &SceneState) -> Result<Frame<'_>, SceneError> {
+        self.render_under(state, &Conditions::default())
+    }
+
+    /// As [`Self::render`], under these conditions.
+    ///
+    /// What light, fluids and the tissue's look change is drawn anew only when it changes; smoke, lens and sensor cost one
+    /// pass over the whole picture each time.
+    ///
+    /// # Errors
+    /// Those of [`Self::render`] and of [`Conditions::check`].
+    pub fn render_under(
+        &mut self,
+        state: &SceneState,
+        conditions: &Conditions,
+    ) -> Result<Frame<'_>, SceneError> {
         state.check()?;
-        if self.last.as_ref() == Some(state) {
+        conditions.check()?;
+        if self.last.as_ref().is_some_and(|(then, under)| then == state && under == conditions) {
             self.tiles.clear();
         } else {
-            self.draw(state)?;
+            self.draw(state, conditions)?;
         }
         Ok(Frame {
             width: self.settings.width,
@@ -172,43 +194,67 @@ impl Scene {
     /// # Errors
     /// As for [`Self::render`], and [`SceneError::BufferSize`] unless `labels` has a byte for every pixel.
     pub fn render_labels(&mut self, state: &SceneState, labels: &mut [u8]) -> Result<(), SceneError> {
+        self.render_labels_under(state, &Conditions::default(), labels)
+    }
+
+    /// As [`Self::render_labels`], under these conditions: they say which instruments the tools are and how many vessels the
+    /// tissue has. Nothing else in them moves or hides a label.
+    ///
+    /// # Errors
+    /// Those of [`Self::render_labels`] and of [`Conditions::check`].
+    pub fn render_labels_under(
+        &mut self,
+        state: &SceneState,
+        conditions: &Conditions,
+        labels: &mut [u8],
+    ) -> Result<(), SceneError> {
         state.check()?;
+        conditions.check()?;
         let needed = self.settings.width as usize * self.settings.height as usize;
         if labels.len() != needed {
             return Err(SceneError::BufferSize { given: labels.len(), needed });
         }
-        self.grow_and_look(state);
+        self.grow_and_look(state, conditions);
         // The kept picture of the tissue may now belong to another camera.
         self.last = None;
-        self.solids.place(&self.gpu, state, &postures(state));
+        self.solids.place(&self.gpu, state, &postures(state, conditions));
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         self.labels.draw(&mut encoder, &self.ground, &self.solids);
         self.gpu.queue.submit([encoder.finish()]);
         self.labels.read(&self.gpu, labels)
     }
 
-    fn draw(&mut self, state: &SceneState) -> Result<(), SceneError> {
+    fn draw(&mut self, state: &SceneState, conditions: &Conditions) -> Result<(), SceneError> {
         let last = self.last.take();
-        let same = |last: &SceneState| {
-            last.camera == state.camera && last.seed == state.seed && last.fixtures == state.fixtures
+        let same = |(last, under): &(SceneState, Conditions)| {
+            last.camera == state.camera
+                && last.seed == state.seed
+                && last.fixtures == state.fixtures
+                && under.same_ground(conditions)
         };
         let same_ground = last.as_ref().is_some_and(same);
-        let view = if same_ground { self.view(state) } else { self.draw_ground(state)? };
-        self.stage(&view, state, same_ground);
+        let view =
+            if same_ground { self.view(state, conditions) } else { self.draw_ground(state, conditions)? };
+        self.stage(&view, state, conditions, same_ground);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        self.draw_solids_and_compose(&mut encoder);
+        self.draw_solids_and_compose(&mut encoder, conditions.are_rich());
+        self.hand_over(&mut encoder, conditions);
         self.gpu.queue.submit([encoder.finish()]);
         let nv12 = &mut self.nv12;
         self.gpu.read_back(self.compose.readable(), |bytes| nv12.copy_from_slice(bytes))?;
-        self.last = Some(state.clone());
+        self.last = Some((state.clone(), *conditions));
         Ok(())
     }
 
     /// Draws the kept picture of the tissue anew and finds where each tile's piece of it lies.
-    fn draw_ground(&mut self, state: &SceneState) -> Result<View, SceneError> {
-        let view = self.grow_and_look(state);
+    fn draw_ground(&mut self, state: &SceneState, conditions: &Conditions) -> Result<View, SceneError> {
+        let view = self.grow_and_look(state, conditions);
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        self.ground.draw(&mut encoder);
+        if conditions.are_rich() {
+            self.ground.enrich(&self.gpu, &self.view_buffer);
+            self.solids.enrich(&self.gpu, [&self.view_buffer, &self.crop_buffer], &self.ground);
+        }
+        self.ground.draw(&mut encoder, conditions.are_rich());
         self.gpu.queue.submit([encoder.finish()]);
         let staging = &mut self.staging;
         self.ground.read_distance(&self.gpu, |distance_m, row| staging.lay_out(&view, distance_m, row))?;
@@ -216,8 +262,8 @@ impl Scene {
     }
 
     /// Finds what the state puts over the tissue, and which tiles that changes.
-    fn stage(&mut self, view: &View, state: &SceneState, same_ground: bool) {
-        let postures = postures(state);
+    fn stage(&mut self, view: &View, state: &SceneState, conditions: &Conditions, same_ground: bool) {
+        let postures = postures(state, conditions);
         std::mem::swap(&mut self.before, &mut self.staging.cover);
         self.staging.set(view, state, &postures);
         if same_ground {
@@ -229,7 +275,7 @@ impl Scene {
         self.solids.place(&self.gpu, state, &postures);
     }
 
-    fn draw_solids_and_compose(&mut self, encoder: &mut wgpu::CommandEncoder) {
+    fn draw_solids_and_compose(&mut self, encoder: &mut wgpu::CommandEncoder, rich: bool) {
         let (width, height) = (self.settings.width, self.settings.height);
         // Without solids a small layer is bound, and no tile looks at it.
         let crop = self.staging.crop.unwrap_or(Crop { x: 0, y: 0, width: width / 8, height: height / 8 });
@@ -237,34 +283,47 @@ impl Scene {
         let layer = self.solids.layer(&self.gpu, [crop.width, crop.height]);
         let group = self.compose.group(&self.gpu, &self.view_buffer, &self.crop_buffer, &self.ground, layer);
         if self.staging.crop.is_some() {
-            self.solids.draw(encoder);
+            self.solids.draw(encoder, rich);
         }
         self.compose.run(&self.gpu, encoder, &self.staging.bodies, &self.tiles, &group);
     }
 
+    /// Puts the picture where it can be read, through the lens if that does anything.
+    fn hand_over(&mut self, encoder: &mut wgpu::CommandEncoder, conditions: &Conditions) {
+        if !conditions.alter_lens() {
+            return self.compose.copy(encoder, self.compose.composed());
+        }
+        let lens = self.lens.get_or_insert_with(|| Lens::new(&self.gpu, self.compose.composed()));
+        let shown = lens.run(&self.gpu, encoder, conditions, [self.settings.width, self.settings.height]);
+        self.compose.copy(encoder, shown);
+    }
+
     /// Makes sure of the right tissue and hands the camera to the shaders.
-    fn grow_and_look(&mut self, state: &SceneState) -> View {
-        if self.ground.seed() != Some(state.seed) {
-            self.ground.grow(&self.gpu, &self.view_buffer, state.seed, &self.settings.base_from_tissue);
+    fn grow_and_look(&mut self, state: &SceneState, conditions: &Conditions) -> View {
+        let dress = Dress::of(state.seed, conditions);
+        if self.ground.dress() != Some(dress) {
+            self.ground.grow(&self.gpu, &self.view_buffer, dress, &self.settings.base_from_tissue);
         }
         self.ground.furnish(&self.gpu, &self.view_buffer, &state.fixtures);
-        let view = self.view(state);
+        let view = self.view(state, conditions);
         self.gpu.queue.write_buffer(&self.view_buffer, 0, bytemuck::bytes_of(&view.uniform()));
         view
     }
 
-    fn view(&self, state: &SceneState) -> View {
+    fn view(&self, state: &SceneState, conditions: &Conditions) -> View {
         View {
             camera: state.camera,
             width_px: self.settings.width,
             height_px: self.settings.height,
             base_from_tissue: self.settings.base_from_tissue,
+            lamp: Lamp::of(conditions),
         }
     }
 }
 
-fn postures(state: &SceneState) -> Vec<Posture> {
-    state.tools.iter().map(Posture::of).collect()
+/// The tools as the instruments that they are.
+fn postures(state: &SceneState, conditions: &Conditions) -> Vec<Posture> {
+    state.tools.iter().zip(&conditions.instruments).map(|(tool, what)| Posture::of(tool, *what)).collect()
 }
 
 fn nv12_bytes(settings: &SceneSettings) -> usize {

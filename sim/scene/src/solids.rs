@@ -7,7 +7,7 @@ use nalgebra::{Isometry3, Matrix4};
 
 use crate::class::Class;
 use crate::gpu::{self, Gpu, PipelineOf, TextureOf};
-use crate::ground::{COLOR_FORMAT, LABEL_FORMAT};
+use crate::ground::{COLOR_FORMAT, Ground, LABEL_FORMAT};
 use crate::instrument::{Part, Posture};
 use crate::mesh::{self, Material, Mesh, Vertex};
 use crate::state::{SceneState, TARGETS_MAX, TOOLS_MAX, Target, TargetShape};
@@ -80,6 +80,8 @@ fn stepped(from: f64, to: f64, side: u32) -> Option<(u32, u32)> {
 #[derive(Debug)]
 pub(crate) struct Solids {
     pipeline: wgpu::RenderPipeline,
+    /// The one that knows light, fluids and finishes, with its bindings; made when first needed.
+    rich: Option<(wgpu::RenderPipeline, wgpu::BindGroup)>,
     label_pipeline: wgpu::RenderPipeline,
     vertices: wgpu::Buffer,
     indices: wgpu::Buffer,
@@ -103,7 +105,7 @@ struct Layer {
 impl Solids {
     pub(crate) fn new(gpu: &Gpu, buffers: [&wgpu::Buffer; 3], distance: &wgpu::TextureView) -> Self {
         let [view, crop, whole_crop] = buffers;
-        let shader = gpu.lit_shader("solids", include_str!("../../../shaders/solids.wgsl"));
+        let shader = solid_shader(gpu);
         let pipeline = solid_pipeline(gpu, &shader, "fs_solid", COLOR_FORMAT);
         let label_pipeline = solid_pipeline(gpu, &shader, "fs_solid_label", LABEL_FORMAT);
         let (all, ranges) = meshes();
@@ -118,6 +120,7 @@ impl Solids {
             group: gpu.bind("solids", &pipeline.get_bind_group_layout(0), &bindings),
             label_group: gpu.bind("solid labels", &label_pipeline.get_bind_group_layout(0), &label_bindings),
             pipeline,
+            rich: None,
             label_pipeline,
             vertices: gpu.filled("solid vertices", &all.vertices, wgpu::BufferUsages::VERTEX),
             indices: gpu.filled("solid indices", &all.indices, wgpu::BufferUsages::INDEX),
@@ -128,13 +131,30 @@ impl Solids {
         }
     }
 
+    /// Makes ready to draw under conditions, with the tissue mirrored in metal.
+    pub(crate) fn enrich(&mut self, gpu: &Gpu, [view, crop]: [&wgpu::Buffer; 2], ground: &Ground) {
+        self.rich.get_or_insert_with(|| {
+            let pipeline = solid_pipeline(gpu, &solid_shader(gpu), "fs_solid_rich", COLOR_FORMAT);
+            let bindings = [
+                (0, view.as_entire_binding()),
+                (1, crop.as_entire_binding()),
+                (2, wgpu::BindingResource::TextureView(ground.distance())),
+                (3, wgpu::BindingResource::TextureView(ground.color())),
+            ];
+            let group = gpu.bind("rich solids", &pipeline.get_bind_group_layout(0), &bindings);
+            (pipeline, group)
+        });
+    }
+
     /// Takes over where everything is.
     pub(crate) fn place(&mut self, gpu: &Gpu, state: &SceneState, postures: &[Posture]) {
         self.drawn.clear();
         let mut instances = Vec::with_capacity(INSTANCES_MAX);
-        for (part, pose) in postures.iter().flat_map(|p| &p.parts) {
-            self.drawn.push(part_mesh(*part));
-            instances.push(instance(pose, 1.0, [0.0; 4], part.class()));
+        for posture in postures {
+            for (part, pose) in &posture.parts {
+                self.drawn.push(part_mesh(*part));
+                instances.push(instance(pose, 1.0, posture.tint, part.class()));
+            }
         }
         for target in &state.targets {
             self.drawn.push(target_mesh(target.shape));
@@ -155,8 +175,8 @@ impl Solids {
         &self.layers[0].picture
     }
 
-    /// Draws into the layer that [`Self::layer`] gave last.
-    pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder) {
+    /// Draws into the layer that [`Self::layer`] gave last; `rich` after [`Self::enrich`].
+    pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder, rich: bool) {
         let Some(layer) = self.layers.first() else { return };
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("solids"),
@@ -164,7 +184,10 @@ impl Solids {
             depth_stencil_attachment: Some(gpu::fresh_depth(&layer.depth)),
             ..Default::default()
         });
-        self.draw_all(&mut pass, &self.pipeline, &self.group);
+        match self.rich.as_ref().filter(|_| rich) {
+            Some((pipeline, group)) => self.draw_all(&mut pass, pipeline, group),
+            None => self.draw_all(&mut pass, &self.pipeline, &self.group),
+        }
     }
 
     /// Draws the classes within a pass that has begun.
@@ -204,7 +227,7 @@ impl Layer {
     }
 }
 
-/// The four parts, then the three shapes of targets, one after the other in one mesh.
+/// The instruments' parts, then the three shapes of targets, one after the other in one mesh.
 fn meshes() -> (Mesh, Vec<std::ops::Range<u32>>) {
     let targets = [
         mesh::ball(12, 20, Material::Plastic),
@@ -253,6 +276,10 @@ fn instance(pose: &Isometry3<f64>, scale: f64, tint: [f32; 4], class: Class) -> 
     let matrix: Matrix4<f32> = (pose.to_homogeneous() * Matrix4::new_scaling(scale)).cast();
     let row = |i: usize| [matrix[(i, 0)], matrix[(i, 1)], matrix[(i, 2)], matrix[(i, 3)]];
     Instance { rows: [row(0), row(1), row(2)], tint, class_id: u32::from(class.id()) }
+}
+
+fn solid_shader(gpu: &Gpu) -> wgpu::ShaderModule {
+    gpu.lit_shader("solids", include_str!("../../../shaders/solids.wgsl"))
 }
 
 fn solid_pipeline(

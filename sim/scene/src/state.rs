@@ -248,7 +248,7 @@ fn worst<'a>(numbers: impl Iterator<Item = &'a f64>) -> f64 {
 }
 
 /// Written so that a number that is not a number fails.
-fn within(
+pub(crate) fn within(
     what: &'static str,
     given: f64,
     low: f64,

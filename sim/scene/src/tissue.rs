@@ -14,6 +14,8 @@ pub const WORK_HEIGHT_M: f64 = 0.006;
 /// Radius of the field of work around the origin, which organ and walls leave free, in metres.
 pub const WORK_RADIUS_M: f64 = 0.03;
 
+/// Vessels that come in from outside.
+const TRUNKS: f64 = 9.0;
 /// Most pieces of vessel in a tissue.
 const VESSEL_PIECES_MAX: usize = 6000;
 /// Where the body's walls begin to rise, from the middle, in metres.
@@ -63,9 +65,14 @@ impl Tissue {
     /// Grows the tissue of a seed. The same seed gives the same tissue.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_vessels(seed, 1.0)
+    }
+
+    /// The same, with another amount of vessels: 1 is the usual one. Its surface is the same.
+    pub(crate) fn with_vessels(seed: u64, amount: f64) -> Self {
         let mut random = SplitMix64::new(seed);
         let organ = place_organ(&mut random);
-        let vessels = grow_vessels(&mut random);
+        let vessels = grow_vessels(&mut random, (TRUNKS * amount).round().max(1.0) as usize);
         Self { seed, organ, vessels }
     }
 
@@ -89,10 +96,6 @@ impl Tissue {
         let slope_x = self.height_m(x_m + STEP_M, y_m) - self.height_m(x_m - STEP_M, y_m);
         let slope_y = self.height_m(x_m, y_m + STEP_M) - self.height_m(x_m, y_m - STEP_M);
         Vector3::new(-slope_x, -slope_y, 2.0 * STEP_M).normalize()
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
     }
 
     pub(crate) fn organ(&self) -> &Organ {
@@ -130,10 +133,9 @@ struct Shoot {
     vein: bool,
 }
 
-fn grow_vessels(random: &mut SplitMix64) -> Vec<VesselPiece> {
-    const TRUNKS: usize = 9;
+fn grow_vessels(random: &mut SplitMix64, trunks: usize) -> Vec<VesselPiece> {
     let mut pieces = Vec::new();
-    let mut shoots: Vec<Shoot> = (0..TRUNKS).map(|i| trunk(random, i % 2 == 0)).collect();
+    let mut shoots: Vec<Shoot> = (0..trunks).map(|i| trunk(random, i % 2 == 0)).collect();
     while let Some(shoot) = shoots.pop() {
         grow(shoot, random, &mut pieces, &mut shoots);
     }

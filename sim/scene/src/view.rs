@@ -2,6 +2,7 @@
 
 use nalgebra::{Isometry3, Matrix4, Point2, Point3, Vector3};
 
+use crate::conditions::{Conditions, Factor, Severity};
 use crate::state::Camera;
 
 /// Nearest and farthest distance drawn, in metres along the optical axis.
@@ -16,6 +17,33 @@ const LIGHT_IN_CAMERA_M: [f64; 3] = [-0.020, -0.024, -0.002];
 /// Radius of the lamp, in metres: what makes a shadow softer the higher the tool is.
 const LIGHT_RADIUS_M: f64 = 0.0055;
 
+/// The lamp and what it shows of fluids, as the shaders of tissue and instruments read them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Lamp {
+    /// 0: where [`LIGHT_IN_CAMERA_M`] has it; 1: at the lens.
+    toward_lens: f64,
+    /// Additional fall-off, blood, additional highlights, and the seed's bits.
+    wet: [f32; 4],
+}
+
+impl Lamp {
+    pub(crate) fn of(conditions: &Conditions) -> Self {
+        let light = conditions.severity(Factor::Light);
+        let share = f64::from(light.level()) / f64::from(Severity::WORST.level());
+        let figure = |factor| conditions.figure(factor);
+        let seed = seed_bits(conditions.seed);
+        let wet = [figure(Factor::Light), figure(Factor::Blood), figure(Factor::Speculars), seed];
+        // Never quite at the lens: an endoscope's fibres lie beside it.
+        Self { toward_lens: share * 0.88, wet }
+    }
+}
+
+/// A seed as a shader reads its bits: 23 of them, in a float that no driver can take for anything but 1.x.
+pub(crate) fn seed_bits(seed: u64) -> f32 {
+    let mixed = seed ^ (seed >> 23) ^ (seed >> 46);
+    f32::from_bits((mixed as u32 & 0x007f_ffff) | 0x3f80_0000)
+}
+
 /// A camera with a picture size, and where the tissue lies.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
@@ -23,6 +51,7 @@ pub(crate) struct View {
     pub(crate) width_px: u32,
     pub(crate) height_px: u32,
     pub(crate) base_from_tissue: Isometry3<f64>,
+    pub(crate) lamp: Lamp,
 }
 
 /// The shaders' `View`, field by field.
@@ -40,11 +69,13 @@ pub(crate) struct ViewUniform {
     ray_right: [f32; 4],
     ray_down: [f32; 4],
     size_exposure: [f32; 4],
+    wet: [f32; 4],
 }
 
 impl View {
     pub(crate) fn light_m(&self) -> Point3<f64> {
-        self.camera.base_from_camera * Point3::from(LIGHT_IN_CAMERA_M)
+        self.camera.base_from_camera
+            * Point3::from(LIGHT_IN_CAMERA_M.map(|m| m * (1.0 - self.lamp.toward_lens)))
     }
 
     pub(crate) fn light_radius_m(&self) -> f64 {
@@ -102,6 +133,7 @@ impl View {
             ray_right: four(base_from_camera * Vector3::x() / focal_px, 0.0),
             ray_down: four(base_from_camera * Vector3::y() / focal_px, 0.0),
             size_exposure: [self.width_px as f32, self.height_px as f32, self.lit_distance_m() as f32, 0.0],
+            wet: self.lamp.wet,
         }
     }
 

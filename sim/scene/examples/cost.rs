@@ -3,11 +3,12 @@
 //! `cargo run -p farhand-scene --release --example cost -- [FRAMES]`
 //!
 //! Cases: a tool that moves (the normal case), two that move, a tool and the camera (the tissue is drawn anew each
-//! time), and nothing that moves. "Per cent" is of one core, over all threads, at that rate.
+//! time), nothing that moves; a tool that moves under all conditions of tissue and instruments, and of lens and sensor too;
+//! and all of them with a moving camera. "Per cent" is of one core, over all threads, at that rate.
 
 use std::time::Instant;
 
-use farhand_scene::{Camera, Scene, SceneSettings, SceneState, Tool};
+use farhand_scene::{Camera, Conditions, Factor, Scene, SceneSettings, SceneState, Severity, Tool};
 use nalgebra::{Isometry3, Point3, Vector3};
 
 #[path = "../tests/common/mod.rs"]
@@ -27,13 +28,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             scene.adapter_name(),
             ms(begun)
         ));
-        measure(&mut scene, "tool moves", frames, |i| moving(i, frames))?;
-        measure(&mut scene, "two tools move", frames, |i| two_moving(i, frames))?;
-        measure(&mut scene, "camera moves", frames.min(60), |i| SceneState {
-            camera: drifting(i),
-            ..moving(i, frames)
-        })?;
-        measure(&mut scene, "nothing moves", frames, |_| state())?;
+        measure(&mut scene, "tool moves", frames, |i| plain(moving(i, frames)))?;
+        measure(&mut scene, "two tools move", frames, |i| plain(two_moving(i, frames)))?;
+        let both = |i| SceneState { camera: drifting(i), ..moving(i, frames) };
+        measure(&mut scene, "camera moves", frames.min(60), |i| plain(both(i)))?;
+        measure(&mut scene, "nothing moves", frames, |_| plain(state()))?;
+        measure(&mut scene, "fluids", frames, |i| (moving(i, frames), wet()))?;
+        measure(&mut scene, "all effects", frames.min(60), |i| (moving(i, frames), everything(i)))?;
+        measure(&mut scene, "and camera", frames.min(60), |i| (both(i), everything(i)))?;
     }
     Ok(())
 }
@@ -42,16 +44,16 @@ fn measure(
     scene: &mut Scene,
     what: &str,
     frames: u32,
-    state_at: impl Fn(u32) -> SceneState,
+    state_at: impl Fn(u32) -> (SceneState, Conditions),
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let states: Vec<SceneState> = (0..frames).map(state_at).collect();
+    let states: Vec<(SceneState, Conditions)> = (0..frames).map(state_at).collect();
     let mut taken_ms = Vec::new();
     let mut tiles = 0;
-    scene.render(&states[0])?;
+    scene.render_under(&states[0].0, &states[0].1)?;
     let cpu_before_s = cpu_s()?;
-    for state in &states {
+    for (state, conditions) in &states {
         let begun = Instant::now();
-        let drawn = scene.render(state)?.tiles_drawn;
+        let drawn = scene.render_under(state, conditions)?.tiles_drawn;
         taken_ms.push(ms(begun));
         tiles += drawn;
     }
@@ -66,6 +68,23 @@ fn measure(
         cpu_ms * 2.5,
     ));
     Ok(())
+}
+
+fn plain(state: SceneState) -> (SceneState, Conditions) {
+    (state, Conditions::default())
+}
+
+/// Light, fat, blood and highlights at the worst.
+fn wet() -> Conditions {
+    [Factor::Light, Factor::Fat, Factor::Blood, Factor::Speculars]
+        .into_iter()
+        .fold(Conditions::default(), |all, factor| all.with(factor, Severity::WORST))
+}
+
+/// Every factor at the worst.
+fn everything(frame: u32) -> Conditions {
+    let frame = Conditions { frame, ..Conditions::default() };
+    Factor::ALL.into_iter().fold(frame, |all, factor| all.with(factor, Severity::WORST))
 }
 
 /// A tool that goes once around the field of work, up and down, turning its wrist and jaws.

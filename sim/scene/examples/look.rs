@@ -1,10 +1,14 @@
-//! Writes pictures of several states and their labels as PNG into a folder, to be looked at.
+//! Writes pictures of several states, of every factor at every severity, of every kind of instrument, and of random samples,
+//! with their labels as PNG into a folder, to be looked at.
 //!
 //! `cargo run -p farhand-scene --example look -- FOLDER [WIDTH HEIGHT]`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use farhand_scene::{Goal, SceneSettings, SceneState, TargetShape, Tool};
+use farhand_scene::{
+    Conditions, Factor, Finish, Goal, Instrument, Kind, Sampler, Scene, SceneSettings, SceneState, Severity,
+    Split, TOOLS_MAX, TargetShape, Tool,
+};
 use nalgebra::{Point3, Translation3, Vector3};
 
 #[path = "../tests/common/mod.rs"]
@@ -18,17 +22,70 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut side = |default: u32| arguments.next().map_or(Ok(default), |text| text.parse());
     let (width, height) = (side(1280)?, side(720)?);
     std::fs::create_dir_all(&folder)?;
-    let mut scene = farhand_scene::Scene::new(SceneSettings { width, height, ..SceneSettings::default() })?;
-    let mut labels = vec![0; (width * height) as usize];
+    let mut look = Look {
+        scene: Scene::new(SceneSettings { width, height, ..SceneSettings::default() })?,
+        labels: vec![0; (width * height) as usize],
+        folder: folder.into(),
+    };
     for (name, state) in states() {
-        let frame = scene.render(&state)?;
-        let rgb = common::rgb(frame.nv12, width as usize, height as usize);
-        write_png(&Path::new(&folder).join(format!("{name}.png")), width, height, &rgb)?;
-        scene.render_labels(&state, &mut labels)?;
-        let colored: Vec<u8> = labels.iter().flat_map(|id| common::label_color(*id)).collect();
-        write_png(&Path::new(&folder).join(format!("{name}_labels.png")), width, height, &colored)?;
+        look.write(&name, &state, &Conditions::default())?;
+    }
+    for (name, conditions) in graded().into_iter().chain(kinds()) {
+        look.write(&name, &two(), &conditions)?;
+    }
+    let mut sampler = Sampler::new(1, Split::everything());
+    for number in 0..24 {
+        let (state, conditions) = sampler.draw();
+        look.write(&format!("sample_{number:02}"), &state, &conditions)?;
     }
     Ok(())
+}
+
+/// Draws and writes.
+struct Look {
+    scene: Scene,
+    labels: Vec<u8>,
+    folder: PathBuf,
+}
+
+impl Look {
+    fn write(
+        &mut self,
+        name: &str,
+        state: &SceneState,
+        conditions: &Conditions,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let frame = self.scene.render_under(state, conditions)?;
+        let (width, height) = (frame.width, frame.height);
+        let rgb = common::rgb(frame.nv12, width as usize, height as usize);
+        write_png(&self.folder.join(format!("{name}.png")), width, height, &rgb)?;
+        self.scene.render_labels_under(state, conditions, &mut self.labels)?;
+        let colored: Vec<u8> = self.labels.iter().flat_map(|id| common::label_color(*id)).collect();
+        write_png(&self.folder.join(format!("{name}_labels.png")), width, height, &colored)?;
+        Ok(())
+    }
+}
+
+/// Every factor from 0 to 5.
+fn graded() -> Vec<(String, Conditions)> {
+    let seeded = Conditions { seed: 5, motion_rad: 0.4, ..Conditions::default() };
+    let at = |factor: Factor, level| {
+        (format!("{}_{level}", factor.name()), seeded.with(factor, Severity::new(level)))
+    };
+    Factor::ALL.into_iter().flat_map(|factor| (0..=5).map(move |level| at(factor, level))).collect()
+}
+
+/// Every kind of instrument, in usual light.
+fn kinds() -> Vec<(String, Conditions)> {
+    Kind::ALL.into_iter().zip(Finish::ALL.into_iter().cycle()).map(kind).collect()
+}
+
+fn kind((kind, finish): (Kind, Finish)) -> (String, Conditions) {
+    let instruments = [Instrument { kind, finish, wear: Severity::NONE }; TOOLS_MAX];
+    let shown = Conditions { instruments, ..Conditions::default() }
+        .with(Factor::Light, Severity::new(2))
+        .with(Factor::Speculars, Severity::new(2));
+    (format!("kind_{}", kind.name()), shown)
 }
 
 fn states() -> Vec<(String, SceneState)> {
@@ -65,13 +122,18 @@ fn states() -> Vec<(String, SceneState)> {
         camera().fov_y_rad,
     );
     all.push(("aside".into(), aside));
+    all.push(("two".into(), two()));
+    all
+}
+
+/// The usual state, with another arm's tool.
+fn two() -> SceneState {
     let mut two = state();
     let rcm = Translation3::new(-0.10, 0.06, 0.0);
     let end_m = rcm.inverse() * above(SEED, -0.016, 0.004, 0.008);
     let other = tool(end_m, [-0.3, 0.2], 0.4, 0.3);
     two.tools.push(Tool { base_from_tip: rcm * other.base_from_tip, rcm_m: rcm * other.rcm_m, ..other });
-    all.push(("two".into(), two));
-    all
+    two
 }
 
 fn write_png(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Result<(), png::EncodingError> {

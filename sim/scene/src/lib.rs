@@ -28,8 +28,8 @@
 //!
 //! **Conditions.** [`Scene::render_under`] draws the same state as an operation shows it: another light, wetter tissue, fat,
 //! blood, smoke, a dirty, blurred or moving lens, a poor sensor, each at a [`Severity`], on tissues of several looks, with
-//! several kinds of instruments whose metal mirrors the tissue.
-//! Plain conditions cost nothing: they have their own shaders.
+//! several kinds of instruments whose metal mirrors the tissue. A [`Sampler`] draws states and conditions at random, from a
+//! [`Split`] that says what is allowed. Plain conditions cost nothing: they have their own shaders.
 //!
 //! **Frames and units.** Metres, radians, and the kit's frame throughout, which is the first arm's base frame and is
 //! called `base` here; `farhand-motion` says where it lies.
@@ -50,6 +50,7 @@ mod labels;
 mod lens;
 mod mesh;
 mod random;
+mod sampler;
 mod scene;
 mod solids;
 mod staging;
@@ -61,6 +62,7 @@ pub use class::Class;
 pub use conditions::{Conditions, Factor, Finish, Instrument, Kind, Palette, Severity, TissueLook};
 pub use error::SceneError;
 pub use instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M, SHAFT_RADIUS_M};
+pub use sampler::{Sampler, Split};
 pub use scene::{DEFAULT_RATE_HZ, Frame, Scene, SceneSettings};
 pub use state::{
     Camera, FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Goal, SceneState, TARGETS_MAX, TOOLS_MAX, Target,

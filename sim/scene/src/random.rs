@@ -16,6 +16,12 @@ impl SplitMix64 {
         mix(self.0)
     }
 
+    /// One of them, or none of none.
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
+        let number = self.next_u64() % from.len().max(1) as u64;
+        from.get(number as usize)
+    }
+
     /// Uniform in `[low, high)`.
     pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * unit(self.next_u64())

@@ -71,9 +71,9 @@ fn noise(p: vec2<f32>, salt: u32) -> f32 {
 // How opaque smoke is at a place: billows that drift, torn by finer ones.
 fn smoke(at: vec2<f32>) -> f32 {
     let p = at / f32(lens.size_frame_seed.y) + lens.veil.yz;
-    let bent = p * 1.7 + vec2<f32>(noise(p * 2.3, 3u), noise(p * 2.3, 5u)) * 0.9;
-    let billow = noise(bent, 7u) * 0.60 + noise(bent * 2.1, 11u) * 0.27 + noise(bent * 4.7, 13u) * 0.13;
-    return clamp(lens.veil.x * (0.30 + 1.4 * smoothstep(0.22, 0.80, billow)), 0.0, 0.92);
+    let bent = p * 1.5 + vec2<f32>(noise(p * 2.3, 3u), noise(p * 2.3, 5u)) * 0.6;
+    let billow = noise(bent, 7u) * 0.62 + noise(bent * 2.1, 11u) * 0.27 + noise(bent * 4.7, 13u) * 0.11;
+    return clamp(lens.veil.x * (0.35 + 1.25 * smoothstep(0.15, 0.90, billow)), 0.0, 0.85);
 }
 
 // Where a place is seen from, how blurred, and how much light is left.

@@ -33,9 +33,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, conditions) in graded().into_iter().chain(kinds()) {
         look.write(&name, &two(), &conditions)?;
     }
-    let mut sampler = Sampler::new(1, Split::everything());
+    // Of one sampler some in a row have the same tissue: every one is another's first.
     for number in 0..24 {
-        let (state, conditions) = sampler.draw();
+        let (state, conditions) = Sampler::new(number, Split::everything()).draw();
         look.write(&format!("sample_{number:02}"), &state, &conditions)?;
     }
     Ok(())

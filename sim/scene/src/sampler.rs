@@ -20,7 +20,7 @@ const TRIES: u32 = 8;
 pub struct Split {
     /// Kinds of instruments; none: no picture shows an instrument.
     pub kinds: Vec<Kind>,
-    /// Shafts; none: the usual one.
+    /// Shafts; none: the usual one. What stands here twice comes twice as often.
     pub finishes: Vec<Finish>,
     /// Tissues' colours; none: the usual ones.
     pub palettes: Vec<Palette>,
@@ -38,7 +38,8 @@ impl Split {
     pub fn training() -> Self {
         Self {
             kinds: vec![Kind::NeedleDriver, Kind::WindowedGrasper, Kind::StraightGrasper, Kind::Hook],
-            finishes: vec![Finish::Black, Finish::Steel, Finish::Grey],
+            // Most shafts are black.
+            finishes: vec![Finish::Black, Finish::Black, Finish::Steel, Finish::Grey],
             palettes: vec![Palette::Rose, Palette::Red, Palette::Yellow, Palette::Violet],
             least: Severity::new(1),
             most: Severity::new(4),
@@ -64,7 +65,7 @@ impl Split {
     pub fn everything() -> Self {
         Self {
             kinds: Kind::ALL.into(),
-            finishes: Finish::ALL.into(),
+            finishes: [&[Finish::Black; 2], &Finish::ALL[..]].concat(),
             palettes: Palette::ALL.into(),
             least: Severity::new(1),
             most: Severity::WORST,
@@ -121,7 +122,7 @@ impl Sampler {
             scale: self.random.between(0.6, 1.8),
             vessels: self.random.between(0.3, 1.8),
         };
-        self.fat = self.severity(0.6);
+        self.fat = self.severity(chance(Factor::Fat));
     }
 
     fn conditions(&mut self) -> Conditions {
@@ -160,7 +161,7 @@ impl Sampler {
     fn camera(&mut self, looked_at: Point3<f64>) -> Camera {
         let (turn, tilt) = (self.within(std::f64::consts::PI), self.random.between(0.0, 1.2));
         let direction = Vector3::new(tilt.sin() * turn.cos(), tilt.sin() * turn.sin(), tilt.cos());
-        let eye = looked_at + direction * self.random.between(0.04, 0.11);
+        let eye = looked_at + direction * self.random.between(0.035, 0.11);
         let roll = self.within(std::f64::consts::PI);
         let up = Vector3::new(roll.cos(), roll.sin(), 0.3);
         Camera::looking_at(eye, looked_at, up, self.random.between(0.6, 1.2))
@@ -207,8 +208,8 @@ fn chance(factor: Factor) -> f64 {
         Factor::Light => 0.85,
         Factor::Speculars => 0.70,
         Factor::FieldStop => 0.50,
-        Factor::Blood | Factor::Noise | Factor::Gain | Factor::WhiteBalance => 0.45,
-        Factor::Vignette | Factor::Fat | Factor::Smoke | Factor::Defocus => 0.35,
+        Factor::Noise | Factor::Gain | Factor::WhiteBalance => 0.45,
+        Factor::Blood | Factor::Vignette | Factor::Fat | Factor::Smoke | Factor::Defocus => 0.35,
         Factor::Droplets | Factor::Motion => 0.20,
     }
 }

@@ -121,22 +121,25 @@ fn tap(i: u32, n: u32, blur_px: f32) -> vec2<f32> {
     return vec2<f32>(cos(turn), sin(turn)) * out + lens.blur.yz * along + in_pixel * min(2.0 * reach(blur_px), 1.0);
 }
 
-// Light adds up, encoded colours do not: so highlights spread.
-fn blurred_luma(at: vec2<f32>, blur_px: f32, n: u32) -> f32 {
-    var sum = 0.0;
-    for (var i = 0u; i < n; i++) {
-        let y = max(luma_at(at + tap(i, n, blur_px)), 0.0);
-        sum += y * y;
-    }
-    return sqrt(sum / f32(n));
+// A square of 2 x 2 pixels as the lens gives it: luma of the upper two and of the lower two, and chroma.
+struct Blurred {
+    luma: vec4<f32>,
+    chroma: vec2<f32>,
 }
 
-fn blurred_chroma(at: vec2<f32>, blur_px: f32, n: u32) -> vec2<f32> {
-    var sum = vec2<f32>(0.0);
+// Light adds up, encoded colours do not: so highlights spread.
+fn blurred(at: vec2<f32>, blur_px: f32, n: u32) -> Blurred {
+    var light = vec4<f32>(0.0);
+    var chroma = vec2<f32>(0.0);
     for (var i = 0u; i < n; i++) {
-        sum += chroma_at(at + tap(i, n, blur_px));
+        let place = at + tap(i, n, blur_px);
+        let upper = vec2<f32>(luma_at(place + 0.5), luma_at(place + vec2<f32>(1.5, 0.5)));
+        let lower = vec2<f32>(luma_at(place + vec2<f32>(0.5, 1.5)), luma_at(place + 1.5));
+        let y = max(vec4<f32>(upper, lower), vec4<f32>(0.0));
+        light += y * y;
+        chroma += chroma_at(place + 1.0);
     }
-    return sum / f32(n);
+    return Blurred(sqrt(light / f32(n)), chroma / f32(n));
 }
 
 fn rgb_of(y: f32, chroma: vec2<f32>) -> vec3<f32> {
@@ -145,10 +148,9 @@ fn rgb_of(y: f32, chroma: vec2<f32>) -> vec3<f32> {
     return vec3<f32>(r, (y - 0.2126 * r - 0.0722 * b) / 0.7152, b);
 }
 
-// What is the same for a square of 2 x 2 pixels.
+// A square of 2 x 2 pixels, with what it loses.
 struct Square {
-    way: Way,
-    taps: u32,
+    luma: vec4<f32>,
     chroma: vec2<f32>,
     smoke: f32,
     light: f32,
@@ -157,7 +159,7 @@ struct Square {
 fn square(at: vec2<f32>) -> Square {
     let middle = at + 1.0;
     let path = way(middle);
-    let n = taps(path.blur_px);
+    let through = blurred(at + path.off, path.blur_px, taps(path.blur_px));
     let size = vec2<f32>(lens.size_frame_seed.xy);
     let off = (middle - size * 0.5) / length(size * 0.5);
     let rim = dot(off, off);
@@ -166,12 +168,11 @@ fn square(at: vec2<f32>) -> Square {
     if (lens.veil.x > 0.0) {
         veil = smoke(middle);
     }
-    return Square(path, n, blurred_chroma(middle + path.off, path.blur_px, n), veil, light);
+    return Square(through.luma, through.chroma, veil, light);
 }
 
 // One pixel's colour, all but the sensor's noise.
-fn seen(at: vec2<f32>, shared_by: Square) -> vec3<f32> {
-    let y = blurred_luma(at + 0.5 + shared_by.way.off, shared_by.way.blur_px, shared_by.taps);
+fn seen(at: vec2<f32>, y: f32, shared_by: Square) -> vec3<f32> {
     // Smoke is lit by the same lamp: it glows where the picture is bright.
     let glow = vec3<f32>(0.66, 0.66, 0.68) + 0.18 * y;
     var color = mix(rgb_of(y, shared_by.chroma), glow, shared_by.smoke);
@@ -209,10 +210,10 @@ fn chroma_word(at: vec2<u32>, color: vec3<f32>) -> u32 {
 // Two words: luma of the upper and of the lower pair, 16 bits each; chroma.
 fn developed(at: vec2<u32>) -> vec3<u32> {
     let shared_by = square(vec2<f32>(at));
-    let a = seen(vec2<f32>(at), shared_by);
-    let b = seen(vec2<f32>(at) + vec2<f32>(1.0, 0.0), shared_by);
-    let c = seen(vec2<f32>(at) + vec2<f32>(0.0, 1.0), shared_by);
-    let d = seen(vec2<f32>(at) + vec2<f32>(1.0, 1.0), shared_by);
+    let a = seen(vec2<f32>(at), shared_by.luma.x, shared_by);
+    let b = seen(vec2<f32>(at) + vec2<f32>(1.0, 0.0), shared_by.luma.y, shared_by);
+    let c = seen(vec2<f32>(at) + vec2<f32>(0.0, 1.0), shared_by.luma.z, shared_by);
+    let d = seen(vec2<f32>(at) + vec2<f32>(1.0, 1.0), shared_by.luma.w, shared_by);
     let upper = luma_byte(at, a) | (luma_byte(at + vec2<u32>(1u, 0u), b) << 8u);
     let lower = luma_byte(at + vec2<u32>(0u, 1u), c) | (luma_byte(at + vec2<u32>(1u, 1u), d) << 8u);
     return vec3<u32>(upper, lower, chroma_word(at, (a + b + c + d) * 0.25));

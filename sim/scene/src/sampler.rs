@@ -7,12 +7,15 @@ use crate::instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M};
 use crate::random::SplitMix64;
 use crate::scene::SceneSettings;
 use crate::state::{Camera, SceneState, TOOLS_MAX, Tool};
+use crate::tissue::Tissue;
 
 /// Baking another tissue takes as long as drawing a dozen pictures.
 const OF_ONE_TISSUE: u64 = 12;
 /// No shaft comes nearer to the lens, in metres: it would hide everything.
 const CLEAR_OF_LENS_M: f64 = 0.018;
-/// So often a place for a tool is looked for.
+/// The lens stays so far above the tissue below it, in metres.
+const LENS_ABOVE_M: f64 = 0.02;
+/// So often a place for a camera or a tool is looked for.
 const TRIES: u32 = 8;
 
 /// What a sampler may draw. Two splits with nothing in common tell whether a net knows instruments or only these ones.
@@ -80,6 +83,8 @@ pub struct Sampler {
     random: SplitMix64,
     split: Split,
     tissue: u64,
+    /// For its surface alone.
+    surface: Tissue,
     look: TissueLook,
     fat: Severity,
     drawn: u64,
@@ -90,7 +95,8 @@ impl Sampler {
     #[must_use]
     pub fn new(seed: u64, split: Split) -> Self {
         let random = SplitMix64::new(seed);
-        Self { random, split, tissue: 0, look: TissueLook::default(), fat: Severity::NONE, drawn: 0 }
+        let (look, fat) = (TissueLook::default(), Severity::NONE);
+        Self { random, split, tissue: 0, surface: Tissue::new(0), look, fat, drawn: 0 }
     }
 
     /// The next state and its conditions: a camera somewhere above the tissue of the default settings, none to three
@@ -100,8 +106,8 @@ impl Sampler {
             self.another_tissue();
         }
         self.drawn += 1;
-        let middle: Point3<f64> = SceneSettings::default().base_from_tissue.translation.vector.into();
-        let looked_at = middle + Vector3::new(self.within(0.02), self.within(0.02), 0.0);
+        let (x_m, y_m) = (self.within(0.045), self.within(0.045));
+        let looked_at = self.on_tissue(x_m, y_m, 0.0);
         let camera = self.camera(looked_at);
         let tools = self.tools(&camera, looked_at);
         let state = SceneState {
@@ -117,6 +123,7 @@ impl Sampler {
 
     fn another_tissue(&mut self) {
         self.tissue = self.random.next_u64() ^ self.split.tissues;
+        self.surface = Tissue::new(self.tissue);
         self.look = TissueLook {
             palette: self.random.pick(&self.split.palettes).copied().unwrap_or_default(),
             scale: self.random.between(0.6, 1.8),
@@ -158,13 +165,30 @@ impl Sampler {
         }
     }
 
+    /// A place so high above the tissue, in the base frame; `x_m` and `y_m` in the tissue's.
+    fn on_tissue(&self, x_m: f64, y_m: f64, high_m: f64) -> Point3<f64> {
+        let at_m = Point3::new(x_m, y_m, self.surface.height_m(x_m, y_m) + high_m);
+        SceneSettings::default().base_from_tissue * at_m
+    }
+
+    /// Somewhere above what is looked at, and clear of the tissue; straight above if no such place is found.
     fn camera(&mut self, looked_at: Point3<f64>) -> Camera {
-        let (turn, tilt) = (self.within(std::f64::consts::PI), self.random.between(0.0, 1.2));
-        let direction = Vector3::new(tilt.sin() * turn.cos(), tilt.sin() * turn.sin(), tilt.cos());
-        let eye = looked_at + direction * self.random.between(0.035, 0.11);
+        let clear = (0..TRIES).find_map(|_| {
+            let eye = self.eye(looked_at);
+            let tissue_eye = SceneSettings::default().base_from_tissue.inverse_transform_point(&eye);
+            let above_m = tissue_eye.z - self.surface.height_m(tissue_eye.x, tissue_eye.y);
+            (above_m > LENS_ABOVE_M).then_some(eye)
+        });
+        let eye = clear.unwrap_or(looked_at + Vector3::new(0.0, 0.001, 0.09));
         let roll = self.within(std::f64::consts::PI);
         let up = Vector3::new(roll.cos(), roll.sin(), 0.3);
         Camera::looking_at(eye, looked_at, up, self.random.between(0.6, 1.2))
+    }
+
+    fn eye(&mut self, looked_at: Point3<f64>) -> Point3<f64> {
+        let (turn, tilt) = (self.within(std::f64::consts::PI), self.random.between(0.0, 1.2));
+        let direction = Vector3::new(tilt.sin() * turn.cos(), tilt.sin() * turn.sin(), tilt.cos());
+        looked_at + direction * self.random.between(0.035, 0.11)
     }
 
     /// One picture in eight shows no instrument.
@@ -182,12 +206,10 @@ impl Sampler {
         let rcm =
             looked_at + Vector3::new(turn.cos() * far_m, turn.sin() * far_m, self.random.between(0.03, 0.14));
         let spread_m = (eye - looked_at).norm() * 0.25;
-        let end = looked_at
-            + Vector3::new(
-                self.within(spread_m),
-                self.within(spread_m),
-                self.random.between(0.001, 0.4 * spread_m + 0.02),
-            );
+        let tissue_at = SceneSettings::default().base_from_tissue.inverse_transform_point(&looked_at);
+        let (x_m, y_m) = (tissue_at.x + self.within(spread_m), tissue_at.y + self.within(spread_m));
+        let high_m = self.random.between(0.001, 0.4 * spread_m + 0.015);
+        let end = self.on_tissue(x_m, y_m, high_m);
         let bend = [self.within(1.0), self.within(1.0)];
         let (roll, jaw) = (self.within(std::f64::consts::PI), self.random.between(0.0, 1.1));
         let tool = through_origin(Point3::from(end - rcm), bend, roll, jaw);

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use farhand_scene::{
-    FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Scene, SceneError, SceneSettings, SceneState, TARGETS_MAX,
-    TOOLS_MAX, TargetShape,
+    Conditions, FIXTURES_MAX, Fixture, FixtureLook, GOALS_MAX, Scene, SceneError, SceneSettings, SceneState,
+    TARGETS_MAX, TOOLS_MAX, TargetShape,
 };
 use nalgebra::{Point3, Vector3};
 
@@ -72,6 +72,23 @@ fn a_number_that_cannot_be_drawn_is_refused() {
         let mut state = state();
         spoil(&mut state);
         assert!(matches!(state.check(), Err(SceneError::OutOfRange { .. })), "number {number}");
+    }
+}
+
+/// Goal: conditions that cannot be drawn are refused, too.
+#[test]
+fn a_look_that_cannot_be_drawn_is_refused() {
+    let spoiled: [fn(&mut Conditions); 4] = [
+        |c| c.motion_rad = f64::NAN,
+        |c| c.look.scale = 0.0,
+        |c| c.look.vessels = f64::INFINITY,
+        |c| c.look.vessels = 0.0,
+    ];
+    for (number, spoil) in spoiled.into_iter().enumerate() {
+        let mut conditions = Conditions::default();
+        assert_eq!(conditions.check(), Ok(()));
+        spoil(&mut conditions);
+        assert!(matches!(conditions.check(), Err(SceneError::OutOfRange { .. })), "number {number}");
     }
 }
 

@@ -4,11 +4,15 @@
 //!
 //! Cases: a tool that moves (the normal case), two that move, a tool and the camera (the tissue is drawn anew each
 //! time), nothing that moves; a tool that moves under all conditions of tissue and instruments, and of lens and sensor too;
-//! and all of them with a moving camera. "Per cent" is of one core, over all threads, at that rate.
+//! all of them with a moving camera; and random samples, one in twelve with another tissue. "Per cent" is of one core, over
+//! all threads, at that rate.
 
+use std::cell::RefCell;
 use std::time::Instant;
 
-use farhand_scene::{Camera, Conditions, Factor, Scene, SceneSettings, SceneState, Severity, Tool};
+use farhand_scene::{
+    Camera, Conditions, Factor, Sampler, Scene, SceneSettings, SceneState, Severity, Split, Tool,
+};
 use nalgebra::{Isometry3, Point3, Vector3};
 
 #[path = "../tests/common/mod.rs"]
@@ -36,6 +40,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         measure(&mut scene, "fluids", frames, |i| (moving(i, frames), wet()))?;
         measure(&mut scene, "all effects", frames.min(60), |i| (moving(i, frames), everything(i)))?;
         measure(&mut scene, "and camera", frames.min(60), |i| (both(i), everything(i)))?;
+        let sampler = RefCell::new(Sampler::new(1, Split::training()));
+        measure(&mut scene, "samples", frames.min(60), |_| sampler.borrow_mut().draw())?;
     }
     Ok(())
 }

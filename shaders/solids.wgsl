@@ -162,12 +162,14 @@ fn fs_solid_rich(in: Solid) -> @location(0) vec4<f32> {
     let kept_m = textureLoad(tissue_depth, vec2<i32>(pixel), 0).r;
     let behind_m = -dot(to_eye, view.forward.xyz) - kept_m;
     let mirror = mirrored_tissue(in, reflect(-v, n), l, max(-behind_m, 0.0), light);
-    let glint = highlight(n, v, l, 0.32) * (0.75 + 0.40 * view.wet.z);
+    // Worn metal is darker (see `tint`) and duller; new metal mirrors and glints.
+    let worn = clamp((0.66 - in.tint.r) / 0.36, 0.0, 1.0);
+    let glint = highlight(n, v, l, mix(0.22, 0.42, worn)) * (0.75 + 0.40 * view.wet.z);
 
     let hatch = step(0.5, fract((in.local_m.x + in.local_m.z) * 1900.0)) * step(0.5, fract((in.local_m.x - in.local_m.z) * 1900.0));
     let metal_f0 = in.tint.rgb * mix(vec3<f32>(1.0), vec3<f32>(0.30 + 0.45 * hatch), grip);
     // Light comes back from the tissue around, too, not only along the mirrored ray.
-    let metal = metal_f0 * (mirror * 0.8 + (0.20 * nl + glint) * light) + fresnel * mirror * 0.3;
+    let metal = metal_f0 * (mirror * mix(1.15, 0.6, worn) + (mix(0.10, 0.30, worn) * nl + glint) * light) + fresnel * mirror * 0.3;
 
     let bare = shaft(in);
     let sheath = bare.rgb * (nl * 0.9 + 0.20) * light

@@ -103,6 +103,9 @@ fn fs_tissue_rich(in: Surface) -> Shaded {
     let film_n = normalize(n + v * 0.30);
     color += vec3<f32>(wet_highlight(film_n, v, l, mix(base.a * 0.62, 0.14, film), 0.030)) * light * (0.8 + 0.6 * film);
     color += vec3<f32>(wet_highlight(n0, v, l, 0.55, 0.02)) * light * 0.7;
+    // Blood is glossy by itself.
+    let pool_n = normalize(n0 + v * 0.35 - (view.tissue_x.xyz * slopes.x + view.tissue_y.xyz * slopes.y) * 0.45);
+    color += vec3<f32>(wet_highlight(pool_n, v, l, 0.22, 0.035)) * light * film * 0.9;
 
     // Wetter tissue: a film that ripples by itself, in patches, so that highlights are torn into blots.
     if (view.wet.z > 0.0) {

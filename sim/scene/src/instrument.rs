@@ -158,7 +158,7 @@ fn bones(tool: &Tool, joint: &Wrist, form: &Form) -> Vec<Bone> {
     [shaft].into_iter().chain(link).chain(jaws).collect()
 }
 
-/// Steel, duller the more it is worn.
+/// Steel, darker the more it is worn; the shader reads from that how dull it is.
 fn tint(what: Instrument) -> [f32; 4] {
     let bright = 1.0 - 0.11 * f32::from(what.wear.level());
     let [r, g, b] = [0.66, 0.67, 0.68].map(|c| c * bright);

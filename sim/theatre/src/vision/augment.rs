@@ -1,4 +1,4 @@
-//! What a camera, a lens, a lamp and an operation do to a picture, at random: so that the net learns what they leave alone.
+//! Each picture is seen several times, never twice the same: what the scene does not vary from frame to frame is varied here.
 
 use farhand_vision::{Rgb, Shape};
 
@@ -7,23 +7,15 @@ use super::samples::{HEIGHT, Sample, WIDTH};
 /// Instruments come in more finishes than the simulator has: their pixels are brightened and tinted by so much at most.
 const FINISH: f32 = 0.45;
 
-/// A picture as the net takes it, with its labels: turned over, lit, coloured, veiled, blurred and noisy.
+/// A picture as the net takes it, with its labels: turned over, in other colours, blurred and noisy.
 pub(super) fn vary(sample: &Sample, random: &mut fastrand::Rng) -> (Vec<f32>, Vec<u8>) {
     let mut picture: Vec<[f32; 3]> =
         sample.rgb.as_chunks::<3>().0.iter().map(|rgb| rgb.map(|c| f32::from(c) / 255.0)).collect();
     let mut labels = sample.labels.clone();
-    finish(&mut picture, &labels, random);
-    if random.f32() < 0.4 {
-        highlights(&mut picture, random);
+    if random.bool() {
+        finish(&mut picture, &labels, random);
     }
     colour(&mut picture, random);
-    if random.f32() < 0.25 {
-        smoke(&mut picture, random);
-    }
-    vignette(&mut picture, random);
-    if random.f32() < 0.4 {
-        field_stop(&mut picture, &mut labels, random);
-    }
     for _ in 0..[0, 0, 1, 2][random.usize(..4)] {
         picture = blurred(&picture);
     }
@@ -65,25 +57,6 @@ fn finish(picture: &mut [[f32; 3]], labels: &[u8], random: &mut fastrand::Rng) {
     }
 }
 
-/// Wet tissue throws the lamp back, in spots and streaks.
-fn highlights(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
-    for _ in 0..random.usize(1..12) {
-        let (x, y) = (random.f32() * WIDTH as f32, random.f32() * HEIGHT as f32);
-        let (long, short) = (1.0 + random.f32() * 9.0, 0.7 + random.f32() * 2.5);
-        let (sin, cos) = (random.f32() * std::f32::consts::TAU).sin_cos();
-        let bright = 0.4 + random.f32() * 0.8;
-        let reach = (long * 2.5) as usize + 2;
-        let span =
-            |at: f32, side: usize| (at as usize).saturating_sub(reach)..(at as usize + reach).min(side);
-        for (py, px) in span(y, HEIGHT).flat_map(|py| span(x, WIDTH).map(move |px| (py, px))) {
-            let (dx, dy) = (px as f32 - x, py as f32 - y);
-            let (along, across) = ((dx * cos + dy * sin) / long, (dy * cos - dx * sin) / short);
-            let light = bright * (-(along * along + across * across)).exp();
-            picture[py * WIDTH + px] = picture[py * WIDTH + px].map(|c| c + light);
-        }
-    }
-}
-
 /// Exposure, white balance, saturation and gamma.
 fn colour(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
     let around = |random: &mut fastrand::Rng, share: f32| (((random.f32() - 0.5) * 2.0) * share).exp();
@@ -95,42 +68,6 @@ fn colour(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
         for (c, balance) in pixel.iter_mut().zip(balance) {
             *c = ((grey + (*c - grey) * saturation) * balance).max(0.0).powf(gamma);
         }
-    }
-}
-
-/// A grey veil that is thicker here than there.
-fn smoke(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
-    let (grey, most) = (0.5 + random.f32() * 0.4, random.f32() * 0.7);
-    let waves = [0; 3].map(|_| [random.f32() * 0.05, random.f32() * 0.05, random.f32() * 6.3]);
-    for (at, pixel) in picture.iter_mut().enumerate() {
-        let (x, y) = ((at % WIDTH) as f32, (at / WIDTH) as f32);
-        let sum: f32 = waves.iter().map(|[a, b, c]| (a * x + b * y + c).sin()).sum();
-        let thick = most * (0.5 + sum / 6.0);
-        *pixel = pixel.map(|c| c + (grey - c) * thick);
-    }
-}
-
-/// Darker away from the middle of the light.
-fn vignette(picture: &mut [[f32; 3]], random: &mut fastrand::Rng) {
-    let strength = random.f32() * 0.9;
-    let (x, y) = (WIDTH as f32 * (0.35 + random.f32() * 0.3), HEIGHT as f32 * (0.35 + random.f32() * 0.3));
-    let far = (WIDTH as f32 / 2.0).hypot(HEIGHT as f32 / 2.0);
-    for (at, pixel) in picture.iter_mut().enumerate() {
-        let distance = ((at % WIDTH) as f32 - x).hypot((at / WIDTH) as f32 - y) / far;
-        let light = 1.0 - strength * (distance * distance).min(1.0);
-        *pixel = pixel.map(|c| c * light);
-    }
-}
-
-/// An endoscope's round edge: beyond it there is no picture.
-fn field_stop(picture: &mut [[f32; 3]], labels: &mut [u8], random: &mut fastrand::Rng) {
-    let (x, y) = (WIDTH as f32 * (0.45 + random.f32() * 0.1), HEIGHT as f32 * (0.45 + random.f32() * 0.1));
-    let radius = (WIDTH as f32 / 2.0).hypot(HEIGHT as f32 / 2.0) * (0.7 + random.f32() * 0.25);
-    let dark = random.f32() * 0.06;
-    let beyond = |at_x: usize, at_y: usize| (at_x as f32 - x).hypot(at_y as f32 - y) > radius;
-    for (at, pixel) in picture.iter_mut().enumerate().filter(|(at, _)| beyond(at % WIDTH, at / WIDTH)) {
-        *pixel = [dark; 3];
-        labels[at / WIDTH / 2 * (WIDTH / 2) + at % WIDTH / 2] = 0;
     }
 }
 

@@ -29,12 +29,12 @@ pub(super) struct Sampler {
 }
 
 impl Sampler {
-    pub(super) fn new(seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn new(seed: u64, split: Split) -> anyhow::Result<Self> {
         let (width, height) = (u32::try_from(WIDTH * DRAWN)?, u32::try_from(HEIGHT * DRAWN)?);
         let settings = SceneSettings { width, height, ..SceneSettings::default() };
         let scene = Scene::new(settings).context("the simulator's renderer")?;
         let labels = vec![0; WIDTH * HEIGHT * DRAWN * DRAWN];
-        Ok(Self { scene, drawn: farhand_scene::Sampler::new(seed, Split::training()), labels })
+        Ok(Self { scene, drawn: farhand_scene::Sampler::new(seed, split), labels })
     }
 
     pub(super) fn next(&mut self) -> anyhow::Result<Sample> {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use farhand_scene::Class;
+use farhand_scene::{Class, Split};
 use farhand_vision::{Architecture, Batch, CandleExec, Card, Confusion, Schedule, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -26,7 +26,7 @@ const ARCHITECTURE: Architecture =
 /// All but what is worked on.
 const CLASSES: usize = Class::ALL.len() - 1;
 /// Rare classes count for more.
-const CLASS_WEIGHTS: [f32; CLASSES] = [0.7, 1.2, 1.6, 1.6, 1.0, 0.7];
+const CLASS_WEIGHTS: [f32; CLASSES] = [1.0, 1.2, 2.0, 2.5, 2.5, 0.8];
 const RATE: f32 = 3e-3;
 const DECAY: f32 = 1e-4;
 /// Pictures that are at hand at a time: each is seen several times, varied anew.
@@ -36,7 +36,7 @@ const NEW_A_STEP: usize = 2;
 /// Of them, before learning begins.
 const POOL_FIRST: usize = 64;
 const SAVE_EVERY: Duration = Duration::from_secs(60);
-/// Pictures of tissues that were not learnt from.
+/// Pictures of instruments, tissues and severities that were not learnt from.
 const HELD_OUT: usize = 64;
 const HELD_OUT_SEED: u64 = 0x5eed_0ff5;
 
@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut trainer = begin(arguments, &state)?;
     let progress = bar(arguments.steps);
     progress.set_position(trainer.steps());
-    let mut held_out = Sampler::new(HELD_OUT_SEED)?;
+    let mut held_out = Sampler::new(HELD_OUT_SEED, Split::held_out())?;
     let held_out: Vec<Sample> = (0..HELD_OUT).map(|_| held_out.next()).collect::<Result<_, _>>()?;
     let drawn = draw(arguments.seed.wrapping_add(trainer.steps()))?;
     let mut pool = Pool { samples: Vec::new(), drawn, next: 0 };
@@ -101,7 +101,7 @@ fn begin(arguments: &Arguments, state: &Path) -> anyhow::Result<Trainer> {
 /// Draws on a thread of its own, as long as somebody takes it.
 fn draw(seed: u64) -> anyhow::Result<Receiver<anyhow::Result<Sample>>> {
     let (give, drawn) = sync_channel(16);
-    let work = move || match Sampler::new(seed) {
+    let work = move || match Sampler::new(seed, Split::training()) {
         Ok(mut sampler) => while give.send(sampler.next()).is_ok() {},
         Err(error) => drop(give.send(Err(error))), // nobody takes it any more
     };
@@ -172,7 +172,10 @@ fn judge(trainer: &Trainer, held_out: &[Sample]) -> anyhow::Result<Confusion> {
 fn tell(arguments: &Arguments, trainer: &Trainer, confusion: &Confusion) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}: {} steps", arguments.out.display(), trainer.steps())?;
-    writeln!(out, "overlap (IoU) in {HELD_OUT} pictures of tissues that were not learnt from:")?;
+    writeln!(
+        out,
+        "overlap (IoU) in {HELD_OUT} pictures of instruments and tissues that were not learnt from:"
+    )?;
     let figure = |iou: Option<f64>| iou.map_or("–".to_owned(), |iou| format!("{iou:.3}"));
     for class in Class::ALL.iter().take(CLASSES) {
         writeln!(out, "  {:<20}{}", class.name(), figure(confusion.iou(&[class.id().into()])))?;

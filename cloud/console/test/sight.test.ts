@@ -95,6 +95,7 @@ describe("in words", () => {
     expect(sightNote("all", undefined, "no net")).toMatch(/^No outlines: no net/);
     expect(["all", "off"].map((wanted) => sightInShort(wanted as "all", doubting))).toEqual(["Doubts", "Off"]);
     expect(sightInShort("instruments", { overlay: overlay(1000), behindMs: 33.4 })).toBe("Tools, 33 ms");
+    expect(sightInShort("all", { overlay: overlay(1000), behindMs: 33.4 })).toBe("33 ms");
     expect(sightInShort("all", undefined)).toBe("–");
   });
 

@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "crtk")]
     second_surgeon: bool,
     /// The net that sees instruments and tissue in the picture: a file of safetensors, or off. Without this it is the one that
-    /// comes with Farhand (docs/vision.md).
+    /// comes with Farhand, over the simulator's picture alone: it is not fit for others yet (docs/vision.md).
     #[arg(long, value_name = "FILE")]
     vision: Option<String>,
     /// Draw each picture's capture time into its corner, for tests of glass-to-glass.
@@ -180,7 +180,7 @@ impl Arguments {
             second_surgeon: self.second_surgeon,
             exercise: self.exercise,
             arms: self.arms.into(),
-            model: vision::model(self.vision.as_deref())?,
+            model: vision::model(self.vision.as_deref().or(self.video.as_ref().map(|_| vision::OFF)))?,
         })
     }
 }

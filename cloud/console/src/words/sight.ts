@@ -12,12 +12,13 @@ const DOUBTS: Readonly<Record<Doubt, string>> = {
 
 const WANTED: Readonly<Record<Wanted, string>> = { all: "All", instruments: "Tools", vessels: "Vessels", off: "Off" };
 
-/** Beside its name, short. */
+/** Beside its name, short; how much older than the picture they are. */
 export function sightInShort(wanted: Wanted, sighting: Sighting | undefined): string {
   if (wanted === "off") return WANTED.off;
   if (sighting === undefined) return "–";
   if (sighting.overlay.doubt !== undefined) return "Doubts";
-  return `${WANTED[wanted]}, ${sighting.behindMs.toFixed(0)} ms`;
+  const ageMs = `${sighting.behindMs.toFixed(0)} ms`;
+  return wanted === "all" ? ageMs : `${WANTED[wanted]}, ${ageMs}`;
 }
 
 /** Why nothing is drawn although it is wanted; empty while there is nothing to say. */

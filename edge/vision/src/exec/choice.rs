@@ -45,8 +45,6 @@ pub enum ChoiceError {
         .0.apart, .0.differing, .0.pixels
     )]
     Disagree(Agreement),
-    #[error("it is the processor itself")]
-    Software,
     #[error("it takes {graphics_ms:.1} ms a frame, the processor {processor_ms:.1}")]
     Slower { graphics_ms: f64, processor_ms: f64 },
 }
@@ -71,7 +69,8 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Opens both for pictures of this size, and keeps the faster one if they agree.
+    /// Opens both for pictures of this size, and keeps the faster one if they agree. A renderer on the processor is not asked: it would
+    /// take the processor's time for longer.
     ///
     /// # Errors
     /// The processor's; whatever is wrong with the graphics device is in [`Executor::choice`].
@@ -80,7 +79,7 @@ impl Executor {
         let processor = CandleExec::new(model, graph)?;
         let bytes = made_up();
         let processor_ms = median_ms(|| processor.segment(frame(&bytes)).map(drop))?;
-        let opened = WgpuExec::open(model, height, width);
+        let opened = WgpuExec::open_hardware(model, height, width);
         let adapter = opened.as_ref().ok().map(|graphics| graphics.adapter().to_owned());
         let (graphics, verdict) = match opened {
             Ok(graphics) => weigh(&processor, graphics, processor_ms),

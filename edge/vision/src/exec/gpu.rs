@@ -30,6 +30,8 @@ pub enum GpuError {
     NoAdapter { reason: String },
     #[error("the Vulkan adapter {adapter} would not open a device: {reason}")]
     NoDevice { adapter: String, reason: String },
+    #[error("{adapter} is a renderer on the processor")]
+    Software { adapter: String },
     #[error("the graphics device failed: {reason}")]
     Failed { reason: String },
     #[error(transparent)]
@@ -65,16 +67,28 @@ impl WgpuExec {
     /// # Errors
     /// [`GpuError`], if there is none, or it can't.
     pub fn open(model: &Model, height: usize, width: usize) -> Result<Self, GpuError> {
-        Self::build(model.graph(height, width)?, |id| model.weights(id))
+        Self::build(model.graph(height, width)?, |id| model.weights(id), Gpu::open)
     }
 
-    fn build<'a>(graph: Graph, weights: impl Fn(NodeId) -> Option<&'a Weights>) -> Result<Self, GpuError> {
+    /// The same, on nothing but hardware.
+    ///
+    /// # Errors
+    /// [`GpuError`], if there is none, or it can't.
+    pub fn open_hardware(model: &Model, height: usize, width: usize) -> Result<Self, GpuError> {
+        Self::build(model.graph(height, width)?, |id| model.weights(id), Gpu::open_hardware)
+    }
+
+    fn build<'a>(
+        graph: Graph,
+        weights: impl Fn(NodeId) -> Option<&'a Weights>,
+        open: impl Fn() -> Result<Gpu, GpuError>,
+    ) -> Result<Self, GpuError> {
         let classes = graph.output().channels;
         if classes > CLASSES_MAX {
             return Err(GpuError::Classes { classes });
         }
         let plan = Plan::new(&graph, weights)?;
-        let gpu = Gpu::open()?;
+        let gpu = open()?;
         let (bytes, max) = (plan.values as u64 * 4, gpu.bytes_max());
         if bytes > max {
             return Err(GpuError::TooLarge { bytes, max });

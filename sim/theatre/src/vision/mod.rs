@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 
 /// The model that comes with Farhand.
 const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-1.safetensors");
-const OFF: &str = "off";
+/// In place of one: none.
+pub(crate) const OFF: &str = "off";
 
 /// The model that was asked for, as a file's bytes: whoever looks with it reads them.
 pub(crate) fn model(choice: Option<&str>) -> anyhow::Result<Option<Vec<u8>>> {

@@ -21,16 +21,20 @@ pub(super) struct Gpu {
 impl Gpu {
     /// The best Vulkan adapter: a real GPU where there is one, else Mesa's renderer on the processor.
     pub(super) fn open() -> Result<Self, GpuError> {
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends: wgpu::Backends::VULKAN,
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
-        let wanted = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        let adapter = pollster::block_on(instance.request_adapter(&wanted))
-            .map_err(|error| GpuError::NoAdapter { reason: error.to_string() })?;
+        Self::of(&best()?)
+    }
+
+    /// No renderer on the processor.
+    pub(super) fn open_hardware() -> Result<Self, GpuError> {
+        let adapter = best()?;
+        let info = adapter.get_info();
+        if info.device_type == wgpu::DeviceType::Cpu {
+            return Err(GpuError::Software { adapter: info.name });
+        }
+        Self::of(&adapter)
+    }
+
+    fn of(adapter: &wgpu::Adapter) -> Result<Self, GpuError> {
         let name = adapter.get_info().name;
         let opened = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default()));
         let (device, queue) = opened
@@ -133,6 +137,19 @@ impl Gpu {
         buffer.unmap();
         Ok(result)
     }
+}
+
+fn best() -> Result<wgpu::Adapter, GpuError> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::VULKAN,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let wanted = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    };
+    pollster::block_on(instance.request_adapter(&wanted))
+        .map_err(|error| GpuError::NoAdapter { reason: error.to_string() })
 }
 
 /// Keeps the first fault, because wgpu's own answer to one is a panic.

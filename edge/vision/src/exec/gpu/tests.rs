@@ -9,7 +9,7 @@ use crate::exec::{Parameters, forward};
 
 /// The adapter, or why there is nothing to test.
 fn opened(graph: Graph, weights: &BTreeMap<NodeId, Weights>) -> Option<WgpuExec> {
-    match WgpuExec::build(graph, |id| weights.get(&id)) {
+    match WgpuExec::build(graph, |id| weights.get(&id), Gpu::open) {
         Ok(exec) => Some(exec),
         Err(GpuError::NoAdapter { reason }) => {
             #[allow(
@@ -92,8 +92,8 @@ fn a_lost_device_says_so() {
 fn what_cannot_work_is_refused() {
     let mut graph = Graph::begin(Shape::new(3, 4, 4));
     graph.conv(NodeId(0), 300, 1, 1, false);
-    let refused = WgpuExec::build(graph, |_| None).map(drop).unwrap_err();
+    let refused = WgpuExec::build(graph, |_| None, Gpu::open).map(drop).unwrap_err();
     assert_eq!(refused, GpuError::Classes { classes: 300 });
-    let refused = WgpuExec::build(odd_graph(), |_| None).map(drop).unwrap_err();
+    let refused = WgpuExec::build(odd_graph(), |_| None, Gpu::open).map(drop).unwrap_err();
     assert_eq!(refused, GpuError::NoWeights { node: 1 });
 }

@@ -40,7 +40,7 @@ impl Traits {
         let step = (width / STEP).max(1);
         let (mut sum, mut steps, mut counted) = (0_u64, 0_u64, 0_u64);
         for row in luma.chunks_exact(width).step_by(ROWS) {
-            let mut means = row.chunks_exact(step).map(|part| mean(part));
+            let mut means = row.chunks_exact(step).map(mean);
             let mut before = means.next().unwrap_or(0);
             for value in means {
                 sum += value;

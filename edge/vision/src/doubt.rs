@@ -100,3 +100,61 @@ impl Segmentation {
         (self.undecided() > UNDECIDED_MAX).then_some(Doubt::Unsure)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 640;
+    const HEIGHT: usize = 360;
+
+    /// Brightness by the column, one colour.
+    fn frame(luma: impl Fn(usize) -> u8, colour: [u8; 2]) -> Vec<u8> {
+        let rows = (0..HEIGHT).flat_map(|_| (0..WIDTH).map(&luma));
+        rows.chain(colour.repeat(WIDTH * HEIGHT / 4)).collect()
+    }
+
+    fn doubt(bytes: &[u8]) -> Option<Doubt> {
+        Traits::of(Nv12::new(WIDTH, HEIGHT, bytes).unwrap()).doubt()
+    }
+
+    /// Goal: what is dark, glaring, without edges or of a colour that no tissue has is named; what looks like tissue is not.
+    #[test]
+    fn what_is_no_picture_of_tissue_is_named() {
+        let red = [110, 150];
+        let folds = |dark: u8, bright: u8| move |x: usize| if x / 20 % 2 == 0 { dark } else { bright };
+        assert_eq!(doubt(&frame(folds(80, 140), red)), None);
+        assert_eq!(doubt(&frame(folds(16, 24), red)), Some(Doubt::Dark));
+        assert_eq!(doubt(&frame(folds(210, 235), red)), Some(Doubt::Glare));
+        assert_eq!(doubt(&frame(|_| 110, red)), Some(Doubt::Blurred));
+        assert_eq!(doubt(&frame(|x| 100 + (x / 20) as u8, red)), Some(Doubt::Blurred));
+        assert_eq!(doubt(&frame(folds(80, 140), [180, 100])), Some(Doubt::Strange));
+    }
+
+    /// Goal: small frames are measured like large ones.
+    #[test]
+    fn traits_do_not_hang_on_the_size() {
+        let of = |width: usize, height: usize| {
+            let luma =
+                (0..height).flat_map(|_| (0..width).map(|x| if x * 32 / width % 2 == 0 { 60 } else { 160 }));
+            let bytes: Vec<u8> = luma.chain([120; 2].repeat(width * height / 4)).collect();
+            Traits::of(Nv12::new(width, height, &bytes).unwrap())
+        };
+        let (small, large) = (of(320, 180), of(1280, 720));
+        assert!((small.brightness - large.brightness).abs() < 1.0, "{small:?} {large:?}");
+        assert!((small.edges - large.edges).abs() < 0.1 * large.edges, "{small:?} {large:?}");
+    }
+
+    /// Goal: a net that has not made up its mind about a quarter of the picture is not believed.
+    #[test]
+    fn a_net_that_is_not_sure_is_not_believed() {
+        let seen = |undecided: usize| Segmentation {
+            height: 10,
+            width: 10,
+            classes: vec![1; 100],
+            shares: (0..100).map(|at| if at < undecided { 120 } else { 250 }).collect(),
+        };
+        assert_eq!(seen(25).doubt(), None);
+        assert_eq!(seen(26).doubt(), Some(Doubt::Unsure));
+    }
+}

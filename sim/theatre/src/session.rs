@@ -141,10 +141,13 @@ struct Ports {
 }
 
 impl Ports {
-    fn find() -> std::io::Result<Self> {
+    /// None of `taken`, where somebody is yet to listen.
+    fn find(taken: &[SocketAddr]) -> std::io::Result<Self> {
         // Held until all are found, so that none is given twice.
-        let sockets = (0..11).map(|_| UdpSocket::bind((LOOPBACK, 0))).collect::<Result<Vec<_>, _>>()?;
-        let mut addresses = sockets.iter().map(UdpSocket::local_addr);
+        let sockets = std::iter::repeat_with(|| UdpSocket::bind((LOOPBACK, 0)));
+        let sockets = sockets.take(11 + taken.len()).collect::<Result<Vec<_>, _>>()?;
+        let addresses = sockets.iter().map(UdpSocket::local_addr);
+        let mut addresses = addresses.filter(|it| !it.as_ref().is_ok_and(|it| taken.contains(it)));
         let mut next =
             || addresses.next().unwrap_or_else(|| Err(std::io::ErrorKind::AddrNotAvailable.into()));
         Ok(Self {
@@ -173,7 +176,7 @@ impl Session {
         let links = links.into_iter().chain(second.map(|_| (Role::Surgeon, desk::SECOND)));
         let vault = desk::made_up_people(second)?;
         vault.create(&make(&folder)?.join("people.vault"))?;
-        let ports = Ports::find().context("no free UDP ports on the loopback")?;
+        let ports = Ports::find(&site.taken).context("no free UDP ports on the loopback")?;
         let kit_arms = kit_arms(plan, &ports);
         let mounted: Vec<_> = kit_arms.iter().filter_map(ArmConfig::mounted).collect();
         let session = Self {

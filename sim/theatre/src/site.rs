@@ -28,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) keys: Keys,
     /// Where clients find the validators.
     pub(crate) validators: Vec<(DeviceId, SocketAddr)>,
+    /// Where validators listen, or are going to.
+    pub(crate) taken: Vec<SocketAddr>,
 }
 
 /// The keys of whoever acts here. In earnest no two of them are in one hand.
@@ -59,8 +61,14 @@ impl Site {
         let trust = TrustRoot::read(&fs::read(&genesis)?)
             .with_context(|| format!("{} is not a ledger's genesis", genesis.display()))?;
         let hospital = DeviceKey::load(&ledger.join("hospital.key"))?;
-        let mut site = Self { folder, trust, keys: Keys { hospital, ..keys }, validators: Vec::new() };
-        site.validators = site.find_validators()?;
+        let mut site = Self {
+            folder,
+            trust,
+            keys: Keys { hospital, ..keys },
+            validators: Vec::new(),
+            taken: Vec::new(),
+        };
+        site.find_validators()?;
         Ok(site)
     }
 
@@ -84,15 +92,13 @@ impl Site {
             .collect()
     }
 
-    fn find_validators(&self) -> anyhow::Result<Vec<(DeviceId, SocketAddr)>> {
-        let configs = self.validator_configs().into_iter();
-        configs
-            .map(|path| ValidatorConfig::load(&path))
-            .map(|loaded| {
-                let config = loaded?;
-                Ok((config.key.id(), config.client_listen))
-            })
-            .collect()
+    fn find_validators(&mut self) -> anyhow::Result<()> {
+        for path in self.validator_configs() {
+            let config = ValidatorConfig::load(&path)?;
+            self.validators.push((config.key.id(), config.client_listen));
+            self.taken.extend([config.peer_listen, config.client_listen]);
+        }
+        Ok(())
     }
 }
 

@@ -122,7 +122,8 @@ mod tests {
     #[test]
     fn what_is_no_picture_of_tissue_is_named() {
         let red = [110, 150];
-        let folds = |dark: u8, bright: u8| move |x: usize| if x / 20 % 2 == 0 { dark } else { bright };
+        let folds =
+            |dark: u8, bright: u8| move |x: usize| if (x / 20).is_multiple_of(2) { dark } else { bright };
         assert_eq!(doubt(&frame(folds(80, 140), red)), None);
         assert_eq!(doubt(&frame(folds(16, 24), red)), Some(Doubt::Dark));
         assert_eq!(doubt(&frame(folds(210, 235), red)), Some(Doubt::Glare));
@@ -135,8 +136,8 @@ mod tests {
     #[test]
     fn traits_do_not_hang_on_the_size() {
         let of = |width: usize, height: usize| {
-            let luma =
-                (0..height).flat_map(|_| (0..width).map(|x| if x * 32 / width % 2 == 0 { 60 } else { 160 }));
+            let luma = (0..height)
+                .flat_map(|_| (0..width).map(|x| if (x * 32 / width).is_multiple_of(2) { 60 } else { 160 }));
             let bytes: Vec<u8> = luma.chain([120; 2].repeat(width * height / 4)).collect();
             Traits::of(Nv12::new(width, height, &bytes).unwrap())
         };

@@ -1,15 +1,17 @@
-//! `farhand vision eval`: real pictures with labels, instruments against everything else.
+//! `farhand vision eval`: real pictures with labels, instruments against everything else; or the simulator's, by what makes them hard.
 
 use std::{
     fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 use clap::Args;
 use farhand_vision::{CandleExec, Confusion, Labelled, Model, Seen, labelled};
 use serde_json::{Value, json};
+
+use super::factors;
 
 /// The instruments' class in a picture's confusion.
 const INSTRUMENT: [usize; 1] = [1];
@@ -24,8 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Pictures, PNG.
-    #[arg(long, value_name = "DIR")]
-    images: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "simulated")]
+    images: Option<PathBuf>,
+    /// In place of a folder, so many of the simulator's pictures of each kind: like those learnt from, of instruments and tissues that
+    /// were not, without an instrument, and each factor alone at three severities.
+    #[arg(long, value_name = "N", requires = "model", conflicts_with = "images", value_parser = clap::value_parser!(u32).range(1..))]
+    simulated: Option<u32>,
     /// LabelMe's JSON of the same names; without it in the pictures' folder.
     #[arg(long, value_name = "DIR")]
     labels: Option<PathBuf>,
@@ -44,12 +50,14 @@ struct Verdict {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let labels = arguments.labels.as_ref().unwrap_or(&arguments.images);
-    let pictures = labelled(&arguments.images, labels)?;
+    let model = arguments.model.as_ref().map(|path| read(path)).transpose()?;
+    if let Some((pictures, model)) = arguments.simulated.zip(model.as_ref()) {
+        return factors::tell(model, pictures, arguments.json);
+    }
+    let images = arguments.images.as_ref().context("a folder of pictures is needed: --images DIR")?;
+    let pictures = labelled(images, arguments.labels.as_ref().unwrap_or(images))?;
     let mut verdicts = vec![arguments.judge("colour", &pictures, |picture| Ok(picture.baseline()))?];
-    if let Some(path) = &arguments.model {
-        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-        let model = Model::read(&bytes).with_context(|| path.display().to_string())?;
+    if let Some(model) = model {
         let net = CandleExec::new(&model, model.graph(model.card().height, model.card().width)?)?;
         let see = |picture: &Labelled| Ok(picture.picture.instruments(&model, &net)?);
         verdicts.push(arguments.judge("model", &pictures, see)?);
@@ -62,6 +70,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     writeln!(out, "{:<24}{:>8}{:>10}{:>10}{:>12}", "picture", "seen by", "IoU", "edges F1", "false area")?;
     verdicts.iter().try_for_each(|verdict| verdict.tell(&mut out))
+}
+
+fn read(path: &Path) -> anyhow::Result<Model> {
+    let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+    Model::read(&bytes).with_context(|| path.display().to_string())
 }
 
 impl Arguments {

@@ -2,6 +2,7 @@
 
 mod augment;
 mod eval;
+mod factors;
 mod samples;
 mod train;
 

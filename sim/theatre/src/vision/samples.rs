@@ -3,11 +3,14 @@
 
 use anyhow::Context as _;
 use farhand_scene::{Class, Conditions, Scene, SceneSettings, Split};
+use farhand_vision::{Rgb, Shape};
 
 /// Sides of a picture as the net takes it, and of the picture that is drawn, so that edges are smooth.
 pub(super) const HEIGHT: usize = 160;
 pub(super) const WIDTH: usize = 256;
 const DRAWN: usize = 2;
+/// All but what is worked on.
+pub(super) const CLASSES: usize = Class::ALL.len() - 1;
 /// Scores, and so labels, are half as large.
 const LABEL: usize = 2;
 
@@ -18,6 +21,22 @@ pub(super) struct Sample {
     pub(super) rgb: Vec<u8>,
     /// A class for every pixel of the scores.
     pub(super) labels: Vec<u8>,
+}
+
+impl Sample {
+    /// As the net takes it.
+    pub(super) fn planes(&self) -> Vec<f32> {
+        let rgb = Rgb { width: WIDTH, height: HEIGHT, bytes: self.rgb.clone() };
+        rgb.planes(Shape::new(3, HEIGHT, WIDTH))
+    }
+}
+
+/// The class with the greatest score, pixel by pixel.
+pub(super) fn best(scores: &[f32]) -> Vec<u8> {
+    let plane = scores.len() / CLASSES;
+    let score = |pixel: usize, class: usize| scores[class * plane + pixel];
+    let best = |pixel| (0..CLASSES).max_by(|a, b| score(pixel, *a).total_cmp(&score(pixel, *b)));
+    (0..plane).map(|pixel| best(pixel).unwrap_or(0) as u8).collect()
 }
 
 /// Draws them, one after the other.
@@ -38,7 +57,13 @@ impl Sampler {
     }
 
     pub(super) fn next(&mut self) -> anyhow::Result<Sample> {
+        self.next_under(|conditions| conditions)
+    }
+
+    /// The next one under other conditions than were drawn for it.
+    pub(super) fn next_under(&mut self, under: impl Fn(Conditions) -> Conditions) -> anyhow::Result<Sample> {
         let (state, conditions) = self.drawn.draw();
+        let conditions = under(conditions);
         let rgb = shrunk(self.scene.render_under(&state, &conditions)?.nv12);
         self.scene.render_labels_under(&state, &conditions, &mut self.labels)?;
         self.forget_what_is_black(&conditions);

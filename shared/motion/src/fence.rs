@@ -141,20 +141,26 @@ impl Fence {
         })
     }
 
-    /// Whether this velocity leads out of every region that the tool is in, more than along it, and by the face that the tool
+    /// Whether this velocity leads out of every such region, more than along it, and by the face that the tool
     /// is nearest to: over a ridge the way out leads deeper at first, by less than one tick's length.
     fn leaves(&self, model: &ArmModel, from: &Axes, velocity: &Axes) -> bool {
         let tool = model.chain(from);
-        self.regions.iter().flatten().map(|region| nearest(region, &tool)).all(|(clearance, point)| {
+        self.entered().map(|region| nearest(region, &tool)).all(|(clearance, point)| {
             let moves: Vector3<f64> = (0..JOINTS).map(|i| tool.moves(i, &point) * velocity[i]).sum();
-            clearance.distance_m >= 0.0 || clearance.outward.dot(&moves) >= OUTWARD * moves.norm()
+            clearance.distance_m >= KEPT_CLEAR_M || clearance.outward.dot(&moves) >= OUTWARD * moves.norm()
         })
     }
 
-    /// Whether the tool is in a region.
+    /// Whether the tool is in a region, or on its way out not clear of it yet.
     fn is_behind(&self, model: &ArmModel, position: &Axes) -> bool {
         let tool = model.chain(position);
-        self.regions.iter().flatten().any(|region| nearest(region, &tool).0.distance_m < 0.0)
+        self.entered().any(|region| nearest(region, &tool).0.distance_m < KEPT_CLEAR_M)
+    }
+
+    /// Regions that the tool was in or too near to when they came, and has not been clear of since.
+    fn entered(&self) -> impl Iterator<Item = &Region> {
+        let regions = self.regions.iter().zip(&self.kept_m[WALLS..]);
+        regions.filter(|(_, kept_m)| **kept_m < KEPT_CLEAR_M).filter_map(|(region, _)| region.as_ref())
     }
 
     /// Whether no fence is as near as the tool can get by this velocity and the braking after it. Forgets as it goes.
@@ -180,18 +186,19 @@ impl Fence {
         let state = State { position: &position, velocity };
         let skipped = if walls { 0 } else { WALLS };
         let (clear_m, in_time) = self.brakes_in_time(model, state, bounds.acceleration_step, skipped);
-        let passes = in_time && self.stays_out(model, from, state, bounds.acceleration_step);
+        let passes = in_time && self.keeps_coming_out(model, from, state, bounds.acceleration_step);
         if passes {
-            self.clear_m = if walls { clear_m } else { 0.0 };
             self.follow_out(model, state, bounds.acceleration_step);
+            // What is to keep coming out is looked at every tick.
+            self.clear_m = if walls && self.entered().next().is_none() { clear_m } else { 0.0 };
         }
         passes
     }
 
-    /// Whether the tool, once out of a region that it was in, stays out of it in a stop from here: the way out may lead in again, by
+    /// Whether the tool, on its way out of a region that it was in, goes no deeper again in a stop from here: the way out may lead in by
     /// the tool's other end or around a corner.
-    fn stays_out(&self, model: &ArmModel, from: &Axes, state: State, step: &Axes) -> bool {
-        if self.kept_m[WALLS..].iter().all(|&kept_m| kept_m == KEPT_CLEAR_M) {
+    fn keeps_coming_out(&self, model: &ArmModel, from: &Axes, state: State, step: &Axes) -> bool {
+        if self.entered().next().is_none() {
             return true;
         }
         let (mut position, mut velocity) = (*state.position, *state.velocity);
@@ -199,7 +206,7 @@ impl Fence {
         for _ in 0..LOOKS_MAX {
             let next_m = self.distances_m(model, &position);
             for i in WALLS..FENCES {
-                let goes_in = farthest_m[i] >= 0.0 && next_m[i] < farthest_m[i].min(KEPT_CLEAR_M) - BACK_M;
+                let goes_in = next_m[i] < farthest_m[i].min(KEPT_CLEAR_M) - BACK_M;
                 if goes_in && self.kept_m[i] < KEPT_CLEAR_M {
                     return false;
                 }

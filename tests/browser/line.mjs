@@ -23,10 +23,10 @@ async function turn(page, name, value) {
   await page.getByRole("slider", { name }).fill(`${value}`);
 }
 
-/** Pixels that something was drawn on, over the picture. */
+/** Pixels of the ghost, over the picture. */
 const drawn = (page) =>
   page.evaluate(() => {
-    const canvas = document.querySelector(".picture canvas");
+    const canvas = document.querySelector(".picture canvas.ghost");
     if (canvas.width === 0 || canvas.height === 0) return 0;
     const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return data.reduce((count, value, i) => count + Number(i % 4 === 3 && value > 0), 0);

@@ -13,7 +13,7 @@ export function Ghost({ surgeon }: { readonly surgeon: Surgeon }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const wanted = surgeon.ghost.value && surgeon.camera.value !== undefined && surgeon.view.value.phase === "engaged";
   useEffect(() => (canvas.current === null || !wanted ? undefined : haunt(canvas.current, surgeon)), [wanted, surgeon]);
-  return <canvas ref={canvas} aria-hidden="true" />;
+  return <canvas class="ghost" ref={canvas} aria-hidden="true" />;
 }
 
 /** Draws at the screen's own rate until the returned function is called, which leaves nothing behind. */

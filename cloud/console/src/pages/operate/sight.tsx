@@ -21,7 +21,7 @@ export function Sight({ surgeon }: { readonly surgeon: Surgeon }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const wanted = surgeon.wanted.value;
   useEffect(() => (canvas.current === null || wanted === "off" ? undefined : draw(canvas.current, surgeon, wanted)), [wanted, surgeon]);
-  return <canvas ref={canvas} aria-hidden="true" />;
+  return <canvas class="outlines" ref={canvas} aria-hidden="true" />;
 }
 
 /** Draws at the screen's own rate, where something changed, until the returned function is called, which leaves nothing behind. */

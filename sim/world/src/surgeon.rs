@@ -32,7 +32,7 @@ const AWAY_US: u64 = 150_000;
 /// An engagement that came to nothing is followed by another so soon, by whoever does not let go in between.
 const AGAIN_US: u64 = 60_000;
 /// And so soon another one in the midst of it.
-const IMPATIENT_US: u64 = 400_000;
+const IMPATIENT_US: u64 = 280_000;
 const CONFUSED_COMMANDS: u64 = 10;
 const OPEN_RAD: f64 = 0.6;
 const JAW_RAD_S: f64 = 2.0;

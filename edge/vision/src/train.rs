@@ -13,7 +13,7 @@ use candle_core::{D, Device, Tensor, Var, backprop::GradStore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use self::{adam::Step, loss::CrossEntropy, state::Values};
+use self::{adam::Step, loss::Loss, state::Values};
 use crate::{
     exec::{Parameters, forward},
     graph::{Graph, NodeId, Op},
@@ -176,7 +176,7 @@ impl Trainer {
 
     fn loss(&self, scores: &[f32], labels: &[u8]) -> (f32, Vec<f32>) {
         let plane = self.graph.output().plane();
-        CrossEntropy { weights: &self.schedule.class_weights, plane }.of(scores, labels)
+        Loss { weights: &self.schedule.class_weights, plane }.of(scores, labels)
     }
 
     fn variables(&self) -> candle_core::Result<BTreeMap<NodeId, Variables>> {

@@ -6,7 +6,7 @@ use crate::conditions::{Conditions, Factor, Finish, Instrument, Kind, Palette, S
 use crate::instrument::{JAW_LENGTH_M, PITCH_TO_JAW_AXIS_M};
 use crate::random::SplitMix64;
 use crate::scene::SceneSettings;
-use crate::state::{Camera, SceneState, TOOLS_MAX, Tool};
+use crate::state::{Camera, SceneState, TOOLS_MAX, Target, TargetShape, Tool};
 use crate::tissue::Tissue;
 
 /// Baking another tissue takes as long as drawing a dozen pictures.
@@ -100,7 +100,7 @@ impl Sampler {
     }
 
     /// The next state and its conditions: a camera somewhere above the tissue of the default settings, none to three
-    /// instruments in its view. Some states in a row show the same tissue.
+    /// instruments and targets in its view. Some states in a row show the same tissue.
     pub fn draw(&mut self) -> (SceneState, Conditions) {
         if self.drawn.is_multiple_of(OF_ONE_TISSUE) {
             self.another_tissue();
@@ -110,14 +110,9 @@ impl Sampler {
         let looked_at = self.on_tissue(x_m, y_m, 0.0);
         let camera = self.camera(looked_at);
         let tools = self.tools(&camera, looked_at);
-        let state = SceneState {
-            camera,
-            tools,
-            targets: Vec::new(),
-            goals: Vec::new(),
-            fixtures: Vec::new(),
-            seed: self.tissue,
-        };
+        let targets = self.targets([x_m, y_m]);
+        let state =
+            SceneState { camera, tools, targets, goals: Vec::new(), fixtures: Vec::new(), seed: self.tissue };
         (state, self.conditions())
     }
 
@@ -217,6 +212,25 @@ impl Sampler {
         let tool = Tool { base_from_tip: shift * tool.base_from_tip, rcm_m: rcm, ..tool };
         let tip: Point3<f64> = tool.base_from_tip.translation.vector.into();
         (gap_m(eye, rcm, tip) > CLEAR_OF_LENS_M).then_some(tool)
+    }
+
+    /// Beads, rings and needles lie on the tissue in every third picture, near what is looked at.
+    fn targets(&mut self, looked_at_m: [f64; 2]) -> Vec<Target> {
+        let count = [0, 0, 0, 0, 1, 3][(self.random.next_u64() % 6) as usize];
+        (0..count).map(|_| self.target(looked_at_m)).collect()
+    }
+
+    fn target(&mut self, [x_m, y_m]: [f64; 2]) -> Target {
+        let shapes = [TargetShape::Sphere, TargetShape::Ring, TargetShape::Needle];
+        let shape = self.random.pick(&shapes).copied().unwrap_or(TargetShape::Sphere);
+        let radius_m = self.random.between(0.002, 0.008);
+        let (x_m, y_m) = (x_m + self.within(0.025), y_m + self.within(0.025));
+        let high_m = self.random.between(0.1, 0.8) * radius_m;
+        let place = self.on_tissue(x_m, y_m, high_m);
+        let turn = [(); 3].map(|()| self.within(0.6));
+        let turn = UnitQuaternion::from_euler_angles(turn[0], turn[1], turn[2] * 5.0);
+        let base_from_target = Isometry3::from_parts(place.coords.into(), turn);
+        Target { shape, base_from_target, radius_m, grasped: false }
     }
 
     fn within(&mut self, reach: f64) -> f64 {

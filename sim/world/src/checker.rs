@@ -87,9 +87,9 @@ pub struct Checker {
     durable: u64,
     /// The surgeon's lists that are durable, as told under one lease; when the newest was; and the first command after it
     /// under which the tool moved.
-    lists: Option<(LeaseToken, u64)>,
+    lists: BTreeMap<LeaseToken, u64>,
     listed_us: u64,
-    unlisted_since: Option<(u64, u64)>,
+    unlisted_since: Option<((LeaseToken, u64), u64)>,
     latched: BTreeSet<PressId>,
     cleared: BTreeSet<PressId>,
     /// The greatest token under which anything was sent, and under which the tool moved.
@@ -138,7 +138,7 @@ impl Checker {
             giving: BTreeMap::new(),
             unrecorded: BTreeMap::new(),
             durable: 0,
-            lists: None,
+            lists: BTreeMap::new(),
             listed_us: 0,
             unlisted_since: None,
             latched: BTreeSet::new(),
@@ -177,7 +177,8 @@ impl Checker {
         self.begun_us.clear();
         (self.armed, self.renewed_us, self.ticked_us) = (false, 0, None);
         self.durable = 0;
-        (self.lists, self.listed_us, self.unlisted_since) = (None, 0, None);
+        self.lists.clear();
+        (self.listed_us, self.unlisted_since) = (0, None);
         self.holders.clear();
         self.given.clear();
         self.giving.clear();
@@ -314,7 +315,7 @@ impl Checker {
             self.broken("P11", now_us, format!("moves {} ms ahead of its record", lead_us / 1000));
         }
         if basis.at_us > self.listed_us {
-            self.unlisted_since.get_or_insert((basis.sequence, basis.at_us));
+            self.unlisted_since.get_or_insert(((basis.token, basis.sequence), basis.at_us));
         }
         let unlisted_us = self.unlisted_us(now_us);
         if unlisted_us > UNLISTED_US_MAX {

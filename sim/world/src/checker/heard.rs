@@ -158,11 +158,11 @@ impl Checker {
         // The first mark of a lease says how many there are; a greater one that there is another. A lease begins before its first
         // command comes.
         if mark.token >= self.highest && self.holders.contains_key(&mark.token) {
-            let before = self.lists.filter(|(token, _)| *token == mark.token).map(|(_, lists)| lists);
-            if before.is_some_and(|lists| lists < mark.segments) {
+            let lists = self.lists.entry(mark.token).or_insert(mark.segments);
+            if *lists < mark.segments {
+                *lists = mark.segments;
                 (self.listed_us, self.unlisted_since) = (now_us, None);
             }
-            self.lists = Some((mark.token, mark.segments.max(before.unwrap_or_default())));
         }
         if mark.token == self.highest {
             // Nobody can vouch for a command that has not come.

@@ -9,6 +9,10 @@ const LEAD_PAUSE_US_MAX: u64 = 500_000;
 impl Checker {
     /// What the kit says it made of a command: if it refused this one, the tool has moved under the one before it.
     pub fn verdict(&mut self, token: LeaseToken, sequence: u64, refused: bool) {
+        // What is unlisted outlives its token.
+        if refused && sequence > 1 {
+            self.unlisted_since = self.unlisted_since.filter(|(since, _)| *since != (token, sequence));
+        }
         if token != self.highest {
             return;
         }
@@ -19,7 +23,6 @@ impl Checker {
         // The first entry of a lease stands for what moved before it.
         if refused && sequence > 1 {
             self.unrecorded.remove(&sequence);
-            self.unlisted_since = self.unlisted_since.filter(|(since, _)| *since != sequence);
         }
     }
 

@@ -29,7 +29,7 @@ use crate::{
     meeting::Guest,
     reach::{NoPort, Reach},
     relay::{Channel, Input},
-    rtc_setup::{self, ChannelBox, Events, PLAYOUT_DELAY},
+    rtc_setup::{self, Carries, ChannelBox, Events, PLAYOUT_DELAY},
     together::{Hello, Written},
 };
 
@@ -71,7 +71,8 @@ pub(crate) async fn answer(
 ) -> Result<String, NoAnswer> {
     let room = desk.room().ok_or(NoAnswer::TooMany)?;
     let reach = reach.of(guest.role);
-    let (connection, mut events) = rtc_setup::connection(reach.listen()?).await?;
+    let carries = Arc::<Carries>::default();
+    let (connection, mut events) = rtc_setup::connection(reach.listen()?, carries.clone()).await?;
     let wants_pictures = guest.role == Role::Surgeon && sdp.contains("m=video");
     let screen = if wants_pictures { Some(Screen::new(&connection).await?) } else { None };
     connection.set_remote_description(RTCSessionDescription::offer(reach.offered(sdp))?).await?;
@@ -88,6 +89,7 @@ pub(crate) async fn answer(
         vouched,
         path,
         connection,
+        carries,
         screen,
         tasks: JoinSet::new(),
         beside: JoinSet::new(),
@@ -106,6 +108,7 @@ struct Line {
     /// As it was answered.
     path: u8,
     connection: Arc<dyn PeerConnection>,
+    carries: Arc<Carries>,
     screen: Option<Screen>,
     /// Each says why it ended, and the connection ends with it.
     tasks: JoinSet<&'static str>,
@@ -175,6 +178,7 @@ impl Line {
         let line = desk::Line {
             control,
             pictures: self.screen.is_some().then_some(pictures),
+            carries: self.carries.clone(),
             to_write: Arc::new(watch::Sender::new(())),
             dismissed: Arc::default(),
         };
@@ -193,6 +197,7 @@ impl Line {
         self.tasks.spawn(write_words(desk.clone(), seat, statements, to_write));
         if let Some((screen, frames)) = self.screen.take().zip(channels.frames) {
             self.beside.spawn(hear_requests(desk.clone(), screen.track.clone()));
+            self.beside.spawn(hear_again(desk.clone(), self.carries.clone()));
             self.beside.spawn(drain(frames.clone()));
             self.beside.spawn(screen.show(desk.clone(), frames, screen_queue));
             self.desk.signs.watched.send_replace(true);
@@ -307,6 +312,14 @@ async fn hear_requests(desk: Arc<Desk>, track: Arc<TrackLocalStaticRTP>) {
         if packets.iter().any(|packet| rtc_setup::is_key_frame_request(packet.as_ref())) {
             desk.signs.key_frame_wanted.notify_one();
         }
+    }
+}
+
+/// **After a silence the receiver lacks too much to ask for it piece by piece: it gets a key frame.**
+async fn hear_again(desk: Arc<Desk>, carries: Arc<Carries>) {
+    loop {
+        carries.back.notified().await;
+        desk.signs.key_frame_wanted.notify_one();
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     meeting::{CONSOLE_PATHS_MAX, Guest},
     record::Record,
     relay::{CONSOLES_MAX, Channel, ConsoleId, Counters, Input, Output, Relay, Route},
+    rtc_setup::Carries,
     together::{Console, Consoles, Hello, Joined, Left, Taken, Written},
 };
 
@@ -56,6 +57,7 @@ pub(crate) struct Line {
     pub(crate) control: mpsc::Sender<Bytes>,
     /// A surgeon's.
     pub(crate) pictures: Option<mpsc::Sender<Arc<Picture>>>,
+    pub(crate) carries: Arc<Carries>,
     /// Changes when there is a statement to write.
     pub(crate) to_write: Arc<watch::Sender<()>>,
     /// Asks the connection's task to end it.
@@ -285,6 +287,13 @@ impl Desk {
         for line in screens.filter(|line| line.pictures.is_some()) {
             drop(line.control.try_send(message.clone()));
         }
+    }
+
+    /// What all lines that pictures go by carry, in kbit/s; nothing where none goes out.
+    pub(crate) fn carried_kbit_s(&self) -> Option<u32> {
+        let inner = self.lock();
+        let screens = inner.consoles.all().filter_map(|console| console.pictures());
+        screens.filter(|line| line.pictures.is_some()).map(|line| line.carries.kbit_s()).min()
     }
 
     /// Nothing looks at the pictures: surgeons are told so, those who come later as well.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use farhand_ledger::{FrameEntry, Hash};
-use farhand_video::{AccessUnit, Capture, Event, Output, Outputs, Settings, Source};
+use farhand_video::{AccessUnit, BITRATE_KBIT_S, Capture, Event, Output, Outputs, Settings, Source};
 use farhand_wire::{EdgeTick, FrameId, KitTick};
 use rtc::rtp::{codec::h264::H264Payloader, packetizer::Payloader};
 use tokio::sync::watch;
@@ -24,6 +24,12 @@ const KEY_FRAME_PAUSE: Duration = Duration::from_millis(250);
 /// A source that is not there is tried again after this, doubling.
 const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(4);
+/// What the lines carry is looked at as often.
+const RATE_PAUSE: Duration = Duration::from_millis(250);
+/// Of what a line carries, pictures may take so much: the rest is headers, sent again, and everything beside them.
+const SHARE: f64 = 0.85;
+/// A rate that is so near to the one before is left as it is.
+const RATE_STEP: f64 = 0.07;
 /// Where no picture may be lost, a console that takes none for this long loses them after all.
 const TAKE: Duration = Duration::from_secs(5);
 
@@ -125,6 +131,8 @@ impl Film {
     async fn show(&mut self, capture: Option<&Capture>, mut outputs: Outputs) -> End {
         let mut keys = KeyFrames::default();
         let desk = self.desk.clone();
+        let mut rate = Rate::new(self.settings.bitrate_kbit_s);
+        let mut looks = tokio::time::interval(RATE_PAUSE);
         let mut delay = self.test_delay;
         let begins =
             tokio::time::Instant::now() + Duration::from_secs(delay.map_or(0, |delay| delay.after_s.into()));
@@ -149,6 +157,13 @@ impl Film {
                     let ms = delay.take().map_or(0, |delay| delay.ms);
                     tracing::warn!(ms, "a test delays the pictures from now on");
                     capture.iter().for_each(|capture| capture.set_test_delay_ms(ms));
+                }
+                _ = looks.tick() => {
+                    let changed = desk.carried_kbit_s().and_then(|carried| rate.follow(carried));
+                    if let (Some(kbit_s), Some(capture)) = (changed, capture) {
+                        tracing::info!(kbit_s, "the pictures' rate");
+                        capture.set_bitrate_kbit_s(kbit_s);
+                    }
                 }
                 () = desk.signs.key_frame_wanted.notified() => keys.want(),
                 () = wait(due) => {
@@ -233,6 +248,32 @@ impl Drop for Stopping {
     }
 }
 
+/// The encoder's rate: what the lines carry of it, and no more than is wanted. Pure.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    wanted_kbit_s: u32,
+    now_kbit_s: u32,
+}
+
+impl Rate {
+    fn new(wanted_kbit_s: u32) -> Self {
+        Self { wanted_kbit_s, now_kbit_s: wanted_kbit_s }
+    }
+
+    /// The new rate, where it is another.
+    fn follow(&mut self, carried_kbit_s: u32) -> Option<u32> {
+        let share = (f64::from(carried_kbit_s) * SHARE) as u32;
+        let next = share.max(*BITRATE_KBIT_S.start()).min(self.wanted_kbit_s);
+        let apart = f64::from(next.abs_diff(self.now_kbit_s)) / f64::from(self.now_kbit_s);
+        // The last step up is taken even if it is a small one.
+        let changes = apart > RATE_STEP || (next == self.wanted_kbit_s && next != self.now_kbit_s);
+        changes.then(|| {
+            self.now_kbit_s = next;
+            next
+        })
+    }
+}
+
 /// Gives each request for a key frame one, soon, and never two within [`KEY_FRAME_PAUSE`]. Pure.
 #[derive(Debug, Default)]
 struct KeyFrames {
@@ -258,6 +299,18 @@ impl KeyFrames {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Goal: the rate falls with the line and comes back with it, small changes cost nothing, and more than was wanted is never asked.
+    #[test]
+    fn the_rate_follows_the_lines() {
+        let mut rate = Rate::new(4_000);
+        assert_eq!(rate.follow(5_000), None);
+        assert_eq!(rate.follow(2_000), Some(1_700));
+        assert_eq!(rate.follow(1_950), None);
+        assert_eq!(rate.follow(1), Some(100));
+        assert_eq!(rate.follow(4_600), Some(3_910));
+        assert_eq!(rate.follow(50_000), Some(4_000));
+    }
 
     /// Goal: many requests cost one key frame, none is forgotten.
     #[test]

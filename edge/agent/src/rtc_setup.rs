@@ -22,8 +22,10 @@ use webrtc::{
     },
 };
 
+mod carries;
 mod key_frames;
 
+pub(crate) use carries::Carries;
 use key_frames::KeyFrameRequests;
 pub(crate) use key_frames::is_key_frame_request;
 
@@ -92,9 +94,11 @@ impl PeerConnectionEventHandler for Handler {
     }
 }
 
-/// A connection that speaks H.264 and data channels from `listen`, and only from there; port 0 takes a free one.
+/// A connection that speaks H.264 and data channels from `listen`, and only from there; port 0 takes a free one. What it carries is
+/// told to `carries`.
 pub(crate) async fn connection(
     listen: SocketAddr,
+    carries: Arc<Carries>,
 ) -> Result<(Arc<dyn PeerConnection>, Events), webrtc::error::Error> {
     let (gathered_to, gathered) = watch::channel(false);
     let (state_to, state) = watch::channel(RTCPeerConnectionState::New);
@@ -103,7 +107,7 @@ pub(crate) async fn connection(
     let handler =
         Handler { gathered: gathered_to, state: state_to, channels: channels_to, tracks: tracks_to };
     let mut media = media()?;
-    let registry = register_default_interceptors(Registry::new(), &mut media)?;
+    let registry = carries.measured_in(register_default_interceptors(Registry::new(), &mut media)?);
     let settings = SettingEngineBuilder::new()
         .with_include_loopback_candidate(listen.ip().is_loopback())
         .with_ice_timeouts(Some(ICE_DISCONNECTED), Some(ICE_FAILED), Some(ICE_KEEP_ALIVE))

@@ -183,7 +183,7 @@ impl Call {
     /// Pictures come over the first path alone.
     async fn ends(&self, path: u8) -> Result<Ends, PeerError> {
         let (connection, events) =
-            rtc_setup::connection(SocketAddr::new(self.settings.ice_address, 0)).await?;
+            rtc_setup::connection(SocketAddr::new(self.settings.ice_address, 0), Arc::default()).await?;
         let unreliable =
             RTCDataChannelInit { ordered: false, max_retransmits: Some(0), ..RTCDataChannelInit::default() };
         let unordered = RTCDataChannelInit { ordered: false, ..RTCDataChannelInit::default() };

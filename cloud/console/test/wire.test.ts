@@ -10,7 +10,7 @@ import { MacKey, leaseKeys, sha256 } from "../src/wire/mac";
 import { inWords, rejectionName } from "../src/wire/rejection";
 import { StateFlag, openKitState } from "../src/wire/state";
 import { type Statement, openStatement, remoteCentreOf, signStatement, transcriptHash } from "../src/wire/statement";
-import { pictureContent } from "../src/video/nal";
+import { pictureContent, userData } from "../src/video/nal";
 import { displayReport, surgeonSegment } from "../src/wire/segment";
 import { clockPing, readCamera, readClockPong, readFrameRecord, readWatermark } from "../src/wire/video";
 import { bytes, flipped, vectors } from "./hex";
@@ -136,6 +136,16 @@ describe("pictures and clocks", () => {
     const whole = bytes(wire, "watermark");
     expect(readWatermark(whole)).toEqual({ token: 7n, newest: 1n << 40n, segments: 12n });
     expect(() => readWatermark(whole.subarray(0, 25))).toThrow(/25 bytes/);
+  });
+
+  // Goal: what stands beside a picture is read as the edge box writes it (edge/video/src/userdata.rs), under its own name alone.
+  it("reads what a picture's unit carries", () => {
+    const name = new Uint8Array(16).fill(0x11);
+    const unit = Uint8Array.of(0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 6, 5, 23, ...name, 0, 0, 3, 1, 0, 0, 3, 0, 2, 0x80, 0, 0, 0, 1, 0x65, 9);
+    expect(userData(unit, name)).toEqual(Uint8Array.of(0, 0, 1, 0, 0, 0, 2));
+    expect(userData(unit, name.map((byte) => byte + 1))).toBeUndefined();
+    expect(userData(unit.subarray(0, 30), name), "cut").toBeUndefined();
+    expect(userData(Uint8Array.of(0, 0, 1, 6, 5, 0xff), name), "without end").toBeUndefined();
   });
 
   // Goal: the browser reckons the picture's hash as the edge box does: slices alone, whatever lies between them.

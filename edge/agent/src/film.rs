@@ -7,7 +7,7 @@ use std::{
 
 use farhand_ledger::{FrameEntry, Hash};
 use farhand_video::{AccessUnit, BITRATE_KBIT_S, Capture, Event, Output, Outputs, Settings, Source};
-use farhand_wire::{EdgeTick, FrameId, KitTick};
+use farhand_wire::{EdgeTick, FRAME_RECORD_NAME, FrameId, KitTick};
 use rtc::rtp::{codec::h264::H264Payloader, packetizer::Payloader};
 use tokio::sync::watch;
 
@@ -178,15 +178,17 @@ impl Film {
 
     async fn send(&mut self, unit: AccessUnit) {
         self.next_frame = unit.frame_id + 1;
-        let payloads = match self.payloader.payload(PAYLOAD_BYTES_MAX, &unit.data) {
+        let input = Input::Frame { entry: entry(&unit), unit: unit.data.clone() };
+        let (consoles, Some(beside)) = self.desk.picture(input) else { return };
+        let record = beside.to_bytes();
+        let sent = farhand_video::with_user_data(&unit.data, FRAME_RECORD_NAME, &record).into();
+        let payloads = match self.payloader.payload(PAYLOAD_BYTES_MAX, &sent) {
             Ok(payloads) => payloads,
             Err(error) => return tracing::error!(%error, frame = unit.frame_id, "a picture can't be sent"),
         };
-        let input = Input::Frame { entry: entry(&unit), unit: unit.data.clone() };
-        let (consoles, Some(beside)) = self.desk.picture(input) else { return };
         let picture = Arc::new(Picture {
             frame: unit.frame_id,
-            record: beside.to_bytes(),
+            record,
             rtp_timestamp: unit.pts_90khz,
             key_frame: unit.key_frame,
             payloads,

@@ -54,6 +54,7 @@ mod output;
 mod settings;
 mod tap;
 mod timeline;
+mod userdata;
 mod watch;
 
 pub use capture::Capture;
@@ -64,6 +65,7 @@ pub use output::{AccessUnit, Event, Output, Outputs, RecvError};
 pub use settings::{BITRATE_KBIT_S, Settings};
 pub use source::{Source, SourceParseError};
 pub use tap::{Tap, Tapped};
+pub use userdata::with_user_data;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

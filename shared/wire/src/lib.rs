@@ -43,6 +43,6 @@ pub use statement::{
 };
 pub use tick::{EdgeTick, KitTick};
 pub use video::{
-    Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FrameMark, FrameRecord, PicturesVia, SightWanted,
-    Watermark,
+    Camera, ClockPing, ClockPong, FRAME_RECORD_BYTES, FRAME_RECORD_NAME, FrameMark, FrameRecord, PicturesVia,
+    SightWanted, Watermark,
 };

@@ -145,6 +145,10 @@ struct FrameRecordBytes {
 
 const KEY_FRAME: u8 = 1;
 
+/// Under this name a picture's access unit carries its own record, too (user data unregistered, ITU-T H.264, D.1.6): then neither
+/// comes without the other, whatever the line does.
+pub const FRAME_RECORD_NAME: [u8; 16] = *b"\xb3\x9e\x5a\x1c\x6f\x27\x4d\x08\x91\x43\xd2\x7b\x0e\x85\xfa\x36";
+
 /// Bytes of a frame record on the wire.
 pub const FRAME_RECORD_BYTES: usize = size_of::<FrameRecordBytes>();
 const _: () = assert!(FRAME_RECORD_BYTES == 88);

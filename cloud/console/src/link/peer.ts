@@ -113,7 +113,8 @@ export class Peer {
     // Shown when it comes: the age of the picture is the guard's business, not a buffer's.
     receiver.jitterBufferTarget = 0;
     if ("playoutDelayHint" in receiver) receiver.playoutDelayHint = 0;
-    this.#stopHashing = hashPictures(receiver, this.events.pictureHashed);
+    // The channel brings each record as well, in its own time: after an outage, late.
+    this.#stopHashing = hashPictures(receiver, { hashed: this.events.pictureHashed, record: (bytes) => this.events.message("frames", bytes) });
     this.pc.ontrack = ({ track }) => this.events.video(new MediaStream([track]));
   }
 

@@ -2,16 +2,22 @@
  * A worker between depacketizer and decoder. **A frame goes on before its hash is begun**, so that evidence delays no
  * picture. Its content is copied first: what was handed on is not ours any more.
  */
-import { pictureContent } from "./nal";
+import { FRAME_RECORD_NAME } from "../wire/video";
+import { pictureContent, userData } from "./nal";
 
 export interface PictureHashed {
   readonly rtpTimestamp: number;
   readonly hash: ArrayBuffer;
 }
 
+/** What a picture brought with it. */
+export interface PictureRecord {
+  readonly record: ArrayBuffer;
+}
+
 interface Scope {
   onrtctransform: ((event: { readonly transformer: Transformer }) => void) | null;
-  postMessage(message: PictureHashed): void;
+  postMessage(message: PictureHashed | PictureRecord): void;
 }
 
 interface Transformer {
@@ -27,6 +33,8 @@ scope.onrtctransform = ({ transformer: { readable, writable } }) => {
       const unit = new Uint8Array(frame.data.slice(0));
       const { rtpTimestamp } = frame.getMetadata();
       controller.enqueue(frame);
+      const record = userData(unit, FRAME_RECORD_NAME)?.buffer;
+      if (record !== undefined) scope.postMessage({ record });
       if (rtpTimestamp !== undefined) void hash(rtpTimestamp, unit);
     },
   });

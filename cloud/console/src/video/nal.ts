@@ -21,6 +21,30 @@ export function isOneForm(unit: Uint8Array): boolean {
   return at === unit.length;
 }
 
+const SEI = 6;
+const USER_DATA_UNREGISTERED = 5;
+
+/** What the access unit carries under this name beside its picture (ITU-T H.264, D.1.6); `undefined`: nothing, or nothing whole. */
+export function userData(unit: Uint8Array, name: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+  for (const [from, to] of nalUnits(unit)) {
+    const header = unit[from] ?? 0;
+    if (isPicture(header)) return undefined;
+    if ((header & 0x1f) !== SEI || unit[from + 1] !== USER_DATA_UNREGISTERED) continue;
+    const data = unescaped(unit.subarray(from + 2, to));
+    let [at, length] = [0, 0];
+    while (data[at] === 0xff) [at, length] = [at + 1, length + 255];
+    length += data[at] ?? 0;
+    const content = data.subarray(at + 1, at + 1 + length);
+    if (content.length === length && name.every((byte, i) => content[i] === byte)) return content.slice(name.length);
+  }
+  return undefined;
+}
+
+/** Without the bytes that keep content from looking like a start code (7.4.1). */
+function unescaped(bytes: Uint8Array): Uint8Array {
+  return bytes.filter((byte, i) => !(byte === 3 && i > 1 && bytes[i - 1] === 0 && bytes[i - 2] === 0));
+}
+
 function content(unit: Uint8Array, wanted: (header: number) => boolean): Uint8Array<ArrayBuffer> {
   const slices = nalUnits(unit).filter(([from]) => wanted(unit[from] ?? 0));
   const content = new Uint8Array(slices.reduce((sum, [from, to]) => sum + 4 + to - from, 0));

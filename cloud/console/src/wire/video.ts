@@ -7,6 +7,8 @@ import { ARMS_MAX } from "./state";
 
 export const FRAME_RECORD_BYTES = 88;
 const KEY_FRAME = 1;
+/** Under this name an access unit carries its own record. */
+export const FRAME_RECORD_NAME = Uint8Array.of(0xb3, 0x9e, 0x5a, 0x1c, 0x6f, 0x27, 0x4d, 0x08, 0x91, 0x43, 0xd2, 0x7b, 0x0e, 0x85, 0xfa, 0x36);
 
 /** Beside each frame: which frame carries this RTP timestamp, when it was captured, and its hashes. */
 export interface FrameRecord {

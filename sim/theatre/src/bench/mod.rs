@@ -7,6 +7,7 @@ mod lines;
 mod log;
 mod made_up;
 mod paths;
+mod picture;
 mod prediction;
 mod pulse;
 mod skill;
@@ -77,6 +78,9 @@ enum What {
     Paths,
     /// Every exercise over every line by the scripted surgeon, in virtual time: time, path, smoothness, errors, score.
     Skill,
+    /// How the picture holds in Chromium over the 5g-urban line: how long it stood still, whether its age was told as less than it
+    /// is, how soon it is back after two seconds of nothing.
+    Picture,
     /// An hour's bundle, verified by `farhand-audit`.
     Verify,
     /// A pass of the net that sees instruments, and beside live video what looking costs and what it adds to the pictures' age.
@@ -128,6 +132,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let measured = match arguments.what {
         What::Video => video::video(arguments, &runtime)?,
         What::Vision => vision::vision(arguments)?,
+        What::Picture => picture::picture()?,
         What::Command => command::command(arguments, &runtime)?,
         What::Lines => return lines::lines(arguments, &runtime),
         What::Skill => return skill::skill(arguments),

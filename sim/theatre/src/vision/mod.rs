@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 /// The model that comes with Farhand.
-const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-2.safetensors");
+const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-3.safetensors");
 /// In place of one: none.
 pub(crate) const OFF: &str = "off";
 

@@ -65,7 +65,7 @@ pub use output::{AccessUnit, Event, Output, Outputs, RecvError};
 pub use settings::{BITRATE_KBIT_S, Settings};
 pub use source::{Source, SourceParseError};
 pub use tap::{Tap, Tapped};
-pub use userdata::with_user_data;
+pub use userdata::{split_user_data, with_user_data};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

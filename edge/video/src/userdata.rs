@@ -17,6 +17,35 @@ pub fn with_user_data(stream: &[u8], name: [u8; 16], content: &[u8]) -> Vec<u8> 
     join(before.iter().copied().chain([&data[..]]).chain(picture.iter().copied()))
 }
 
+/// The access unit without what it carries under this name, and that content, if it is there and whole.
+pub fn split_user_data(stream: &[u8], name: [u8; 16]) -> (Vec<u8>, Option<Vec<u8>>) {
+    let mut content = None;
+    let rest = join(NalUnits::new(stream).filter(|unit| {
+        let found = content_under(unit, name);
+        let is_it = found.is_some();
+        content = content.take().or(found);
+        !is_it
+    }));
+    (rest, content)
+}
+
+fn content_under(unit: &[u8], name: [u8; 16]) -> Option<Vec<u8>> {
+    let escaped = unit.strip_prefix(&SEI)?;
+    let mut zeros = 0;
+    let mut data = Vec::with_capacity(escaped.len());
+    for &byte in escaped {
+        let inserted = zeros >= 2 && byte == 3;
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        if !inserted {
+            data.push(byte);
+        }
+    }
+    let longer = data.iter().take_while(|byte| **byte == 0xff).count();
+    let length = 255 * longer + usize::from(*data.get(longer)?);
+    let content = data.get(longer + 1..)?.get(..length)?;
+    content.strip_prefix(&name).map(<[u8]>::to_vec)
+}
+
 fn user_data(name: [u8; 16], content: &[u8]) -> Vec<u8> {
     let length = name.len() + content.len();
     let mut unit = SEI.to_vec();
@@ -54,12 +83,22 @@ mod tests {
     }
 
     proptest! {
-        /// Goal: whatever the content, the picture is the same picture and there is one unit more.
+        /// Goal: whatever the content, the picture is the same picture, there is one unit more, and it comes out again under its name.
         #[test]
         fn the_picture_stays_what_it_is(content: Vec<u8>, name: [u8; 16]) {
             let with = with_user_data(&UNIT, name, &content);
             prop_assert_eq!(NalUnits::new(&with).count(), 3);
             prop_assert_eq!(inspect(&with).unwrap().picture_hash, inspect(&UNIT).unwrap().picture_hash);
+            prop_assert_eq!(split_user_data(&with, name), (UNIT.to_vec(), Some(content)));
+            let other = name.map(|byte| byte ^ 1);
+            prop_assert_eq!(split_user_data(&with, other), (with, None));
+        }
+
+        /// Goal: no bytes make it fail, whoever sent them.
+        #[test]
+        fn any_bytes_are_survived(stream: Vec<u8>, name: [u8; 16]) {
+            let (rest, _) = split_user_data(&[&[0, 0, 1, 6, 5], &stream[..]].concat(), name);
+            prop_assert!(rest.len() <= stream.len() + 6 + stream.len() / 3);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use farhand_ledger::{Cbor, OpeningEvidence, TrustRoot, VerifiedOpening, picture, verify_opening};
 use farhand_link::{BondName, Word};
-use farhand_wire::{Challenge, FrameRecord, PublicKey, Role, Said, Statement};
+use farhand_wire::{Challenge, FRAME_RECORD_NAME, FrameRecord, PublicKey, Role, Said, Statement};
 use futures_util::{SinkExt, StreamExt};
 use rtc::{
     data_channel::RTCDataChannelInit,
@@ -400,9 +400,12 @@ async fn take_pictures(track: Arc<dyn TrackRemote>, to: mpsc::Sender<Picture>) {
             payload: packet.payload,
         });
         while let Some(unit) = assembly.poll() {
-            let hashes = picture::hashes(&unit.data);
             let received = Instant::now();
-            let picture = Picture { rtp_timestamp: unit.timestamp, unit: unit.data, hashes, received };
+            let (data, record) = farhand_video::split_user_data(&unit.data, FRAME_RECORD_NAME);
+            let hashes = picture::hashes(&data);
+            let record = record.and_then(|record| FrameRecord::read(&record).ok());
+            let picture =
+                Picture { rtp_timestamp: unit.timestamp, unit: data.into(), record, hashes, received };
             let _ = to.try_send(picture); // nobody takes it in time
         }
     }

@@ -100,8 +100,10 @@ pub struct Peer {
 pub struct Picture {
     /// 90 kHz; the [`FrameRecord`] with the same one tells its number.
     pub rtp_timestamp: u32,
-    /// Annex B, four-byte start codes.
+    /// Annex B, four-byte start codes; without its record.
     pub unit: Bytes,
+    /// As it came in the picture's own access unit.
+    pub record: Option<FrameRecord>,
     /// Reckoned over `unit`.
     pub hashes: PictureHashes,
     /// When its last packet was there.

@@ -65,6 +65,7 @@ async fn pictures_arrive_as_they_were_sent() {
                     }
                 };
                 assert_eq!(record.rtp_timestamp, picture.rtp_timestamp);
+                assert_eq!(picture.record, Some(record), "the picture brings its own");
                 assert_eq!(record.au_hash, picture.hashes.au_hash.0);
                 assert_eq!(record.picture_hash, picture.hashes.picture_hash.0);
                 matched += 1;

@@ -23,14 +23,15 @@ const LEAST: f64 = 300_000.0;
 /// Reports come every 50 to 250 ms while packets do. After a longer silence receivers have given up what was on its way.
 const SILENCE: Duration = Duration::from_millis(400);
 
-/// Beyond this a queue is drained, by sending less than arrives; below the second it is empty enough.
+/// Beyond this a queue is drained; below the second it is empty enough.
 const QUEUE_MS_MAX: f64 = 80.0;
 const QUEUE_MS_GONE: f64 = 25.0;
+/// Of what arrives, so much is sent meanwhile.
 const DRAINING: f64 = 0.7;
 /// A queue that is drained is shorter after this by at least that share. One that is not is a line that has become longer.
 const DRAINS_WITHIN: Duration = Duration::from_secs(5);
 const DRAINED: f64 = 0.2;
-/// After that, by each report.
+/// Once it is drained, more may be sent with each report.
 const GROWS: f64 = 1.01;
 /// Arrivals are counted over this time.
 const COUNTED: Duration = Duration::from_millis(500);

@@ -91,24 +91,25 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`] if card and schedule do not fit.
     pub fn new(card: Card, schedule: Schedule, seed: u64) -> Result<Self, TrainError> {
+        Self::from_model(&Model::untrained(card, seed)?, schedule)
+    }
+
+    /// Begins with what a model knows already.
+    ///
+    /// # Errors
+    /// [`TrainError`] if model and schedule do not fit.
+    pub fn from_model(model: &Model, schedule: Schedule) -> Result<Self, TrainError> {
+        let card = model.card().clone();
         let (seen, expected) = (schedule.class_weights.len(), card.architecture.classes);
         if seen != expected {
             return Err(TrainError::Classes { seen, expected });
         }
-        let model = Model::untrained(card, seed)?;
-        let card = model.card().clone();
         let graph = model.graph(card.height, card.width).map_err(ModelError::from)?;
         let layers = graph
             .kernels()
-            .filter_map(|(id, shape)| {
-                let weights = model.weights(id)?;
+            .filter_map(|(id, _)| {
                 let standardised = matches!(graph.node(id).op, Op::Conv { relu: true, .. });
-                let kernel = Values::new(weights.kernel.clone());
-                let gain = Values::new(if standardised { vec![1.0; shape[0]] } else { Vec::new() });
-                Some((
-                    id,
-                    Layer { shape, standardised, kernel, gain, bias: Values::new(weights.bias.clone()) },
-                ))
+                Some((id, Layer::of(model.weights(id)?, standardised)))
             })
             .collect();
         Ok(Self { card, graph, schedule, layers, step: 0 })
@@ -232,6 +233,36 @@ impl Trainer {
         let done = ((step - warm) / (steps - warm).max(1.0)).min(1.0);
         self.schedule.rate * 0.5 * (1.0 + (std::f32::consts::PI * done).cos())
     }
+}
+
+impl Layer {
+    /// What a standardised kernel does not keep of its own size is its gain.
+    fn of(weights: &Weights, standardised: bool) -> Self {
+        let Weights { shape, kernel, bias } = weights;
+        let mut kernel = kernel.clone();
+        let mut gain = Vec::new();
+        if standardised {
+            let reach = shape[1..].iter().product();
+            gain = kernel.chunks_exact_mut(reach).map(unit).collect();
+        }
+        Self {
+            shape: *shape,
+            standardised,
+            kernel: Values::new(kernel),
+            gain: Values::new(gain),
+            bias: Values::new(bias.clone()),
+        }
+    }
+}
+
+/// Brings one output's kernel to the size that keeps sizes through a cut below zero (He et al. 2015); how many times as large it was.
+fn unit(kernel: &mut [f32]) -> f32 {
+    let squares: f32 = kernel.iter().map(|value| value * value).sum();
+    let gain = (squares / 2.0).sqrt();
+    if gain > 0.0 {
+        kernel.iter_mut().for_each(|value| *value /= gain);
+    }
+    gain
 }
 
 /// A layer's values as candle follows them.

@@ -81,6 +81,24 @@ fn an_interrupted_run_goes_on_where_it_was() {
     assert!(Memory::new(3).parts().iter().all(|part| part.len() == 3));
 }
 
+/// Goal: who goes on from a model begins with what it knows.
+#[test]
+fn a_model_is_where_it_was_left() {
+    let mut random = fastrand::Rng::with_seed(6);
+    let mut first = Trainer::new(card(), schedule(40), 5).unwrap();
+    for _ in 0..40 {
+        first.learn(&discs(&mut random, 4)).unwrap();
+    }
+    let learnt = first.model().unwrap();
+    let again = Trainer::from_model(&learnt, schedule(40)).unwrap().model().unwrap();
+    let net = |model: &Model| crate::CandleExec::new(model, model.graph(SIDE, SIDE).unwrap()).unwrap();
+    let picture = discs(&mut random, 1).pictures;
+    let scores = [&learnt, &again].map(|model| net(model).scores(&picture).unwrap());
+    let greatest = scores[0].iter().fold(0.0, |most: f32, score| most.max(score.abs()));
+    let apart = scores[0].iter().zip(&scores[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-3 * greatest, "{apart} of {greatest}");
+}
+
 /// Goal: candle's way back through every operation here is the slope of what it computes forward.
 #[test]
 fn gradients_are_slopes() {

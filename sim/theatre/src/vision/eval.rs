@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     verdicts.iter().try_for_each(|verdict| verdict.tell(&mut out))
 }
 
-fn read(path: &Path) -> anyhow::Result<Model> {
+pub(super) fn read(path: &Path) -> anyhow::Result<Model> {
     let bytes = fs::read(path).with_context(|| path.display().to_string())?;
     Model::read(&bytes).with_context(|| path.display().to_string())
 }

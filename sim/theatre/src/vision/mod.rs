@@ -1,6 +1,7 @@
 //! `farhand vision`: the net that sees instruments learns from the simulator, and is judged on pictures it never learnt from.
 
 mod augment;
+mod curve;
 mod eval;
 mod factors;
 mod samples;

@@ -17,6 +17,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     augment,
+    curve::{Curve, Point},
+    eval,
     samples::{CLASSES, HEIGHT, Sample, Sampler, WIDTH, best},
 };
 
@@ -25,7 +27,6 @@ const ARCHITECTURE: Architecture =
     Architecture { widths: [24, 48, 96, 160], blocks: [1, 2, 3, 3], classes: CLASSES };
 /// Rare classes count for more; for the overlap, all count the same.
 const CLASS_WEIGHTS: [f32; CLASSES] = [1.0, 1.2, 1.5, 1.5, 1.5, 0.8];
-const RATE: f32 = 3e-3;
 const DECAY: f32 = 1e-4;
 /// Pictures that are at hand at a time: each is seen several times, varied anew.
 const POOL: usize = 512;
@@ -34,6 +35,8 @@ const NEW_A_STEP: usize = 2;
 /// Of them, before learning begins.
 const POOL_FIRST: usize = 64;
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Batches from look to look at what was not learnt from.
+const LOOK_EVERY: u64 = 250;
 /// Pictures of instruments, tissues and severities that were not learnt from.
 const HELD_OUT: usize = 64;
 const HELD_OUT_SEED: u64 = 0x5eed_0ff5;
@@ -41,9 +44,15 @@ const HELD_OUT_SEED: u64 = 0x5eed_0ff5;
 /// Learns from the simulator's pictures as they are drawn. A run that was interrupted goes on where it was.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The model goes here; the run beside it, as FILE.run.
+    /// The model goes here; beside it the run, as FILE.run, and how it goes, as FILE.csv and FILE.svg.
     #[arg(long, value_name = "FILE", default_value = "segmentation.safetensors")]
     out: PathBuf,
+    /// Begins with what this model knows, in place of weights at random.
+    #[arg(long, value_name = "MODEL")]
+    from: Option<PathBuf>,
+    /// Greatest learning rate; less is wanted where a model goes on.
+    #[arg(long, default_value_t = 3e-3)]
+    rate: f32,
     /// Batches to learn from.
     #[arg(long, default_value_t = 4000)]
     steps: u64,
@@ -64,6 +73,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let drawn = draw(arguments.seed.wrapping_add(trainer.steps()))?;
     let mut pool = Pool { samples: Vec::new(), drawn, next: 0 };
     let mut random = fastrand::Rng::with_seed(arguments.seed ^ trainer.steps());
+    let mut curve = Curve::beside(&arguments.out, trainer.steps())?;
     let (mut saved, mut mean) = (Instant::now(), None);
     while trainer.steps() < trainer.schedule().steps {
         pool.fill()?;
@@ -72,6 +82,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         mean = Some(smooth);
         progress.set_position(trainer.steps());
         progress.set_message(format!("loss {smooth:.3}"));
+        if trainer.steps().is_multiple_of(LOOK_EVERY) {
+            curve.add(Point::new(trainer.steps(), smooth, &judge(&trainer, &held_out)?))?;
+        }
         if saved.elapsed() > SAVE_EVERY {
             save(&state, &trainer.to_bytes())?;
             saved = Instant::now();
@@ -89,11 +102,13 @@ fn begin(arguments: &Arguments, state: &Path) -> anyhow::Result<Trainer> {
         let bytes = fs::read(state).with_context(|| state.display().to_string())?;
         return Trainer::resume(&bytes).with_context(|| state.display().to_string());
     }
+    let Arguments { steps, rate, .. } = *arguments;
+    let schedule = Schedule { steps, rate, decay: DECAY, class_weights: CLASS_WEIGHTS.to_vec() };
+    if let Some(from) = &arguments.from {
+        return Ok(Trainer::from_model(&eval::read(from)?, schedule)?);
+    }
     let classes = Class::ALL.iter().take(CLASSES).map(|class| class.name().to_owned()).collect();
-    let card = Card::new(ARCHITECTURE, classes, HEIGHT, WIDTH);
-    let schedule =
-        Schedule { steps: arguments.steps, rate: RATE, decay: DECAY, class_weights: CLASS_WEIGHTS.to_vec() };
-    Ok(Trainer::new(card, schedule, arguments.seed)?)
+    Ok(Trainer::new(Card::new(ARCHITECTURE, classes, HEIGHT, WIDTH), schedule, arguments.seed)?)
 }
 
 /// Draws on a thread of its own, as long as somebody takes it.

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -13,6 +15,10 @@ use serde::Deserialize;
 use super::{Arguments, Bar, Figure, Measured, Samples, in_a_browser, percentile_ms, recording};
 
 const PASSES: usize = 60;
+/// A Python that has PyTorch.
+const TORCH: &str = "target/torch-venv/bin/python";
+const NO_TORCH: &str =
+    "no ratio to PyTorch: python3 -m venv target/torch-venv && target/torch-venv/bin/pip install torch numpy";
 /// The frame that is made small and looked at.
 const FRAME: (usize, usize) = (1280, 720);
 
@@ -23,6 +29,13 @@ pub(super) fn vision(arguments: &Arguments) -> anyhow::Result<Measured> {
     fs::write(&file, &bytes)?;
     let model = Model::read(&bytes)?;
     let (mut figures, mut load) = passes(&model)?;
+    if Path::new(TORCH).exists() {
+        let torch = beside_torch(&model, &file, folder.path())?;
+        load = format!("{load}; PyTorch {}, {}, scores {:.1e} apart", torch.torch, torch.way, torch.apart);
+        figures.extend(torch.figures());
+    } else {
+        tracing::warn!("{NO_TORCH}");
+    }
     let source = recording(arguments)?;
     let seen: Beside = in_a_browser("seen.mjs", &[&source, &file.to_string_lossy()])?;
     load = format!("{load}; beside {} in {}", source.rsplit('/').next().unwrap_or_default(), seen.browser);
@@ -51,6 +64,50 @@ fn passes(model: &Model) -> anyhow::Result<(Vec<Figure>, String)> {
         load = format!("{load}; wgpu on {}", device.adapter());
     }
     Ok((figures, load))
+}
+
+/// The same weights in PyTorch, and here, on one core each, one after the other.
+fn beside_torch(model: &Model, file: &Path, folder: &Path) -> anyhow::Result<Torch> {
+    let net = CandleExec::new(model, model.graph(model.card().height, model.card().width)?)?;
+    let mut random = fastrand::Rng::with_seed(1);
+    let picture: Vec<f32> = (0..net.graph().input().len()).map(|_| random.f32() * 4.0 - 2.0).collect();
+    let one = ThreadPoolBuilder::new().num_threads(1).build()?;
+    let ms = one.install(|| median_ms(|| net.scores(&picture).map(drop)))?;
+    let written = |name: &str, values: &[f32]| {
+        let path = folder.join(name);
+        fs::write(&path, values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>())
+            .map(|()| path)
+    };
+    let output = Command::new(TORCH)
+        .arg("tests/vision/torch_pass.py")
+        .args([file, &written("picture", &picture)?, &written("scores", &net.scores(&picture)?)?])
+        .stderr(Stdio::inherit())
+        .output()
+        .context(TORCH)?;
+    anyhow::ensure!(output.status.success(), "tests/vision/torch_pass.py ended with {}", output.status);
+    let torch = serde_json::from_slice(&output.stdout).context("tests/vision/torch_pass.py")?;
+    Ok(Torch { ours_ms: ms, ..torch })
+}
+
+/// What `tests/vision/torch_pass.py` printed.
+#[derive(Debug, Deserialize)]
+struct Torch {
+    torch: String,
+    way: String,
+    ms: f64,
+    apart: f64,
+    #[serde(skip)]
+    ours_ms: f64,
+}
+
+impl Torch {
+    fn figures(&self) -> [Figure; 2] {
+        let figure = |name, value, bar| Figure { name, value, bar };
+        [
+            figure("torch_pass_ms_p50", self.ms, None),
+            figure("ratio_to_torch", self.ours_ms / self.ms, Some(Bar::AtMost(1.0))),
+        ]
+    }
 }
 
 fn median_ms<E>(mut pass: impl FnMut() -> Result<(), E>) -> Result<f64, E> {

@@ -30,6 +30,13 @@ const RATE_PAUSE: Duration = Duration::from_millis(250);
 const SHARE: f64 = 0.85;
 /// A rate that is so near to the one before is left as it is.
 const RATE_STEP: f64 = 0.07;
+/// Of a picture that moves, with the encoder at its fastest: below, blocks hide what a surgeon looks for.
+const BITS_A_PIXEL: f64 = 0.05;
+/// Shares of the sides and of the frame rate, best first: two thirds of the sides are less than half of the pixels.
+const FORMS: [(f64, f64); 4] = [(1.0, 1.0), (2.0 / 3.0, 1.0), (0.5, 1.0), (0.5, 0.5)];
+/// So many times what a better form needs must be there before it is taken again.
+const FORM_ROOM: f64 = 1.3;
+const WIDTH_LEAST: u32 = 320;
 /// Where no picture may be lost, a console that takes none for this long loses them after all.
 const TAKE: Duration = Duration::from_secs(5);
 
@@ -132,6 +139,7 @@ impl Film {
         let mut keys = KeyFrames::default();
         let desk = self.desk.clone();
         let mut rate = Rate::new(self.settings.bitrate_kbit_s);
+        let mut form = Form::default();
         let mut looks = tokio::time::interval(RATE_PAUSE);
         let mut delay = self.test_delay;
         let begins =
@@ -141,7 +149,8 @@ impl Film {
             tokio::select! {
                 output = outputs.next() => match output {
                     Some(Output::Unit(unit)) => self.send(unit).await,
-                    Some(Output::Event(Event::Started { width, height, encoder, .. })) => {
+                    Some(Output::Event(Event::Started { width, height, fps, encoder })) => {
+                        form = Form::new(width, height, fps);
                         self.switched(true, format!("{width} x {height} by {encoder}"));
                     }
                     Some(Output::Event(Event::Stalled { ms })) => self.switched(false, format!("silent for {ms} ms")),
@@ -163,6 +172,11 @@ impl Film {
                     if let (Some(kbit_s), Some(capture)) = (changed, capture) {
                         tracing::info!(kbit_s, "the pictures' rate");
                         capture.set_bitrate_kbit_s(kbit_s);
+                    }
+                    if let (Some(step), Some(capture)) = (form.follow(rate.now_kbit_s), capture) {
+                        capture.set_size_max(step.size_max);
+                        capture.set_fps_max(step.fps_max);
+                        self.switched(true, step.words());
                     }
                 }
                 () = desk.signs.key_frame_wanted.notified() => keys.want(),
@@ -276,6 +290,65 @@ impl Rate {
     }
 }
 
+/// A picture's size and rate at a bitrate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    /// `None`: the source's own.
+    size_max: Option<(u32, u32)>,
+    fps_max: Option<u32>,
+}
+
+impl Step {
+    fn words(self) -> String {
+        let size = self
+            .size_max
+            .map_or("the camera's own size".to_owned(), |(width, height)| format!("{width} x {height}"));
+        self.fps_max.map_or(size.clone(), |fps| format!("{size}, {fps} a second"))
+    }
+}
+
+/// How large pictures are, and how many: as a line carries less, first smaller ones, then fewer. Pure.
+#[derive(Clone, Copy, Debug, Default)]
+struct Form {
+    width: u32,
+    height: u32,
+    fps: f64,
+    /// Of [`FORMS`].
+    at: usize,
+}
+
+impl Form {
+    fn new(width: u32, height: u32, fps: f64) -> Self {
+        // Some cameras do not say.
+        Self { width, height, fps: if fps > 0.0 { fps } else { 30.0 }, at: 0 }
+    }
+
+    /// What goes with this bitrate, where it is something else.
+    fn follow(&mut self, kbit_s: u32) -> Option<Step> {
+        let of_all = f64::from(kbit_s) * 1e3
+            / (f64::from(self.width) * f64::from(self.height) * self.fps * BITS_A_PIXEL);
+        let pixels = |(side, rate): (f64, f64)| side * side * rate;
+        // A better one only when there is room for it: what has just become worse is not to come and go.
+        let fits = |at: usize| of_all >= pixels(FORMS[at]) * if at < self.at { FORM_ROOM } else { 1.0 };
+        let at = (0..FORMS.len()).find(|at| fits(*at)).unwrap_or(FORMS.len() - 1);
+        (self.width > 0 && at != self.at).then(|| {
+            self.at = at;
+            self.step()
+        })
+    }
+
+    fn step(self) -> Step {
+        let (side, rate) = FORMS[self.at];
+        let even = |length: u32| ((f64::from(length) * side / 2.0).round() as u32) * 2;
+        // Narrower, a stamp in the pixels would not fit.
+        let smaller = self.at > 0 && self.width >= 2 * WIDTH_LEAST;
+        Step {
+            size_max: smaller.then(|| (even(self.width), even(self.height))),
+            fps_max: (rate < 1.0).then(|| (self.fps * rate).round() as u32),
+        }
+    }
+}
+
 /// Gives each request for a key frame one, soon, and never two within [`KEY_FRAME_PAUSE`]. Pure.
 #[derive(Debug, Default)]
 struct KeyFrames {
@@ -312,6 +385,24 @@ mod tests {
         assert_eq!(rate.follow(1), Some(100));
         assert_eq!(rate.follow(4_600), Some(3_910));
         assert_eq!(rate.follow(50_000), Some(4_000));
+    }
+
+    /// Goal: as a line carries less, pictures become smaller and then fewer; they come back only when there is room; a camera with
+    /// few pixels keeps them.
+    #[test]
+    fn size_and_frame_rate_follow_the_rate() {
+        let mut form = Form::new(1280, 720, 30.0);
+        let step = |size_max, fps_max| Some(Step { size_max, fps_max });
+        assert_eq!(form.follow(4_000), None);
+        assert_eq!(form.follow(1_300), step(Some((854, 480)), None));
+        assert_eq!(form.follow(1_400), None, "no room yet");
+        assert_eq!(form.follow(500), step(Some((640, 360)), None));
+        assert_eq!(form.follow(200), step(Some((640, 360)), Some(15)));
+        assert_eq!(form.follow(100), None);
+        assert_eq!(form.follow(2_500), step(None, None));
+        let mut small = Form::new(320, 240, 0.0);
+        assert_eq!(small.follow(20).and_then(|step| step.size_max), None);
+        assert_eq!(Form::default().follow(1), None, "nothing has come yet");
     }
 
     /// Goal: many requests cost one key frame, none is forgotten.

@@ -20,13 +20,17 @@ use farhand_wire::{
 };
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use thiserror::Error;
+use thread_priority::{
+    NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+    thread_native_id,
+};
 
 use crate::{VisionConfig, desk::Desk, relay::Input};
 
 /// Sight, as switch entries name it.
 pub const VISION: &str = "vision";
 
-/// What sight stands back by: more than encoding, which stands back behind commands.
+/// What sight stands back by where the system knows nothing better: more than encoding, which stands back behind commands.
 const NICER: i32 = 15;
 /// Whether the edge box still runs is looked at as often.
 const LOOK_UP: Duration = Duration::from_millis(500);
@@ -97,9 +101,17 @@ fn blind(desk: &Weak<Desk>, why: String) {
 
 /// The net's work stays on this thread.
 fn one_core() -> Result<ThreadPool, Blind> {
-    // Where the system does not let it, it goes as before.
-    let _ = rustix::process::nice(NICER);
+    stand_back();
     Ok(ThreadPoolBuilder::new().num_threads(1).use_current_thread().build()?)
+}
+
+/// This thread has what the others leave (`SCHED_IDLE`): whoever else wakes up goes first, at once.
+fn stand_back() {
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle) {
+        tracing::warn!(?error, "sight does not stand back here: it is only nicer than the rest");
+        let _ = rustix::process::nice(NICER);
+    }
 }
 
 /// Told, and on record once the session is open.

@@ -123,6 +123,11 @@ impl Capture {
         self.intake.set_size_max(size_max.map(|(width, height)| (side(width), side(height))));
     }
 
+    /// At most so many pictures a second, from now on; `None`: as many as come. Those between are lost before they get a number.
+    pub fn set_fps_max(&self, fps_max: Option<u32>) {
+        self.hub.set_fps_max(fps_max);
+    }
+
     /// Holds pictures back between capture and encoding, at most 500 ms, their capture instants unchanged. For tests.
     pub fn set_test_delay_ms(&self, delay_ms: u32) {
         self.hub.set_delay_ms(delay_ms);

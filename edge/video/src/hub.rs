@@ -56,6 +56,12 @@ struct State {
     first_caps: Option<gst::Caps>,
     captured: u64,
     encoded: u64,
+    /// Too near to the one before.
+    thinned: u64,
+    /// Pictures are let through no nearer to each other.
+    apart: Duration,
+    /// When the last one that was let through was taken.
+    let_through: Option<Instant>,
     newest_frame: Instant,
     /// When the encoder last took or gave a frame, or the consumer took one.
     encoder_moved: Instant,
@@ -87,6 +93,9 @@ impl Hub {
             first_caps: None,
             captured: 0,
             encoded: 0,
+            thinned: 0,
+            apart: Duration::ZERO,
+            let_through: None,
             newest_frame: now,
             encoder_moved: now,
             depth: 1,
@@ -112,6 +121,10 @@ impl Hub {
             state.first_caps = picture.sample.caps_owned();
         }
         state.newest_frame = now;
+        if state.is_too_near(picture.capture) {
+            state.thinned += 1;
+            return Ok(());
+        }
         if state.gate.delays() {
             picture.sample = own_copy(&picture.sample);
         }
@@ -196,6 +209,11 @@ impl Hub {
         self.changed.notify_all();
     }
 
+    /// At most so many pictures a second go on to the encoder.
+    pub(crate) fn set_fps_max(&self, fps_max: Option<u32>) {
+        self.lock().apart = fps_max.map_or(Duration::ZERO, |fps| Duration::from_secs(1) / fps.max(1));
+    }
+
     /// Lets every waiting thread go.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
@@ -219,7 +237,7 @@ impl Hub {
         let state = self.lock();
         Counters {
             captured: state.captured,
-            dropped: state.gate.dropped(),
+            dropped: state.gate.dropped() + state.thinned,
             encoded: state.encoded,
             swallowed: state.timeline.swallowed(),
         }
@@ -239,6 +257,18 @@ impl Hub {
 }
 
 impl State {
+    /// Whether it comes so soon after the one before that it is one too many; a quarter of what they should be apart
+    /// is forgiven, for cameras do not keep time to the millisecond.
+    fn is_too_near(&mut self, taken: Instant) -> bool {
+        let near = self
+            .let_through
+            .is_some_and(|before| taken.saturating_duration_since(before) < self.apart * 3 / 4);
+        if !near {
+            self.let_through = Some(taken);
+        }
+        near
+    }
+
     /// For how long the encoder is still to be left alone; `None` when it may have a frame. An encoder that gives nothing
     /// in that time gets one more.
     fn encoder_busy(&mut self, now: Instant) -> Option<Duration> {

@@ -150,6 +150,26 @@ fn the_size_follows_live() {
     );
 }
 
+/// Goal: fewer pictures a second can be asked for while frames flow, none of them changes its instant, and all come again.
+#[test]
+fn the_frame_rate_follows_live() {
+    let source = Source::Test { size: farhand_video::source::FrameSize { width: 320, height: 240, fps: 60 } };
+    let (capture, mut outputs) = start(&source, &Settings::default());
+    let apart_us = |units: &[farhand_video::AccessUnit]| {
+        (units[units.len() - 1].capture_us - units[0].capture_us) / (units.len() as u64 - 1)
+    };
+    let all = apart_us(&units(&mut outputs, 30));
+    capture.set_fps_max(Some(15));
+    units(&mut outputs, 5);
+    let few = units(&mut outputs, 15);
+    assert_sendable(&few, few[0].frame_id);
+    assert!(apart_us(&few) > 3 * all, "{} us apart, before {all}", apart_us(&few));
+    capture.set_fps_max(None);
+    units(&mut outputs, 5);
+    let again = apart_us(&units(&mut outputs, 30));
+    assert!(again < 2 * all, "{again} us apart, before {all}");
+}
+
 /// Goal: a looped recording goes on past its end as one stream.
 #[test]
 fn a_looped_recording_goes_on_past_its_end() {

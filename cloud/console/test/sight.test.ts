@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { BEHIND_MS_MAX, SHOWN, Sight, next } from "../src/video/sight";
 import { type ShownFrame } from "../src/video/frames";
+import { shownAt } from "../src/video/viewer";
 import { Kind, wrap } from "../src/wire/kind";
 import { Doubt, type Overlay, SeenClass, readNoSight, readOverlay } from "../src/wire/overlay";
 import { sightInShort, sightNote } from "../src/words/sight";
@@ -101,5 +102,17 @@ describe("in words", () => {
 
   it("the key goes through all there is and begins anew", () => {
     expect(SHOWN.map(next)).toEqual(["instruments", "vessels", "off", "all"]);
+  });
+});
+
+describe("when a frame is on the screen", () => {
+  it("is when the browser expects it to be, as long as that is near", () => {
+    expect(shownAt(100, { presentationTime: 101, expectedDisplayTime: 112 })).toBe(112);
+    expect(shownAt(100, { presentationTime: 101, expectedDisplayTime: 400 })).toBe(101);
+    expect(shownAt(100, { presentationTime: 90, expectedDisplayTime: 95 })).toBe(100);
+  });
+
+  it("is never before it was there, on a page that is behind", () => {
+    expect(shownAt(100, { presentationTime: 180, expectedDisplayTime: 116 })).toBe(180);
   });
 });

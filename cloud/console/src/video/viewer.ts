@@ -18,12 +18,20 @@ export function watch(video: HTMLVideoElement, withStamp: boolean, presented: (f
   const callback: VideoFrameRequestCallback = (now, metadata) => {
     handle = video.requestVideoFrameCallback(callback);
     if (metadata.rtpTimestamp === undefined) return;
-    const ahead = metadata.expectedDisplayTime - now;
-    const shownMs = ahead > 0 && ahead <= AHEAD_MS_MAX ? metadata.expectedDisplayTime : now;
-    presented({ rtpTimestamp: metadata.rtpTimestamp, shownMs, stampUs: stamps?.read(video) });
+    presented({ rtpTimestamp: metadata.rtpTimestamp, shownMs: shownAt(now, metadata), stampUs: stamps?.read(video) });
   };
   handle = video.requestVideoFrameCallback(callback);
   return () => video.cancelVideoFrameCallback(handle);
+}
+
+/**
+ * When a frame is on the screen, as far as the browser knows. `now` is when this round of drawing began: on a page that is behind, before
+ * the frame was there at all. A frame is never on the screen before it was handed to be put together.
+ */
+export function shownAt(now: number, { expectedDisplayTime, presentationTime }: Pick<VideoFrameCallbackMetadata, "expectedDisplayTime" | "presentationTime">): number {
+  const handed = Math.max(now, presentationTime);
+  const ahead = expectedDisplayTime - handed;
+  return ahead > 0 && ahead <= AHEAD_MS_MAX ? expectedDisplayTime : handed;
 }
 
 class StampReader {

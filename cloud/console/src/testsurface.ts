@@ -2,6 +2,8 @@
  * `window.farhand`, only with `?test=1` or `?test=stamp`: what the operate page knows, for tests and benches to read. **It shows, and controls
  * nothing**: every field is a copy, and nothing read here acts. See README.md.
  */
+import { axesOf } from "./control/camera";
+import { jawsEnd } from "./control/ghost";
 import { type Surgeon } from "./control/surgeon";
 import { rejectionName } from "./wire/rejection";
 import { Mode } from "./wire/state";
@@ -15,6 +17,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
   const [state, notice, view] = [surgeon.state, station.notice.peek(), surgeon.control.view(nowMs)];
   const clock = surgeon.clock.at(nowMs);
   const durable = surgeon.durable.peek()?.said;
+  const eye = surgeon.eyeAt(nowMs);
   const sighting = surgeon.sight.over(surgeon.frames.newest);
   return {
     look: status.look,
@@ -40,6 +43,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     disbelieved: station.disbelieved,
     setpointM: state ? [...state.said.setpoint.positionM] : null,
     measuredM: state ? [...state.said.measured.positionM] : null,
+    jawsEndM: state ? jawsEnd(state.said.measured) : null,
     reason: state?.said.reason ? rejectionName(state.said.reason) : null,
     jawRad: state?.said.jawRad ?? null,
     stateAgeMs: state ? nowMs - state.atMs : null,
@@ -54,6 +58,13 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     overlays: surgeon.sight.came,
     doubts: surgeon.sight.doubted,
     sight: sighting === undefined ? null : { behindMs: sighting.behindMs, doubt: sighting.overlay.doubt ?? null, classes: sighting.overlay.contours.map((contour) => contour.class) },
+    /** Forbidden regions in force by the kit's word; how many there are, if this page knows. */
+    regionsVersion: notice?.said.regions === undefined ? null : Number(notice.said.regions),
+    regions: station.forbidden.peek()?.regions.length ?? null,
+    marking: surgeon.marking.peek(),
+    /** The picture's axes in the kit's frame. */
+    view: eye === undefined ? null : axesOf(eye),
+    proposed: surgeon.proposed.peek() ?? null,
     clockOffsetMs: clock?.offsetMs ?? null,
     clockUncertaintyMs: clock?.uncertaintyMs ?? null,
     roundTripMs: surgeon.clock.roundTripMs ?? null,

@@ -38,11 +38,15 @@ export function skeleton({ positionM, orientationWxyz }: Pose, jawRad: number, r
   return [[back, wrist], [wrist, positionM], jaw(half), jaw(-half)];
 }
 
+/** Where closed jaws end. */
+export function jawsEnd({ positionM, orientationWxyz }: Pose): Vec3 {
+  return add(positionM, rotated(orientationWxyz, [0, 0, JAW_LENGTH_M]));
+}
+
 /** How plainly the ghost of `commanded` is drawn while the picture shows the tool at `shown`: from 0, not at all, to 1. */
 export function plainness(commanded: Pose, shown: Pose): number {
-  const end = ({ positionM, orientationWxyz }: Pose) => add(positionM, rotated(orientationWxyz, [0, 0, JAW_LENGTH_M]));
   const tip = length(subtract(commanded.positionM, shown.positionM));
-  const apart = Math.max(tip, length(subtract(end(commanded), end(shown))));
+  const apart = Math.max(tip, length(subtract(jawsEnd(commanded), jawsEnd(shown))));
   return Math.min(1, Math.max(0, (apart - NEAR_M) / (FAR_M - NEAR_M)));
 }
 

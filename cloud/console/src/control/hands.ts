@@ -16,6 +16,7 @@ export const KEYS = {
   ghost: "KeyG",
   sight: "KeyV",
   camera: "KeyC",
+  mark: "KeyM",
   arms: ["Digit1", "Digit2", "Digit3", "Digit4"],
 } as const;
 
@@ -39,6 +40,8 @@ export interface Hands {
   readonly ghost: () => void;
   /** Shows more or less of what the net sees. */
   readonly sight: () => void;
+  /** Marks a forbidden region, or does not after all. */
+  readonly mark: () => void;
 }
 
 /** Listens until the returned function is called. `picture`: where dragging counts. */
@@ -55,7 +58,7 @@ export function listen(picture: HTMLElement, hands: Hands): () => void {
   return () => off.abort();
 }
 
-function keyboard({ give, stop, help, ghost, sight }: Hands, signal: AbortSignal): void {
+function keyboard({ give, stop, help, ghost, sight, mark }: Hands, signal: AbortSignal): void {
   const jaw = new Set<string>();
   const turnJaw = () => give({ is: "jaw", direction: (Number(jaw.has(KEYS.jawOpen)) - Number(jaw.has(KEYS.jawClose))) as -1 | 0 | 1 });
   const pressed: Readonly<Record<string, () => void>> = {
@@ -69,6 +72,7 @@ function keyboard({ give, stop, help, ghost, sight }: Hands, signal: AbortSignal
     [KEYS.speedFaster]: () => give({ is: "speed", step: 1 }),
     [KEYS.ghost]: ghost,
     [KEYS.sight]: sight,
+    [KEYS.mark]: mark,
     [KEYS.camera]: () => give({ is: "camera", source: "key", down: true }),
     ...Object.fromEntries(KEYS.arms.map((key, arm) => [key, () => give({ is: "arm", arm })])),
   };

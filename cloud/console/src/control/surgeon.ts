@@ -6,7 +6,7 @@ import { Kind, kindOf } from "../wire/kind";
 import { type LeaseKeys } from "../wire/mac";
 import { type Shown } from "../wire/segment";
 import { type KitState, openKitState, upToDate } from "../wire/state";
-import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, remoteCentreOf } from "../wire/statement";
+import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, type Region, remoteCentreOf } from "../wire/statement";
 import { type Pose } from "../wire/pose";
 import { readNoSight, readOverlay } from "../wire/overlay";
 import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark, sightWanted } from "../wire/video";
@@ -25,8 +25,9 @@ import { Sight, type Wanted } from "../video/sight";
 import { type Presented } from "../video/viewer";
 import { Worst } from "../video/history";
 import { type Eye, axesOf, eyeOf } from "./camera";
-import { type Segment, Trail, plainness, skeleton } from "./ghost";
+import { type Segment, Trail, jawsEnd, plainness, skeleton } from "./ghost";
 import { Control, type ControlView, type Input, type Output } from "./machine";
+import { type Mark, regionOf } from "./regions";
 
 const TICK_MS = 4;
 const LEASE_ANSWER_MS_MAX = 3000;
@@ -71,6 +72,10 @@ export class Surgeon {
   readonly wanted = signal<Wanted>("all");
   /** Why nothing looks at the pictures; empty: something may. */
   readonly noSight = signal("");
+  /** A forbidden region is being marked in the picture. */
+  readonly marking = signal(false);
+  /** One that was marked, and not confirmed. */
+  readonly proposed = signal<ReturnType<typeof regionOf>>(undefined);
   readonly clock = new ClockFilter();
   readonly frames = new FrameMatcher();
   readonly loopWorst = new Worst();
@@ -131,6 +136,7 @@ export class Surgeon {
 
   /** One input to the machine; what follows from it is on its way when this returns. */
   give(input: Input): void {
+    if (input.is === "dead-man" && input.down) this.mark(false);
     this.#obey(this.control.step(performance.now(), input));
     this.#look();
   }
@@ -197,6 +203,28 @@ export class Surgeon {
     this.station.connector.send("statements", sightWanted(wanted !== "off"));
   }
 
+  /** Begins to mark a forbidden region, while no arm moves; or gives it up. */
+  mark(on: boolean): void {
+    this.marking.value = on && this.view.peek().holdsControl && !this.view.peek().deadMan;
+    this.proposed.value = undefined;
+  }
+
+  /** What was drawn in the picture, as deep as the instrument in hand. */
+  propose(mark: Mark): void {
+    const now = performance.now();
+    const [eye, tip] = [this.eyeAt(now), this.#shownAt(now, this.#instrument)];
+    this.marking.value = false;
+    this.proposed.value = eye && tip && regionOf(mark, eye, jawsEnd(tip));
+  }
+
+  /** These and no others are forbidden from now on, once the kit says so. */
+  async forbid(regions: readonly Region[]): Promise<void> {
+    const notice = this.station.notice.value?.said;
+    if (notice === undefined) return;
+    this.proposed.value = undefined;
+    await this.station.say({ is: "forbid", challenge: notice.challenge, version: (notice.regions ?? 0n) + 1n, regions });
+  }
+
   /** The newest state of each arm, by its number. Tells of a change of words; a figure's reader looks again when it likes. */
   get states(): States {
     void this.#words.value;
@@ -213,9 +241,22 @@ export class Surgeon {
     const [aim, camera] = [this.control.aim, this.camera.peek()];
     const notice = aim && this.arms[aim.arm];
     if (aim === undefined || camera === undefined || notice?.kind !== ArmKind.Instrument) return undefined;
-    const [shown, eye] = [this.#shownAt(nowMs, aim.arm), eyeOf(camera, (arm) => this.#shownAt(nowMs, arm))];
+    const [shown, eye] = [this.#shownAt(nowMs, aim.arm), this.eyeAt(nowMs)];
     if (shown === undefined || eye === undefined) return undefined;
     return { lines: skeleton(aim.pose, aim.jawRad, remoteCentreOf(notice)), eye, plainness: plainness(aim.pose, shown) };
+  }
+
+  /** Where the newest shown picture was taken from. */
+  eyeAt(nowMs: number): Eye | undefined {
+    const camera = this.camera.peek();
+    return camera && eyeOf(camera, (arm) => this.#shownAt(nowMs, arm));
+  }
+
+  /** The instrument in hand, else the first. */
+  get #instrument(): number {
+    const { arm } = this.view.peek();
+    const isInstrument = (notice: ArmNotice | undefined) => notice?.kind === ArmKind.Instrument;
+    return isInstrument(this.arms[arm]) ? arm : this.arms.findIndex(isInstrument);
   }
 
   /** Where an arm's tip was when the newest shown picture was taken, as far as its states tell. */

@@ -2,10 +2,10 @@
  * A place at the operation, surgeon's or bedside: connected to the edge box, hearing the kit, able to sign. **Only what the
  * kit of the proven opening signed is taken as the kit's word.**
  */
-import { type Signal, signal } from "@preact/signals";
+import { type Signal, computed, signal } from "@preact/signals";
 import { type Bytes, equal, toHex } from "../wire/bytes";
 import { Kind } from "../wire/kind";
-import { type KitNotice, type LeaseTranscript, type Said, openStatement, signStatement } from "../wire/statement";
+import { type KitNotice, type LeaseTranscript, type Region, type Said, openStatement, signStatement } from "../wire/statement";
 import { session } from "./api";
 import { type Member } from "../trust/opening";
 import { type Proven } from "./boot";
@@ -27,6 +27,13 @@ export interface Heard<T> {
 /** Somebody of the roster who came to this session. */
 export interface Present extends Member {
   readonly sessionKey: Bytes;
+}
+
+/** Forbidden regions, and who said so. */
+export interface Forbidden {
+  readonly version: bigint;
+  readonly regions: readonly Region[];
+  readonly by: Present;
 }
 
 /** What the owner of a station does with what comes. */
@@ -54,6 +61,13 @@ export class Station {
   /** Statements that were not believed. */
   disbelieved = 0;
   heardMs = 0;
+  /** The order to forbid regions that this page was told of last. */
+  readonly #forbid = signal<Forbidden | undefined>(undefined);
+  /** What the kit keeps the tools out of, by the order that it follows; undefined where there is none, or this page does not know it. */
+  readonly forbidden = computed(() => {
+    const told = this.#forbid.value;
+    return told !== undefined && told.version === this.notice.value?.said.regions ? told : undefined;
+  });
   readonly #boots: string[] = [];
   readonly #signedPresses = new Map<string, Promise<Bytes>>();
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -142,6 +156,11 @@ export class Station {
     const { author, session: about, said } = await openStatement(bytes);
     const member = opening.member(author);
     if (said.is === "endorse" && member !== undefined && equal(about, opening.session)) return this.#meet(member, said.sessionKey);
+    const person = this.people.peek().find(({ sessionKey }) => equal(sessionKey, author));
+    if (said.is === "forbid" && person !== undefined && equal(about, opening.session)) {
+      this.#forbid.value = { version: said.version, regions: said.regions, by: person };
+      return;
+    }
     if (!equal(author, opening.kit) || !equal(about, opening.session)) {
       this.disbelieved += 1;
       return;

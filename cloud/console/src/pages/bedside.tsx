@@ -97,6 +97,7 @@ function Bed({ proven }: { readonly proven: Proven }) {
       <Ritual station={station} flags={flags} />
       <TakeOver station={station} flags={flags} />
       {notice && notice.said.mode !== Mode.Stopped && <Errands station={station} notice={notice.said} />}
+      {notice && !notice.said.closed && <Regions station={station} notice={notice.said} />}
       {notice && !notice.said.closed && <Ending station={station} armed={(flags & StateFlag.Armed) !== 0} withdrawn={notice.said.mode === Mode.SafeStop} />}
       <div class="foot">
         <button class="stop" type="button" onClick={() => bed.stop()}>
@@ -139,6 +140,26 @@ function Errands({ station, notice }: { readonly station: Station; readonly noti
         <Twice label="Withdraw" again={several ? "Press again: the arms withdraw" : "Press again: the arm withdraws"} disabled={false} act={() => void station.say({ is: "withdraw", challenge })}>
           {several ? "Each leaves the patient along its shaft, slowly." : "Leaves the patient along the shaft, slowly."}
         </Twice>
+      </div>
+    </section>
+  );
+}
+
+/** What a surgeon has marked can be lifted from here, too: by then that surgeon may be gone. */
+function Regions({ station, notice }: { readonly station: Station; readonly notice: KitNotice }) {
+  const told = station.forbidden.value;
+  const count = told?.regions.length;
+  if (notice.regions === undefined || count === 0) return null;
+  const lift = () => void station.say({ is: "forbid", challenge: notice.challenge, version: (notice.regions ?? 0n) + 1n, regions: [] });
+  return (
+    <section aria-label="Forbidden regions">
+      <div class="pair">
+        <div>
+          <HoldButton label="Lift forbidden regions" holding="Hold on to lift them" act={lift} />
+          <p>
+            {told === undefined ? "Some are in force; this page was not told which." : `${count === 1 ? "One is" : `${count} are`} in force, by ${told.by.pseudonym}.`} Hold for 1.5 s: the tools may go there again.
+          </p>
+        </div>
       </div>
     </section>
   );

@@ -15,6 +15,7 @@ import { factsOf } from "./operate/facts";
 import { Ghost } from "./operate/ghost";
 import { KeysDialog } from "./operate/keys";
 import { Left, Right, Top } from "./operate/panels";
+import { Regions } from "./operate/regions";
 import { Sight } from "./operate/sight";
 import { Line } from "./operate/strip";
 import { Gate } from "./gate";
@@ -49,6 +50,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
             help: () => (help.value = !help.value),
             ghost: () => (surgeon.ghost.value = !surgeon.ghost.peek()),
             sight: () => surgeon.want(next(surgeon.wanted.peek())),
+            mark: () => surgeon.mark(!surgeon.marking.peek()),
           }),
     [surgeon, help],
   );
@@ -61,6 +63,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
         <Video surgeon={surgeon} />
         <Sight surgeon={surgeon} />
         <Ghost surgeon={surgeon} />
+        <Regions surgeon={surgeon} />
       </main>
       <Right surgeon={surgeon} />
       <Line surgeon={surgeon} />

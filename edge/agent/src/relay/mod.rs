@@ -11,6 +11,7 @@
 //! **An e-stop always passes**, from any console and over either channel, also when nothing is recorded any more; a repeated
 //! press is recorded once.
 
+mod forbidden;
 mod messages;
 mod paths;
 mod people;
@@ -26,6 +27,7 @@ use farhand_wire::{
     PicturesVia, PressId, PublicKey, Role, STATEMENT_BYTES_MAX, Said, SightWanted, Statement, Watermark,
     state_flags,
 };
+use forbidden::Forbidden;
 use paths::PathTallies;
 
 use crate::meeting::Guest;
@@ -82,6 +84,7 @@ struct Session {
     presses: BTreeSet<PressId>,
     leases: BTreeMap<LeaseToken, Lease>,
     last_notice: Option<Bytes>,
+    forbidden: Forbidden,
     /// Sent again with the next one, in case it was lost.
     last_mark: Option<FrameMark>,
     armed: bool,
@@ -173,6 +176,7 @@ impl Relay {
             presses: BTreeSet::new(),
             leases: BTreeMap::new(),
             last_notice: None,
+            forbidden: Forbidden::default(),
             last_mark: None,
             armed: false,
             closed: false,
@@ -220,16 +224,15 @@ impl Relay {
 
     /// Whoever is here learns who speaks for whom: control is handed to a key.
     fn introduce(&mut self, endorsement: &Bytes) {
-        for console in self.consoles.keys().copied().collect::<Vec<_>>() {
-            self.send_console(console, Channel::Statements, endorsement.clone());
-        }
+        self.send_all(endorsement);
     }
 
     fn console_listens(&mut self, console: ConsoleId) {
         let Some(session) = self.session.as_ref().filter(|_| self.consoles.contains_key(&console)) else {
             return;
         };
-        let known = session.people.endorsements().cloned().chain(session.last_notice.clone());
+        let said = session.forbidden.in_force().into_iter().chain(&session.last_notice);
+        let known = session.people.endorsements().chain(said).cloned();
         for message in known.collect::<Vec<_>>() {
             self.send_console(console, Channel::Statements, message);
         }
@@ -382,6 +385,9 @@ impl Relay {
                 Ok(())
             }
             said if channel == Channel::Statements && is_an_order(&said) && !self.sealed => {
+                if let Said::Forbid { version, .. } = said {
+                    session.forbidden.ordered(version, signed.clone());
+                }
                 self.record(Passed::Statement { signed: signed.clone() });
                 self.send_kit(Route::Reliable, signed);
                 Ok(())
@@ -477,13 +483,10 @@ impl Relay {
         match statement.said {
             Said::Notice { notice } => self.notice(now, &notice, &signed),
             Said::LeaseGrant { transcript } => self.leased(transcript.token, transcript.holder),
-            Said::Refused { .. } => {}
+            Said::Refused { .. } => self.session.iter_mut().for_each(|session| session.forbidden.refused()),
             _ => return Err(Ignored::Misplaced),
         }
-        let all: Vec<ConsoleId> = self.consoles.keys().copied().collect();
-        for console in all {
-            self.send_console(console, Channel::Statements, signed.clone());
-        }
+        self.send_all(&signed);
         Ok(())
     }
 
@@ -494,12 +497,16 @@ impl Relay {
         }
         let Some(session) = &mut self.session else { return };
         session.last_notice = Some(signed.clone());
+        let latched = session.forbidden.latched(notice.regions);
         let armed = notice.flags & state_flags::ARMED != 0;
         if std::mem::replace(&mut session.armed, armed) != armed {
             self.outputs.push_back(Output::Armed(armed));
         }
         if notice.closed && !std::mem::replace(&mut session.closed, true) {
             self.outputs.push_back(Output::Closed);
+        }
+        if let Some(order) = latched {
+            self.send_all(&order);
         }
     }
 
@@ -586,6 +593,12 @@ impl Relay {
 
     fn send_console(&mut self, console: ConsoleId, channel: Channel, message: Bytes) {
         self.outputs.push_back(Output::ToConsole { console, channel, message });
+    }
+
+    fn send_all(&mut self, statement: &Bytes) {
+        for console in self.consoles.keys().copied().collect::<Vec<_>>() {
+            self.send_console(console, Channel::Statements, statement.clone());
+        }
     }
 
     fn send_surgeons(&mut self, channel: Channel, message: &Bytes) {

@@ -124,6 +124,10 @@ fn numbered(sequence: u64, session: SessionId, token: LeaseToken) -> Bytes {
 }
 
 fn notice(armed: bool, closed: bool) -> Bytes {
+    notice_with(armed, closed, None)
+}
+
+fn notice_with(armed: bool, closed: bool, regions: Option<u64>) -> Bytes {
     let notice = KitNotice {
         boot: KitBootId([1; 16]),
         tick: KitTick(77),
@@ -138,7 +142,7 @@ fn notice(armed: bool, closed: bool) -> Bytes {
         presses: Vec::new(),
         reason: String::new(),
         closed,
-        regions: None,
+        regions,
     };
     say(&key(11), Said::Notice { notice })
 }
@@ -367,6 +371,32 @@ fn what_the_kit_says_reaches_the_consoles() {
     let forged = say(&key(12), Said::Refused { to: PublicKey([0; 32]), why: "no".into() });
     assert!(room.does(from_kit(forged)).is_empty());
     assert_eq!(room.relay.counters().unauthorised, 1);
+}
+
+/// Goal: everybody is told which forbidden regions are in force once the kit says so, and so is whoever comes later, in the words of
+/// whoever forbade them; what the kit refused is told to nobody.
+#[test]
+fn forbidden_regions_are_told_once_they_are_in_force() {
+    let mut room = Room::new();
+    let forbid =
+        |version| say(&key(21), Said::Forbid { challenge: Challenge([2; 32]), version, regions: Vec::new() });
+    assert!(to_consoles(&room.hears(SURGEON, Channel::Statements, forbid(1))).is_empty());
+    let outputs = room.does(from_kit(notice_with(true, false, Some(1))));
+    let told: Vec<_> = [SURGEON, BEDSIDE].map(|one| (one, Channel::Statements, forbid(1))).into();
+    assert_eq!(
+        to_consoles(&outputs).iter().filter(|told| told.2 == forbid(1)).cloned().collect::<Vec<_>>(),
+        told
+    );
+    let again = to_consoles(&room.does(from_kit(notice_with(true, false, Some(1)))));
+    assert!(again.iter().all(|told| told.2 != forbid(1)));
+    let heard = to_consoles(&room.does(Input::ConsoleListens { console: BEDSIDE }));
+    assert!(heard.contains(&told[1]));
+    room.hears(SURGEON, Channel::Statements, forbid(2));
+    room.does(from_kit(say(&key(11), Said::Refused { to: public(&key(21)), why: "no".into() })));
+    let outputs = to_consoles(&room.does(from_kit(notice_with(true, false, Some(2)))));
+    assert!(outputs.iter().all(|told| told.2 != forbid(2)), "which it was, is not known");
+    let heard = to_consoles(&room.does(Input::ConsoleListens { console: BEDSIDE }));
+    assert!(heard.iter().all(|told| told.2 != forbid(1) && told.2 != forbid(2)));
 }
 
 /// Goal: control is handed to a key, so everybody learns whose each is: those who are here when somebody comes, and whoever comes

@@ -16,6 +16,7 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["A", "S"], "slower, faster"],
   [["G"], "ghost: a thin line where the tool will be"],
   [["V"], "outlines of what the net sees: all, tools, vessels, none"],
+  [["M"], "mark what the tools must keep out of, with Space up"],
   [["Tab", "Enter"], "go to a button, press it"],
   [["?"], "this list"],
 ];

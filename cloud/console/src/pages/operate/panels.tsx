@@ -12,6 +12,7 @@ import { armInWords } from "../../words/arms";
 import { onePathNote } from "../../words/paths";
 import { sightInShort, sightNote } from "../../words/sight";
 import { seconds } from "../../words/status";
+import { RegionsTask } from "./regions";
 import { Ritual, TakeOver, flagsOf } from "../ritual";
 
 interface Props {
@@ -218,6 +219,7 @@ export function Right({ surgeon }: Props) {
         </p>
       )}
       {leased && !closed && <HowTo arms={surgeon.arms} hand={view.arm} />}
+      {leased && !closed && <RegionsTask surgeon={surgeon} />}
       {leased && !closed && <HandOver surgeon={surgeon} />}
       {leased && !closed && (
         <section class="task close">

@@ -130,33 +130,3 @@ fn a_consumer_that_goes_away_ends_the_work() {
     drop(capture);
     assert!(encoded <= 2, "{encoded}");
 }
-
-/// Goal: H.264 over RTP from another sender is taken in.
-#[test]
-fn h264_over_rtp_is_taken_in() {
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _sender = Sender::start(&format!(
-        "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! \
-         x264enc tune=zerolatency key-int-max=10 ! rtph264pay pt=96 config-interval=-1 ! udpsink host=127.0.0.1 port={port}"
-    ));
-    let (_capture, mut outputs) =
-        start(&Source::Rtp { port }, &Settings { start_ms_max: 20_000, ..Settings::default() });
-    let seen = units(&mut outputs, 10);
-    assert_sendable(&seen, 1);
-    assert_eq!(decode(&seen).len(), 10);
-}
-
-/// Goal: a transport stream over SRT is taken in.
-#[test]
-fn a_transport_stream_over_srt_is_taken_in() {
-    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let _sender = Sender::start(&format!(
-        "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! \
-         x264enc tune=zerolatency key-int-max=10 ! mpegtsmux ! \
-         srtsink uri=srt://127.0.0.1:{port}?mode=listener wait-for-connection=false"
-    ));
-    let source = format!("srt://127.0.0.1:{port}?mode=caller").parse().unwrap();
-    let (_capture, mut outputs) = start(&source, &Settings { start_ms_max: 20_000, ..Settings::default() });
-    let seen = units(&mut outputs, 10);
-    assert_sendable(&seen, 1);
-}

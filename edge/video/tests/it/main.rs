@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests, their helpers included")]
 
 mod bench;
+mod cameras;
 mod faults;
 mod live;
 mod recording;

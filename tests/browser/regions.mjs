@@ -16,6 +16,9 @@ const MOVEMENTS = 14;
 /** The promise is 0.1 mm; the page reads positions between two of the kit's words. */
 const DEEP_M_MAX = 0.0005;
 
+/** Arms that the page said were not where they are seen: none is. */
+const told = new Set();
+
 const minus = (a, b) => a.map((value, i) => value - b[i]);
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const length = (a) => Math.hypot(...a);
@@ -52,7 +55,8 @@ async function mark(page) {
 async function driveAt(page, region) {
   let nearest = Infinity;
   const look = async () => {
-    const { measuredM, jawsEndM } = await now(page);
+    const { measuredM, jawsEndM, tipsApart } = await now(page);
+    tipsApart.forEach((arm) => told.add(arm));
     nearest = Math.min(nearest, length(toAxis(region, measuredM)), length(toAxis(region, jawsEndM)));
   };
   await engage(page);
@@ -106,6 +110,7 @@ async function keptOut(bedside, surgeon) {
   await until("nothing is forbidden", async () => (await now(surgeon)).regions === 0);
   const free = await driveAt(surgeon, region);
   assert.ok(free < radiusM - 0.001, `lifted, the tip came within ${(free * 1e3).toFixed(2)} mm only`);
+  assert.deepEqual([...told], [], "arm and picture agree throughout");
   return { radius_mm: radiusM * 1e3, nearest_mm: nearest * 1e3, lifted_mm: free * 1e3 };
 }
 

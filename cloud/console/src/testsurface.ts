@@ -57,6 +57,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     wanted: surgeon.wanted.peek(),
     overlays: surgeon.sight.came,
     doubts: surgeon.sight.doubted,
+    tipsApart: surgeon.tips.raised,
     sight: sighting === undefined ? null : { behindMs: sighting.behindMs, doubt: sighting.overlay.doubt ?? null, classes: sighting.overlay.contours.map((contour) => contour.class) },
     /** Forbidden regions in force by the kit's word; how many there are, if this page knows. */
     regionsVersion: notice?.said.regions === undefined ? null : Number(notice.said.regions),

@@ -8,7 +8,7 @@ import { type Shown } from "../wire/segment";
 import { type KitState, openKitState, upToDate } from "../wire/state";
 import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, type Region, remoteCentreOf } from "../wire/statement";
 import { type Pose } from "../wire/pose";
-import { readNoSight, readOverlay } from "../wire/overlay";
+import { type Overlay, readNoSight, readOverlay } from "../wire/overlay";
 import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark, sightWanted } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
 import { lastWords } from "../evidence/lastwords";
@@ -23,8 +23,9 @@ import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
 import { Sight, type Wanted } from "../video/sight";
 import { type Presented } from "../video/viewer";
+import { TipWatch, apart } from "../video/tips";
 import { Worst } from "../video/history";
-import { type Eye, axesOf, eyeOf } from "./camera";
+import { type Eye, axesOf, eyeOf, project } from "./camera";
 import { type Segment, Trail, jawsEnd, plainness, skeleton } from "./ghost";
 import { Control, type ControlView, type Input, type Output } from "./machine";
 import { type Mark, regionOf } from "./regions";
@@ -72,6 +73,8 @@ export class Surgeon {
   readonly wanted = signal<Wanted>("all");
   /** Why nothing looks at the pictures; empty: something may. */
   readonly noSight = signal("");
+  /** Where arms say that their tools are, against what the net sees. */
+  readonly tips = new TipWatch();
   /** A forbidden region is being marked in the picture. */
   readonly marking = signal(false);
   /** One that was marked, and not confirmed. */
@@ -101,6 +104,7 @@ export class Surgeon {
   readonly #sentAtMs = new Map<bigint, number>();
   /** By the arm's number. */
   readonly #trails: Trail[] = [];
+  #aspect: number | undefined;
   #askedMs = 0;
   #silentUntilMs = 0;
 
@@ -182,6 +186,7 @@ export class Surgeon {
   /** Whether it is newer than what was shown before, over whichever path. */
   presented(frame: Presented): boolean {
     const before = this.frames.newest;
+    this.#aspect = frame.aspect;
     this.#shown(this.frames.shown(frame));
     return this.frames.newest !== before;
   }
@@ -248,8 +253,13 @@ export class Surgeon {
 
   /** Where the newest shown picture was taken from. */
   eyeAt(nowMs: number): Eye | undefined {
+    const ageMs = this.pictureAgeMs(nowMs);
+    return this.#eyeAtCapture(ageMs === undefined ? undefined : nowMs - ageMs);
+  }
+
+  #eyeAtCapture(takenMs: number | undefined): Eye | undefined {
     const camera = this.camera.peek();
-    return camera && eyeOf(camera, (arm) => this.#shownAt(nowMs, arm));
+    return camera && eyeOf(camera, (arm) => (takenMs === undefined ? undefined : this.#atCapture(takenMs, arm)));
   }
 
   /** The instrument in hand, else the first. */
@@ -262,7 +272,12 @@ export class Surgeon {
   /** Where an arm's tip was when the newest shown picture was taken, as far as its states tell. */
   #shownAt(nowMs: number, arm: number): Pose | undefined {
     const ageMs = this.pictureAgeMs(nowMs);
-    return ageMs === undefined ? undefined : this.#trails[arm]?.at(nowMs - ageMs + (this.clock.roundTripMs ?? 0) / 2);
+    return ageMs === undefined ? undefined : this.#atCapture(nowMs - ageMs, arm);
+  }
+
+  /** At a time on this page's clock; the arm's word of it was heard half a round trip later. */
+  #atCapture(takenMs: number, arm: number): Pose | undefined {
+    return this.#trails[arm]?.at(takenMs + (this.clock.roundTripMs ?? 0) / 2);
   }
 
   // ---- out
@@ -308,6 +323,7 @@ export class Surgeon {
     this.clock.reset();
     this.frames.reset();
     this.sight.reset();
+    this.tips.reset();
     this.noSight.value = "";
     if (this.wanted.peek() === "off") this.want("off");
     this.displayed.reset();
@@ -332,12 +348,26 @@ export class Surgeon {
       if (lane === "control" && kind === Kind.KitState) this.#kitState(bytes);
       else if (lane === "control" && kind === Kind.ClockPong) this.#pong(bytes);
       else if (lane === "control" && kind === Kind.Watermark) this.#watermark(readWatermark(bytes));
-      else if (lane === "control" && kind === Kind.Overlay) this.sight.take(readOverlay(bytes));
+      else if (lane === "control" && kind === Kind.Overlay) this.#seen(readOverlay(bytes));
       else if (lane === "statements" && kind === Kind.NoSight) this.noSight.value = readNoSight(bytes);
       else if (lane === "statements" && kind === Kind.Camera) this.#camera(readCamera(bytes));
       else if (lane === "frames" && kind === Kind.FrameRecord) this.#shown(this.frames.record(readFrameRecord(bytes)));
     } catch {
       this.unauthentic += 1;
+    }
+  }
+
+  #seen(overlay: Overlay): void {
+    this.sight.take(overlay);
+    const clock = this.clock.at(performance.now());
+    if (clock === undefined || this.#aspect === undefined) return;
+    const takenMs = Number(overlay.capturedUs) / 1000 - clock.offsetMs;
+    const eye = this.#eyeAtCapture(takenMs);
+    for (const [arm, { name, kind }] of this.arms.entries()) {
+      const tip = kind === ArmKind.Instrument && eye && overlay.doubt === undefined ? this.#atCapture(takenMs, arm) : undefined;
+      // Where the jaws turn: jaws that point away from the lens are hardly seen.
+      const point = tip && eye && project(eye, tip.positionM, tip.positionM)?.[0];
+      this.tips.judge(name, point && apart(point, overlay.contours, this.#aspect));
     }
   }
 

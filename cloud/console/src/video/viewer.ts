@@ -8,6 +8,8 @@ export interface Presented {
   readonly rtpTimestamp: number;
   /** When it is on the screen, as far as the browser knows. */
   readonly shownMs: number;
+  /** Width over height. */
+  readonly aspect: number;
   readonly stampUs: bigint | undefined;
 }
 
@@ -18,7 +20,7 @@ export function watch(video: HTMLVideoElement, withStamp: boolean, presented: (f
   const callback: VideoFrameRequestCallback = (now, metadata) => {
     handle = video.requestVideoFrameCallback(callback);
     if (metadata.rtpTimestamp === undefined) return;
-    presented({ rtpTimestamp: metadata.rtpTimestamp, shownMs: shownAt(now, metadata), stampUs: stamps?.read(video) });
+    presented({ rtpTimestamp: metadata.rtpTimestamp, shownMs: shownAt(now, metadata), aspect: metadata.width / metadata.height, stampUs: stamps?.read(video) });
   };
   handle = video.requestVideoFrameCallback(callback);
   return () => video.cancelVideoFrameCallback(handle);

@@ -21,6 +21,13 @@ export function sightInShort(wanted: Wanted, sighting: Sighting | undefined): st
   return wanted === "all" ? ageMs : `${WANTED[wanted]}, ${ageMs}`;
 }
 
+/** Where arm and picture do not agree; empty while they do. */
+export function tipNote(arms: readonly string[]): string {
+  if (arms.length === 0) return "";
+  const whose = arms.length === 1 ? `${arms[0]}'s tool is` : `The tools of ${arms.join(" and ")} are`;
+  return `${whose} not seen where the arm says. Look before you go on; nothing is stopped by this.`;
+}
+
 /** Why nothing is drawn although it is wanted; empty while there is nothing to say. */
 export function sightNote(wanted: Wanted, sighting: Sighting | undefined, noSight: string): string {
   const doubt = sighting?.overlay.doubt;

@@ -10,7 +10,7 @@ import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
 import { armInWords } from "../../words/arms";
 import { onePathNote } from "../../words/paths";
-import { sightInShort, sightNote } from "../../words/sight";
+import { sightInShort, sightNote, tipNote } from "../../words/sight";
 import { seconds } from "../../words/status";
 import { RegionsTask } from "./regions";
 import { Ritual, TakeOver, flagsOf } from "../ritual";
@@ -245,6 +245,7 @@ function Notes({ surgeon }: Props) {
     link.is === "connected" ? onePathNote(surgeon.station.connector.paths(performance.now())) : "",
     recordNote(surgeon),
     sightNote(surgeon.wanted.value, surgeon.sight.over(surgeon.frames.newest), surgeon.noSight.value),
+    surgeon.wanted.value === "off" ? "" : tipNote(surgeon.tips.raised),
     surgeon.displayed.other > 0 ? "Pictures came that are not those the edge box sent. Tell the bedside." : "",
   ].filter((note) => note !== "");
   return (

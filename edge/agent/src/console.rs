@@ -7,8 +7,11 @@ use farhand_link::Word;
 use farhand_wire::Role;
 use rtc::{
     media_stream::MediaStreamTrack,
+    peer_connection::configuration::media_engine::MIME_TYPE_H264,
     rtp::{Packet, header::Header},
-    rtp_transceiver::rtp_sender::{RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind},
+    rtp_transceiver::rtp_sender::{
+        RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+    },
     statistics::StatsSelector,
 };
 use thiserror::Error;
@@ -378,7 +381,9 @@ impl Screen {
     /// What all packets have. An extension that was not negotiated must not be sent: it would be dropped without a word.
     async fn header(&self) -> Option<Header> {
         let parameters = self.sender.get_parameters().await.ok()?.rtp_parameters;
-        let payload_type = parameters.codecs.first()?.payload_type;
+        let is_h264 =
+            |codec: &&RTCRtpCodecParameters| codec.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_H264);
+        let payload_type = parameters.codecs.iter().find(is_h264)?.payload_type;
         let mut header = Header { version: 2, payload_type, ssrc: self.ssrc, ..Header::default() };
         let delay = parameters.header_extensions.iter().find(|extension| extension.uri == PLAYOUT_DELAY);
         if let Some(extension) = delay {

@@ -26,8 +26,8 @@ const RETRY_MIN: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(4);
 /// What the lines carry is looked at as often.
 const RATE_PAUSE: Duration = Duration::from_millis(250);
-/// Of what a line carries, pictures may take so much: the rest is headers, sent again, and everything beside them.
-const SHARE: f64 = 0.85;
+/// Of what a line carries, pictures may take so much: the rest is headers, repair, sent again, and everything beside them.
+const SHARE: f64 = 0.75;
 /// A rate that is so near to the one before is left as it is.
 const RATE_STEP: f64 = 0.07;
 /// Of a picture that moves, with the encoder at its fastest: below, blocks hide what a surgeon looks for.
@@ -380,10 +380,10 @@ mod tests {
     fn the_rate_follows_the_lines() {
         let mut rate = Rate::new(4_000);
         assert_eq!(rate.follow(5_000), None);
-        assert_eq!(rate.follow(2_000), Some(1_700));
-        assert_eq!(rate.follow(1_950), None);
+        assert_eq!(rate.follow(2_000), Some(1_500));
+        assert_eq!(rate.follow(2_050), None);
         assert_eq!(rate.follow(1), Some(100));
-        assert_eq!(rate.follow(4_600), Some(3_910));
+        assert_eq!(rate.follow(4_600), Some(3_450));
         assert_eq!(rate.follow(50_000), Some(4_000));
     }
 

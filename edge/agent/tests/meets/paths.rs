@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -31,33 +31,78 @@ const RELAY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 /// What does not come within this is sent again: nothing is reliable here but what says so.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// Of pictures' packets, one in so many is lost where a relay thins.
+const LOST_EVERY: u32 = 20;
+/// Of the payload types in the console's offer, the pictures'.
+const PICTURES: u8 = 102;
+
 /// As a router that forwards a port, until it is cut.
-struct Relay {
+pub(crate) struct Relay {
     port: u16,
-    cut: Arc<AtomicBool>,
+    how: Arc<How>,
+}
+
+/// What becomes of what comes.
+#[derive(Default)]
+struct How {
+    /// All is lost.
+    cut: AtomicBool,
+    /// Some of the pictures' packets are lost, and all that a console says of it (RTCP): nobody can be asked for them again.
+    thins: AtomicBool,
+    came: AtomicU32,
+    lost: AtomicU32,
+}
+
+impl How {
+    fn passes(&self, packet: &[u8], to_console: bool) -> bool {
+        let thinned = self.thins.load(Relaxed) && self.thinned(packet, to_console);
+        !self.cut.load(Relaxed) && !thinned
+    }
+
+    /// RTP and RTCP share a port (RFC 5761), and begin as nothing else does here (RFC 7983).
+    fn thinned(&self, packet: &[u8], to_console: bool) -> bool {
+        let [first, second, ..] = *packet else { return false };
+        let media = (128..192).contains(&first);
+        if !to_console {
+            return media && (192..224).contains(&second);
+        }
+        let nth = || self.came.fetch_add(1, Relaxed) % LOST_EVERY == LOST_EVERY / 2;
+        let loses = media && second & 0x7f == PICTURES && nth();
+        self.lost.fetch_add(u32::from(loses), Relaxed);
+        loses
+    }
 }
 
 impl Relay {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // Free in both places a moment ago.
         let port = UdpSocket::bind((EDGE, 0)).await.unwrap().local_addr().unwrap().port();
         let near = Arc::new(UdpSocket::bind((RELAY, port)).await.unwrap());
-        let cut = Arc::new(AtomicBool::new(false));
-        tokio::spawn(forward(near, SocketAddr::new(EDGE, port), cut.clone()));
-        Self { port, cut }
+        let how = Arc::<How>::default();
+        tokio::spawn(forward(near, SocketAddr::new(EDGE, port), how.clone()));
+        Self { port, how }
     }
 
-    fn forwarded(&self) -> Forwarded {
+    pub(crate) fn forwarded(&self) -> Forwarded {
         Forwarded { address: RELAY, ports: (self.port, self.port) }
     }
 
     fn cut(&self, cut: bool) {
-        self.cut.store(cut, Relaxed);
+        self.how.cut.store(cut, Relaxed);
+    }
+
+    pub(crate) fn thin(&self) {
+        self.how.thins.store(true, Relaxed);
+    }
+
+    /// Pictures' packets that were lost.
+    pub(crate) fn lost(&self) -> u32 {
+        self.how.lost.load(Relaxed)
     }
 }
 
 /// Each client has a socket of its own towards the edge box, so that answers find back.
-async fn forward(near: Arc<UdpSocket>, to: SocketAddr, cut: Arc<AtomicBool>) {
+async fn forward(near: Arc<UdpSocket>, to: SocketAddr, how: Arc<How>) {
     let mut flows: HashMap<SocketAddr, Arc<UdpSocket>> = HashMap::new();
     let mut buffer = vec![0; 65_536];
     while let Ok((length, from)) = near.recv_from(&mut buffer).await {
@@ -66,22 +111,22 @@ async fn forward(near: Arc<UdpSocket>, to: SocketAddr, cut: Arc<AtomicBool>) {
             None => {
                 let far = Arc::new(UdpSocket::bind((EDGE, 0)).await.unwrap());
                 far.connect(to).await.unwrap();
-                tokio::spawn(back(far.clone(), near.clone(), from, cut.clone()));
+                tokio::spawn(back(far.clone(), near.clone(), from, how.clone()));
                 flows.insert(from, far.clone());
                 far
             }
         };
-        if !cut.load(Relaxed) {
+        if how.passes(&buffer[..length], false) {
             let _ = far.send(&buffer[..length]).await; // nobody there yet
         }
     }
 }
 
-async fn back(far: Arc<UdpSocket>, near: Arc<UdpSocket>, to: SocketAddr, cut: Arc<AtomicBool>) {
+async fn back(far: Arc<UdpSocket>, near: Arc<UdpSocket>, to: SocketAddr, how: Arc<How>) {
     let mut buffer = vec![0; 65_536];
     loop {
         let Ok(length) = far.recv(&mut buffer).await else { continue };
-        if !cut.load(Relaxed) {
+        if how.passes(&buffer[..length], true) {
             let _ = near.send_to(&buffer[..length], to).await; // likewise
         }
     }

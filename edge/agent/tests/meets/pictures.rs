@@ -11,7 +11,10 @@ use farhand_wire::{FrameId, FrameMark, FrameRecord, Kind};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::stage::{Stage, next_of, soon};
+use crate::{
+    paths::Relay,
+    stage::{Stage, next_of, soon},
+};
 
 fn test_picture() -> VideoConfig {
     VideoConfig { key_interval_frames: 15, ..VideoConfig::new("test?width=320&height=240&fps=30") }
@@ -90,6 +93,29 @@ async fn pictures_arrive_as_they_were_sent() {
         }
     });
     assert!(farhand_wire::KitState::read(&state.await).is_ok());
+}
+
+/// Goal: a packet that is lost on the way is there all the same, though nobody can ask for it: what is sent beside the pictures
+/// repairs them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_packet_is_repaired() {
+    let relay = Relay::start().await;
+    let video = VideoConfig { key_interval_frames: 3600, ..test_picture() };
+    let stage = Stage::set_behind(Some([relay.forwarded(), relay.forwarded()]), video).await.opened().await;
+    let _link = stage.kit.accept().await;
+    let mut peer = stage.peer("operate").await.unwrap();
+    let mut next = async || {
+        let picture = soon("a picture", peer.pictures.recv()).await.unwrap();
+        picture.record.map(|record| record.frame.0)
+    };
+    next().await;
+    relay.thin();
+    let mut before = next().await.expect("its record");
+    while relay.lost() < 4 {
+        let frame = next().await.expect("its record");
+        assert_eq!(frame, before + 1, "{} packets were lost", relay.lost());
+        before = frame;
+    }
 }
 
 /// Goal: a receiver that lost its way gets a key frame, long before the next one is due.

@@ -4,7 +4,7 @@
 //
 //   node tests/browser/shown.mjs [SOURCE]
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromiumForTests, up, watching } from "./stage.mjs";
+import { chromiumForTests, up, watching, withTest } from "./stage.mjs";
 
 const WATCHED_MS = 20_000;
 const [source = "test?width=1280&height=720&fps=30"] = process.argv.slice(2);
@@ -12,7 +12,8 @@ const [source = "test?width=1280&height=720&fps=30"] = process.argv.slice(2);
 const browser = await chromiumForTests();
 const site = await up(1, { stamp: false, options: ["--video", source] });
 try {
-  const surgeon = await watching(browser, site);
+  // Without reading pixels, as a surgeon has it.
+  const surgeon = await watching(browser, site, withTest);
   // The two clocks have met by then.
   await sleep(2_000);
   const shown = new Map();

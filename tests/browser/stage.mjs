@@ -120,9 +120,9 @@ export async function deliver(page) {
 }
 
 /** The surgeon's page, in front, once the kit is delivered and pictures come. */
-export async function watching(browser, site) {
+export async function watching(browser, site, as = withStamps) {
   const field = await open(browser, site.field, { width: 390, height: 844 });
-  const surgeon = await open(browser, withStamps(site.operate));
+  const surgeon = await open(browser, as(site.operate));
   await deliver(field);
   await until("the surgeon sees a picture", async () => (await now(surgeon))?.frame > 10);
   await surgeon.bringToFront();

@@ -61,7 +61,7 @@ impl Encoder {
     }
 
     /// Raw 4:2:0 frames in, one access unit a buffer out, as a pipeline description.
-    pub(crate) fn description(self, settings: &Settings) -> String {
+    pub fn description(self, settings: &Settings) -> String {
         let bitrate = self.bitrate(settings.bitrate_kbit_s);
         let (gop, threads) = (settings.key_interval_frames, settings.encoder_threads);
         let options = match self {

@@ -253,7 +253,7 @@ fn tell(arguments: &Arguments, measured: &Measured) -> anyhow::Result<()> {
             Some(Bar::AtLeast(bar)) => format!("   bar: at least {bar}"),
             None => String::new(),
         };
-        writeln!(out, "{name:<20}{value:10.2}{bar}")?;
+        writeln!(out, "{name:<24}{value:10.2}{bar}")?;
     }
     Ok(writeln!(out, "{machine}; {load}")?)
 }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromiumForTests, now, picture, until, up, watching } from "./stage.mjs";
 
-const MODEL = new URL("../../edge/vision/models/segment-3.safetensors", import.meta.url);
+const MODEL = new URL("../../edge/vision/models/segment-4.safetensors", import.meta.url);
 /** As in `src/video/sight.ts`. */
 const BEHIND_MS_MAX = 250;
 const INSTRUMENT = [1, 2, 3];

@@ -72,3 +72,18 @@ fn what_is_wrong_is_told() {
     );
     assert!(header.unwrap_err().to_string().contains("does not say what net it is"));
 }
+
+/// Goal: half way between two models each weight is half way; nets of other shapes have no middle.
+#[test]
+fn the_mean_of_two_models_lies_between_them() {
+    let [one, other] = [1, 2].map(|seed| Model::untrained(card(), seed).unwrap());
+    let mean = one.mean(&other).unwrap();
+    let id = one.graph(32, 32).unwrap().kernels().next().unwrap().0;
+    let kernel = |model: &Model| model.weights(id).unwrap().kernel[7];
+    assert_eq!(kernel(&mean), kernel(&one).midpoint(kernel(&other)));
+    assert_ne!(mean.digest(), one.digest());
+    assert_eq!(one.mean(&one).unwrap(), one);
+    let wider = Architecture { widths: [8, 8, 8, 10], ..one.card().architecture.clone() };
+    let wider = Model::untrained(Card::new(wider, one.card().classes.clone(), 32, 32), 1).unwrap();
+    assert!(matches!(one.mean(&wider), Err(ModelError::Other)));
+}

@@ -7,6 +7,7 @@ mod engineer;
 mod exercise;
 mod line;
 mod part;
+mod progress;
 mod rehearse;
 mod session;
 mod site;

@@ -13,10 +13,10 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::Args;
 use farhand_world::{CannotBegin, Outcome, Profile, Series, Session, Story};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
-use crate::line::Link;
+use crate::{line::Link, progress};
 
 const SECONDS: u64 = 60;
 /// Of the sessions that broke a promise, named beside the first.
@@ -240,8 +240,7 @@ fn explain(arguments: &Arguments, lines: &Lines, broken: &[(u64, &str)]) -> anyh
 }
 
 fn bar(sessions: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} sessions, {eta} to go");
-    ProgressBar::new(sessions as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    progress::bar(sessions as u64, "{bar:40} {pos}/{len} sessions, {eta} to go")
 }
 
 #[expect(clippy::print_stdout, reason = "the command's answer")]

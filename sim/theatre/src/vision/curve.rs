@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 const SIZE_PX: (u32, u32) = (960, 420);
 const PARTS: [Class; 3] = [Class::InstrumentShaft, Class::InstrumentWrist, Class::InstrumentClasper];
 
+/// What a line shows of each look.
+type Figure = fn(&Point) -> f64;
+
 /// One look at a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Point {
@@ -82,7 +85,7 @@ impl Curve {
             .y_label_area_size(44)
             .build_cartesian_2d(steps, 0.0..1.0)?;
         seen.configure_mesh().x_desc("batches").x_labels(5).light_line_style(TRANSPARENT).draw()?;
-        let lines: [(&str, fn(&Point) -> f64, RGBColor); 2] = [
+        let lines: [(&str, Figure, RGBColor); 2] = [
             ("instruments", |point| point.instrument, BLUE),
             ("mean of their parts", |point| point.parts, RED),
         ];

@@ -4,14 +4,19 @@ mod augment;
 mod curve;
 mod eval;
 mod factors;
+mod folder;
+mod mean;
+mod panels;
+mod rows;
 mod samples;
+mod table;
 mod train;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
 /// The model that comes with Farhand.
-const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-3.safetensors");
+const DELIVERED: &[u8] = include_bytes!("../../../../edge/vision/models/segment-4.safetensors");
 /// In place of one: none.
 pub(crate) const OFF: &str = "off";
 
@@ -37,11 +42,13 @@ pub(crate) struct Arguments {
 enum Command {
     Train(train::Arguments),
     Eval(eval::Arguments),
+    Mean(mean::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.command {
         Command::Train(arguments) => train::run(arguments),
         Command::Eval(arguments) => eval::run(arguments),
+        Command::Mean(arguments) => mean::run(arguments),
     }
 }

@@ -2,8 +2,10 @@
 //! under the conditions of an operation.
 
 use anyhow::Context as _;
-use farhand_scene::{Class, Conditions, Scene, SceneSettings, Split};
+use farhand_scene::{Class, Conditions, Instrument, Scene, SceneSettings, SceneState, Split};
 use farhand_vision::{Rgb, Shape};
+
+use super::rows::Change;
 
 /// Sides of a picture as the net takes it, and of the picture that is drawn, so that edges are smooth.
 pub(super) const HEIGHT: usize = 160;
@@ -12,7 +14,7 @@ const DRAWN: usize = 2;
 /// All but what is worked on.
 pub(super) const CLASSES: usize = Class::ALL.len() - 1;
 /// Scores, and so labels, are half as large.
-const LABEL: usize = 2;
+pub(super) const LABEL: usize = 2;
 
 /// One picture and what is in it.
 #[derive(Clone, Debug)]
@@ -56,17 +58,36 @@ impl Sampler {
         Ok(Self { scene, drawn: farhand_scene::Sampler::new(seed, split), labels })
     }
 
-    pub(super) fn next(&mut self) -> anyhow::Result<Sample> {
-        self.next_under(|conditions| conditions)
+    /// Begins anew, with the same renderer.
+    pub(super) fn begin(&mut self, seed: u64, split: Split) {
+        self.drawn = farhand_scene::Sampler::new(seed, split);
     }
 
-    /// The next one under other conditions than were drawn for it.
-    pub(super) fn next_under(&mut self, under: impl Fn(Conditions) -> Conditions) -> anyhow::Result<Sample> {
+    pub(super) fn next(&mut self) -> anyhow::Result<Sample> {
         let (state, conditions) = self.drawn.draw();
-        let conditions = under(conditions);
-        let rgb = shrunk(self.scene.render_under(&state, &conditions)?.nv12);
-        self.scene.render_labels_under(&state, &conditions, &mut self.labels)?;
-        self.forget_what_is_black(&conditions);
+        self.render(&state, &conditions)
+    }
+
+    /// The next one with nothing varied that lies between the scene and its picture, nor any finish or colour.
+    pub(super) fn next_plain(&mut self) -> anyhow::Result<Sample> {
+        let (state, conditions) = self.drawn.draw();
+        self.render(&state, &plain(&conditions))
+    }
+
+    /// The next one, changed from what was drawn for it, and the same a frame later: its noise is another, its smoke has drifted,
+    /// nothing has moved.
+    pub(super) fn next_two(&mut self, change: Change) -> anyhow::Result<[Sample; 2]> {
+        let (mut state, mut conditions) = self.drawn.draw();
+        change.apply(&mut state, &mut conditions);
+        let first = self.render(&state, &conditions)?;
+        conditions.frame = conditions.frame.wrapping_add(1);
+        Ok([first, self.render(&state, &conditions)?])
+    }
+
+    fn render(&mut self, state: &SceneState, conditions: &Conditions) -> anyhow::Result<Sample> {
+        let rgb = shrunk(self.scene.render_under(state, conditions)?.nv12);
+        self.scene.render_labels_under(state, conditions, &mut self.labels)?;
+        self.forget_what_is_black(conditions);
         Ok(Sample { rgb, labels: voted(&self.labels) })
     }
 
@@ -79,6 +100,12 @@ impl Sampler {
             }
         }
     }
+}
+
+/// Only which instruments there are stays.
+fn plain(drawn: &Conditions) -> Conditions {
+    let kind = |drawn: Instrument| Instrument { kind: drawn.kind, ..Instrument::default() };
+    Conditions { seed: drawn.seed, instruments: drawn.instruments.map(kind), ..Conditions::default() }
 }
 
 /// The drawn picture (NV12, BT.709, limited range) as RGB in the net's size.
@@ -112,4 +139,38 @@ fn voted(labels: &[u8]) -> Vec<u8> {
     };
     let rows = (0..HEIGHT / LABEL).flat_map(|y| (0..WIDTH / LABEL).map(move |x| (y, x)));
     rows.map(|(y, x)| vote(y, x)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use farhand_scene::{Factor, Severity};
+
+    use super::*;
+
+    /// Goal: a picture drawn again a frame later shows the same things in another noise, and nothing else differs where there is none.
+    #[test]
+    fn a_frame_later_nothing_has_moved() {
+        let mut sampler = Sampler::new(3, Split::training()).unwrap();
+        let noisy = Change::Only([Some(Factor::Noise), None], Severity::new(3));
+        let [first, then] = sampler.next_two(noisy).unwrap();
+        assert_eq!(first.labels, then.labels);
+        assert_ne!(first.rgb, then.rgb);
+        let [first, then] = sampler.next_two(Change::Only([None, None], Severity::NONE)).unwrap();
+        assert_eq!((first.rgb, first.labels), (then.rgb, then.labels));
+    }
+
+    /// Goal: without randomisation nothing is wrong with a picture, and tissue and instruments have the usual looks.
+    #[test]
+    fn plain_pictures_vary_in_nothing_but_what_they_show() {
+        let mut drawn = farhand_scene::Sampler::new(3, Split::training());
+        for _ in 0..40 {
+            let (_, conditions) = drawn.draw();
+            let plain = plain(&conditions);
+            assert!(Factor::ALL.iter().all(|factor| plain.severity(*factor) == Severity::NONE));
+            assert_eq!(plain.look, farhand_scene::TissueLook::default());
+            for (instrument, was) in plain.instruments.iter().zip(conditions.instruments) {
+                assert_eq!(*instrument, Instrument { kind: was.kind, ..Instrument::default() });
+            }
+        }
+    }
 }

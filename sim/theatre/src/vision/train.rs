@@ -13,7 +13,8 @@ use anyhow::Context as _;
 use clap::Args;
 use farhand_scene::{Class, Split};
 use farhand_vision::{Architecture, Batch, CandleExec, Card, Confusion, Schedule, Trainer};
-use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::progress;
 
 use super::{
     augment,
@@ -61,17 +62,21 @@ pub(crate) struct Arguments {
     batch: u16,
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Nothing varied but what is in the picture and where the camera stands: a control, to see what varying the rest is good for.
+    /// A run that goes on must be told so again.
+    #[arg(long)]
+    plain: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let state = arguments.out.with_extension("run");
     let mut trainer = begin(arguments, &state)?;
-    let progress = bar(arguments.steps);
+    let progress = progress::bar(arguments.steps, "{bar:30} {pos}/{len} {msg}  {elapsed} and {eta} to go");
     progress.set_position(trainer.steps());
     let mut held_out = Sampler::new(HELD_OUT_SEED, Split::held_out())?;
     let held_out: Vec<Sample> = (0..HELD_OUT).map(|_| held_out.next()).collect::<Result<_, _>>()?;
-    let drawn = draw(arguments.seed.wrapping_add(trainer.steps()))?;
-    let mut pool = Pool { samples: Vec::new(), drawn, next: 0 };
+    let drawn = draw(arguments.seed.wrapping_add(trainer.steps()), arguments.plain)?;
+    let mut pool = Pool { samples: Vec::new(), drawn, next: 0, plain: arguments.plain };
     let mut random = fastrand::Rng::with_seed(arguments.seed ^ trainer.steps());
     let mut curve = Curve::beside(&arguments.out, trainer.steps())?;
     let (mut saved, mut mean) = (Instant::now(), None);
@@ -112,10 +117,12 @@ fn begin(arguments: &Arguments, state: &Path) -> anyhow::Result<Trainer> {
 }
 
 /// Draws on a thread of its own, as long as somebody takes it.
-fn draw(seed: u64) -> anyhow::Result<Receiver<anyhow::Result<Sample>>> {
+fn draw(seed: u64, plain: bool) -> anyhow::Result<Receiver<anyhow::Result<Sample>>> {
     let (give, drawn) = sync_channel(16);
     let work = move || match Sampler::new(seed, Split::training()) {
-        Ok(mut sampler) => while give.send(sampler.next()).is_ok() {},
+        Ok(mut sampler) => {
+            while give.send(if plain { sampler.next_plain() } else { sampler.next() }).is_ok() {}
+        }
         Err(error) => drop(give.send(Err(error))), // nobody takes it any more
     };
     thread::Builder::new().name("samples".to_owned()).spawn(work)?;
@@ -127,6 +134,7 @@ struct Pool {
     samples: Vec<Sample>,
     drawn: Receiver<anyhow::Result<Sample>>,
     next: usize,
+    plain: bool,
 }
 
 impl Pool {
@@ -155,7 +163,11 @@ impl Pool {
         let mut batch = Batch::default();
         for _ in 0..pictures {
             let sample = &self.samples[random.usize(..self.samples.len())];
-            let (picture, labels) = augment::vary(sample, random);
+            let (picture, labels) = if self.plain {
+                (sample.planes(), sample.labels.clone())
+            } else {
+                augment::vary(sample, random)
+            };
             batch.pictures.extend(picture);
             batch.labels.extend(labels);
         }
@@ -196,9 +208,4 @@ fn tell(arguments: &Arguments, trainer: &Trainer, confusion: &Confusion) -> anyh
 fn save(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let new = path.with_extension("new");
     fs::write(&new, bytes).and_then(|()| fs::rename(&new, path)).with_context(|| path.display().to_string())
-}
-
-fn bar(steps: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}  {elapsed} and {eta} to go");
-    ProgressBar::new(steps).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,6 +1,6 @@
 // Farhand beside GStreamer's webrtcsink, in turns: the same recording, the same encoder told the same, and in the same Chromium the same
 // reading of the stamp in the pixels. Each is started anew for its segment, and nothing of the other runs meanwhile: Farhand as a whole
-// session with all its parts, webrtcsink by itself. `plain` is webrtcsink with its input as it comes (tests/webrtcsink). Prints one JSON
+// session with all its parts but the validators, webrtcsink by itself. `plain` is webrtcsink with its input as it comes (tests/webrtcsink). Prints one JSON
 // object; `farhand bench video` reads it.
 //
 //   node tests/browser/beside.mjs SOURCE PEER        SOURCE: file:PATH?loop, PEER: tests/webrtcsink as built
@@ -13,11 +13,11 @@ import { getPriority, setPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { chromiumForTests, open, until, up, watching } from "./stage.mjs";
+import { chromiumForTests, open, undisturbed, until, up, watching } from "./stage.mjs";
 
 const [source, program] = process.argv.slice(2);
-const ROUNDS = 3;
-const SEGMENT_MS = 20_000;
+const ROUNDS = 6;
+const SEGMENT_MS = 10_000;
 /** Of a segment: ten a second. */
 const PICTURES_MIN = SEGMENT_MS / 100;
 /** What connecting cost is over by then, and the two clocks have met. */
@@ -81,7 +81,7 @@ async function farhand(browser) {
     niceness = getPriority(site.processes.edge);
     await sleep(SETTLED_MS);
     const from = await surgeon.evaluate(() => window.farhand.now.frame);
-    await sleep(SEGMENT_MS);
+    await undisturbed(site, () => sleep(SEGMENT_MS));
     const samples = await surgeon.evaluate(() => window.farhand.samples);
     const stamped = samples.filter(({ frame, stampMs }) => frame > from && typeof stampMs === "number");
     return segment("farhand", stamped.map(({ stampMs }) => stampMs));

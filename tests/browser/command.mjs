@@ -9,7 +9,7 @@ import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, stayEngaged, until, up, withTest } from "./stage.mjs";
+import { BIN, arm, chromiumForTests, deliver, despiteFaults, engage, hold, now, open, stayEngaged, undisturbed, until, up, withTest } from "./stage.mjs";
 
 const [source, out] = process.argv.slice(2);
 const SEGMENTS = 9;
@@ -94,23 +94,11 @@ async function move(page, cdp, segment) {
 const datagrams = (segment) =>
   run("nice", ["-n", "-10", join(BIN, "farhand"), "bench", "datagrams", "--seconds", `${SEGMENT_S}`, "--samples", join(out, `datagrams-${segment}.txt`)]);
 
-/** While `what` goes on, the validators do nothing, but for one that was started again since: that one is not known here. */
-async function undisturbed(site, what) {
-  const known = Object.entries(site.processes).filter(([part]) => part.startsWith("validator"));
-  const each = (signal) => known.filter(([, pid]) => told(pid, signal)).length;
-  halted = Math.min(halted, each("SIGSTOP"));
-  const result = await what().finally(() => each("SIGCONT"));
+async function alone(site, what) {
+  const { result, halted: now } = await undisturbed(site, what);
+  halted = Math.min(halted, now);
   await sleep(REST_MS);
   return result;
-}
-
-function told(pid, signal) {
-  try {
-    return process.kill(pid, signal);
-  } catch (error) {
-    if (error.code !== "ESRCH") throw error;
-    return false;
-  }
 }
 
 async function measure(site, surgeon) {
@@ -119,8 +107,8 @@ async function measure(site, surgeon) {
   await engage(surgeon);
   for (let segment = 0; segment < SEGMENTS; segment++) {
     await stayEngaged(surgeon);
-    commands.push(...(await undisturbed(site, () => move(surgeon, cdp, segment))));
-    await undisturbed(site, () => datagrams(segment));
+    commands.push(...(await alone(site, () => move(surgeon, cdp, segment))));
+    await alone(site, () => datagrams(segment));
   }
   await surgeon.keyboard.up("Space");
   return commands;

@@ -1,11 +1,11 @@
-// What sight costs beside live video, in Chromium: the surgeon turns it off and on again, and in each segment the age of pictures as
-// they are shown, the overlays that came, and the processor time of the thread that looks are counted. Prints one JSON object;
+// What sight costs beside live video, in Chromium: the surgeon turns it off and on again, and in each segment the age of pictures when
+// the browser calls back for them, the overlays that came, and the processor time of the thread that looks are counted. Prints one JSON object;
 // `farhand bench vision` reads it.
 //
 //   node tests/browser/seen.mjs SOURCE MODEL
 import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { chromiumForTests, now, until, up, watching } from "./stage.mjs";
+import { ages, chromiumForTests, now, undisturbed, until, up, watching, withTest } from "./stage.mjs";
 
 const [source, model] = process.argv.slice(2);
 /** Of each kind, in turns. */
@@ -27,29 +27,32 @@ function lookedS(pid) {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND;
 }
 
-async function segment(page, pid, on) {
+async function segment(page, site, on) {
   await until(on ? "sight is on" : "sight is off", async () => {
     if (((await now(page)).wanted !== "off") === on) return true;
     await page.keyboard.press("v");
     return false;
   });
+  return (await undisturbed(site, () => watched(page, site.processes.edge, on))).result;
+}
+
+async function watched(page, pid, on) {
   await sleep(SETTLED_MS);
   const [from, beganS, beganMs] = [await now(page), lookedS(pid), Date.now()];
-  const [shown, behind] = [new Map(), []];
-  while (Date.now() < beganMs + SEGMENT_MS) {
-    await sleep(500);
-    const { sight } = await now(page);
-    if (sight) behind.push(sight.behindMs);
-    for (const { frame, glassToGlassMs } of await page.evaluate(() => window.farhand.samples)) {
-      if (frame > from.frame && typeof glassToGlassMs === "number") shown.set(frame, glassToGlassMs);
+  const behind = [];
+  const { calledMs } = await ages(page, async () => {
+    while (Date.now() < beganMs + SEGMENT_MS) {
+      await sleep(500);
+      const { sight } = await now(page);
+      if (sight) behind.push(sight.behindMs);
     }
-  }
+  });
   const [to, seconds] = [await now(page), (Date.now() - beganMs) / 1_000];
   return {
     on,
     seconds,
-    pictures: shown.size,
-    shown_ms_p95: p95([...shown.values()]),
+    pictures: calledMs.length,
+    called_ms_p95: p95(calledMs),
     overlays: to.overlays - from.overlays,
     doubts: to.doubts - from.doubts,
     looked_s: lookedS(pid) - beganS,
@@ -60,12 +63,13 @@ async function segment(page, pid, on) {
 const browser = await chromiumForTests();
 const site = await up(1, { stamp: false, options: ["--video", source, "--vision", model] });
 try {
-  const surgeon = await watching(browser, site);
+  // Without reading pixels, as a surgeon has it.
+  const surgeon = await watching(browser, site, withTest);
   await until("outlines come", async () => (await now(surgeon)).overlays > 5);
   const segments = [];
   for (let pair = 0; pair < PAIRS; pair++) {
     // Which comes first changes from pair to pair, so that a drift is no difference.
-    for (const on of pair % 2 === 0 ? [true, false] : [false, true]) segments.push(await segment(surgeon, site.processes.edge, on));
+    for (const on of pair % 2 === 0 ? [true, false] : [false, true]) segments.push(await segment(surgeon, site, on));
   }
   console.log(JSON.stringify({ source, browser: `Chromium ${browser.version()}`, segments }));
 } finally {

@@ -63,6 +63,53 @@ export async function up(seed, { stamp = true, options = [] } = {}) {
   return { ...site, end };
 }
 
+/**
+ * While `what` goes on, the validators do nothing: elsewhere they are other organisations' machines. One that was started again since
+ * is not known here. Tells how many were halted.
+ */
+export async function undisturbed(site, what) {
+  const known = Object.entries(site.processes).filter(([part]) => part.startsWith("validator"));
+  const each = (signal) => known.filter(([, pid]) => told(pid, signal)).length;
+  const halted = each("SIGSTOP");
+  return { result: await what().finally(() => each("SIGCONT")), halted };
+}
+
+function told(pid, signal) {
+  try {
+    return process.kill(pid, signal);
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error;
+    return false;
+  }
+}
+
+/**
+ * The age of every picture that comes while `what` goes on, in ms from its capture: when the browser calls back for it
+ * (`requestVideoFrameCallback`), and when it is expected on the screen. The page is asked once, at the end: asking costs its time.
+ */
+export async function ages(page, what) {
+  await page.evaluate(() => {
+    // Anew each time: there is one for each path to the edge box, and they come and go.
+    window.calledAtMs = {};
+    for (const video of document.querySelectorAll("video")) {
+      const notes = window.calledAtMs;
+      const called = (_, { rtpTimestamp }) => {
+        notes[rtpTimestamp] ??= performance.now();
+        if (window.calledAtMs === notes) video.requestVideoFrameCallback(called);
+      };
+      video.requestVideoFrameCallback(called);
+    }
+  });
+  await what();
+  return page.evaluate(() => {
+    const of = window.farhand.samples.filter(({ rtpTimestamp }) => rtpTimestamp in window.calledAtMs);
+    return {
+      calledMs: of.map(({ rtpTimestamp, shownMs, glassToGlassMs }) => window.calledAtMs[rtpTimestamp] - (shownMs - glassToGlassMs)),
+      shownMs: of.map(({ glassToGlassMs }) => glassToGlassMs),
+    };
+  });
+}
+
 export const truth = (site) => {
   try {
     return JSON.parse(readFileSync(site.truth, "utf8"));

@@ -43,6 +43,9 @@ type States = readonly (Heard<KitState> | undefined)[];
 /** One frame's age when it was shown, by the frame record and by the stamp in its pixels. */
 export interface AgeSample {
   readonly frame: number;
+  readonly rtpTimestamp: number;
+  /** On this page's clock. */
+  readonly shownMs: number;
   readonly glassToGlassMs: number;
   readonly stampMs: number | undefined;
   readonly uncertaintyMs: number;
@@ -439,7 +442,8 @@ export class Surgeon {
 
   #sample(frame: ShownFrame, age: number, stamp: number | undefined, uncertaintyMs: number): void {
     this.#report(this.displayed.shown(frame, age));
-    this.newestSample = { frame: Number(frame.frame), glassToGlassMs: age, stampMs: stamp, uncertaintyMs };
+    const { rtpTimestamp, shownMs } = frame;
+    this.newestSample = { frame: Number(frame.frame), rtpTimestamp, shownMs, glassToGlassMs: age, stampMs: stamp, uncertaintyMs };
     this.glassWorst.take(age);
     this.probe?.shown(age, performance.now());
     if (this.samples.length >= SAMPLES_MAX) this.samples.splice(0, SAMPLES_MAX / 4);

@@ -86,15 +86,19 @@ struct Shown {
     source: String,
     browser: String,
     watched_s: u64,
+    called_ms: Vec<f64>,
     shown_ms: Vec<f64>,
 }
 
 impl Shown {
-    fn figures(self) -> [Figure; 2] {
-        let us = sorted_us(self.shown_ms.iter());
+    fn figures(self) -> [Figure; 4] {
+        let (called, shown) = (sorted_us(self.called_ms.iter()), sorted_us(self.shown_ms.iter()));
+        let figure = |name, us: &[u64], share, bar| Figure { name, value: percentile_ms(us, share), bar };
         [
-            Figure { name: "shown_ms_p50", value: percentile_ms(&us, 0.50), bar: Some(Bar::AtMost(25.0)) },
-            Figure { name: "shown_ms_p95", value: percentile_ms(&us, 0.95), bar: Some(Bar::AtMost(40.0)) },
+            figure("called_ms_p50", &called, 0.50, Some(Bar::AtMost(25.0))),
+            figure("called_ms_p95", &called, 0.95, Some(Bar::AtMost(40.0))),
+            figure("shown_ms_p50", &shown, 0.50, None),
+            figure("shown_ms_p95", &shown, 0.95, None),
         ]
     }
 }

@@ -83,16 +83,17 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, drawn: Drawn): () => 
   if (context === null) return () => undefined;
   const colour = getComputedStyle(canvas).color;
   const clear = () => context.clearRect(0, 0, canvas.width, canvas.height);
-  let handle = 0;
+  let [handle, blank] = [0, true];
   let before: readonly unknown[] = [];
   const step = () => {
     handle = requestAnimationFrame(step);
     const { regions } = surgeon.station.forbidden.peek() ?? {};
     const proposed = surgeon.proposed.peek();
+    const marks = [...(regions ?? []), proposed, drawn.current].some((mark) => mark !== undefined);
     const now = [surgeon.frames.newest, regions, proposed, drawn.current];
-    // A canvas that is touched is put together with the picture anew.
-    if (!fit(canvas) && now.every((one, i) => one === before[i])) return;
-    before = now;
+    // A canvas that is touched is put together with the picture anew, at a cost to the picture.
+    if ((blank && !marks) || (!fit(canvas) && now.every((one, i) => one === before[i]))) return;
+    [before, blank] = [now, !marks];
     clear();
     const eye = surgeon.eyeAt(performance.now());
     if (eye === undefined) return;

@@ -11,7 +11,7 @@ const [source, model] = process.argv.slice(2);
 /** Of each kind, in turns. */
 const PAIRS = 10;
 const SEGMENT_MS = 10_000;
-/** What was under way is over by then. */
+/** What was under way is over by then, and what waited for the validators. */
 const SETTLED_MS = 1_500;
 /** The kernel counts in these (`USER_HZ`). */
 const TICKS_A_SECOND = 100;
@@ -33,11 +33,11 @@ async function segment(page, site, on) {
     await page.keyboard.press("v");
     return false;
   });
+  await sleep(SETTLED_MS);
   return (await undisturbed(site, () => watched(page, site.processes.edge, on))).result;
 }
 
 async function watched(page, pid, on) {
-  await sleep(SETTLED_MS);
   const [from, beganS, beganMs] = [await now(page), lookedS(pid), Date.now()];
   const behind = [];
   const { calledMs } = await ages(page, async () => {

@@ -174,7 +174,7 @@ impl Model {
         if model.digest == *sha256 {
             return Ok(model);
         }
-        Err(ModelError::Digest { seen: hex(&model.digest), expected: hex(sha256) })
+        Err(ModelError::Digest { seen: hex::encode(model.digest), expected: hex::encode(sha256) })
     }
 
     /// The file.
@@ -256,8 +256,4 @@ fn kernel_name(id: NodeId) -> String {
 
 fn bias_name(id: NodeId) -> String {
     format!("{:02}.bias", id.0)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -17,14 +17,14 @@ mod vision;
 
 use std::{
     fs,
-    io::{IsTerminal as _, Write as _},
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -263,14 +263,9 @@ fn machine() -> String {
     format!("{cores} cores, {}", if cfg!(debug_assertions) { "dev build" } else { "release build" })
 }
 
-/// A bar on a terminal.
+/// A bar for what takes long.
 fn progress(of: u64, what: &'static str) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(of).with_message(what);
-    let style = ProgressStyle::with_template("{msg} {bar:40} {percent:>3} %, {eta} left");
-    style.map_or(bar.clone(), |style| bar.with_style(style))
+    crate::progress::bar(of, "{msg} {bar:40} {percent:>3} %, {eta} left").with_message(what)
 }
 
 #[cfg(test)]

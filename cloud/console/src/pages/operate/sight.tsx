@@ -23,8 +23,9 @@ interface Pen {
 }
 
 const POINT_MAX = 65535;
-/** The canvas grows and shrinks by as much. */
-const STEP_PX = 32;
+/** How far the canvas reaches beyond what is drawn: lines move a little from picture to picture. */
+const AROUND_PX = 48;
+const NOWHERE: Place = { left: 0, top: 0, width: 0, height: 0 };
 
 export function Sight({ surgeon }: { readonly surgeon: Surgeon }) {
   const canvas = useRef<HTMLCanvasElement>(null);
@@ -42,6 +43,7 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, wanted: Wanted): () =
   let handle = 0;
   let drawn: Sighting["overlay"] | undefined;
   let before: Place | undefined;
+  let covered = NOWHERE;
   const step = () => {
     handle = requestAnimationFrame(step);
     const [overlay, place] = [surgeon.sight.over(surgeon.frames.newest)?.overlay, placeOfPicture(canvas)];
@@ -52,13 +54,13 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, wanted: Wanted): () =
       const pen = pens.get(contour.class);
       return pen !== undefined && isWanted(contour, wanted) ? [{ points: pointsOf(contour, place), pen }] : [];
     });
-    const covered = cover(canvas, lines.flatMap(({ points }) => points));
+    covered = cover(canvas, lines.flatMap(({ points }) => points), place, covered);
     for (const { points, pen } of lines) stroke(context, points, covered, pen);
   };
   step();
   return () => {
     cancelAnimationFrame(handle);
-    cover(canvas, []);
+    canvas.hidden = true;
   };
 }
 
@@ -74,23 +76,31 @@ function pointsOf({ points }: Contour, { left, top, width, height }: Place): Poi
   return pairs.map(([x, y]) => [left + (x / POINT_MAX) * width, top + (y / POINT_MAX) * height]);
 }
 
-/** Makes the canvas no larger than what is drawn, and clears it: whatever it covers is put together with every picture. */
-function cover(canvas: HTMLCanvasElement, points: Points): Place {
-  const [left = 0, right = 0] = extent(points.map(([x]) => x));
-  const [top = 0, bottom = 0] = extent(points.map(([, y]) => y));
-  const place = { left, top, width: right - left, height: bottom - top };
+/**
+ * Clears the canvas, and sees to it that it covers these points and not much more: whatever it covers is put together with every picture.
+ * It keeps its place while it can, because another one makes the browser lay out the page.
+ */
+function cover(canvas: HTMLCanvasElement, points: Points, picture: Place, before: Place): Place {
   canvas.hidden = points.length === 0;
+  if (canvas.hidden) return before;
+  const [left, width] = stretch(points.map(([x]) => x), picture.left, picture.width);
+  const [top, height] = stretch(points.map(([, y]) => y), picture.top, picture.height);
+  const inside = left >= before.left && top >= before.top && left + width <= before.left + before.width && top + height <= before.top + before.height;
+  if (inside && 3 * width * height > before.width * before.height) {
+    canvas.getContext("2d")?.clearRect(0, 0, canvas.width, canvas.height);
+    return before;
+  }
   const px = (length: number) => `${length / devicePixelRatio}px`;
-  Object.assign(canvas.style, { marginLeft: px(left), marginTop: px(top), width: px(place.width), height: px(place.height) });
-  // Setting it clears it, too.
-  Object.assign(canvas, { width: place.width, height: place.height });
-  return place;
+  Object.assign(canvas.style, { marginLeft: px(left), marginTop: px(top), width: px(width), height: px(height) });
+  // Setting its size clears it, too.
+  Object.assign(canvas, { width, height });
+  return { left, top, width, height };
 }
 
-/** In whole steps, so that the canvas keeps its size for a while; none of none. */
-function extent(values: readonly number[]): readonly number[] {
-  if (values.length === 0) return [];
-  return [Math.floor(Math.min(...values) / STEP_PX - 0.5) * STEP_PX, Math.ceil(Math.max(...values) / STEP_PX + 0.5) * STEP_PX];
+/** From the least to the greatest and some more, but not beyond the picture: where it begins, and how long it is. */
+function stretch(values: readonly number[], from: number, length: number): readonly [from: number, length: number] {
+  const begin = Math.floor(Math.max(Math.min(...values) - AROUND_PX, from));
+  return [begin, Math.ceil(Math.min(Math.max(...values) + AROUND_PX, from + length)) - begin];
 }
 
 function stroke(context: CanvasRenderingContext2D, points: Points, { left, top }: Place, { colour, px }: Pen): void {

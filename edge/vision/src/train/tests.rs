@@ -126,16 +126,23 @@ fn gradients_are_slopes() {
             if length < 1e-3 {
                 continue;
             }
-            let step = 1e-3 / f64::from(length);
             let here = var.as_tensor().copy().unwrap();
             let at = |by: f64| {
                 var.set(&(&here + (&along * by).unwrap()).unwrap()).unwrap();
                 f64::from(loss(&variables).0)
             };
-            let slope = (at(step) - at(-step)) / (2.0 * step);
-            var.set(&here).unwrap();
+            // A long step goes over places without a slope, a short one drowns in rounding: a wrong gradient is wrong by all of them.
             let expected = f64::from(length * length);
-            assert!((slope / expected - 1.0).abs() < 0.03, "node {}: {slope} for {expected}", id.0);
+            let ratios = [1e-3, 3e-4, 1e-4].map(|step| {
+                let step = step / f64::from(length);
+                (at(step) - at(-step)) / (2.0 * step) / expected
+            });
+            var.set(&here).unwrap();
+            assert!(
+                ratios.iter().any(|ratio| (ratio - 1.0).abs() < 0.03),
+                "node {}: {ratios:?} of {expected}",
+                id.0
+            );
         }
     }
 }

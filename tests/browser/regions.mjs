@@ -15,6 +15,9 @@ const STEP_M = 0.006;
 const MOVEMENTS = 14;
 /** The promise is 0.1 mm; the page reads positions between two of the kit's words. */
 const DEEP_M_MAX = 0.0005;
+/** What is marked lies where it was drawn, to this many pixels of the page. */
+const BESIDE_PX_MAX = 1.5;
+const MARK_PX = 40;
 
 /** Arms that the page said were not where they are seen: none is. */
 const told = new Set();
@@ -36,16 +39,37 @@ async function middleOf(page) {
   return [box.x + box.width / 2, box.y + box.height / 2];
 }
 
+/** Where on the page a point of the kit's frame is seen. */
+function seenAt(view, picture, pointM) {
+  const away = minus(pointM, view.fromM);
+  const heights = 2 * Math.tan(view.fovYRad / 2) * dot(away, view.into);
+  return [view.right, view.down].map((axis, i) => picture.middle[i] + (dot(away, axis) / heights) * picture.height);
+}
+
+/** The picture's middle and height on the page, which is that of the video's place unless it is wider. */
+function pictureOn(page) {
+  return page.locator("video.on-top").evaluate((video) => {
+    const { left, top, width, height } = video.getBoundingClientRect();
+    return { middle: [left + width / 2, top + height / 2], height: Math.min(height, (width * video.videoHeight) / video.videoWidth) };
+  });
+}
+
 async function mark(page) {
   const [x, y] = await middleOf(page);
   await page.keyboard.press("m");
   await until("the page marks", async () => (await now(page)).marking);
   await page.mouse.move(x + 60, y);
   await page.mouse.down();
-  for (const px of [10, 20, 30, 40]) await page.mouse.move(x + 60 + px, y);
+  for (let px = 10; px <= MARK_PX; px += 10) await page.mouse.move(x + 60 + px, y);
   await picture(page, "regions-marking");
   await page.mouse.up();
-  const region = await until("a region is proposed", async () => (await now(page)).proposed);
+  const { proposed: region, view } = await until("a region is proposed", async () => {
+    const said = await now(page);
+    return said.proposed && said;
+  });
+  const seen = seenAt(view, await pictureOn(page), region.fromUm.map((um) => um / 1e6));
+  const beside = Math.hypot(seen[0] - x - 60, seen[1] - y);
+  assert.ok(beside < BESIDE_PX_MAX, `what was marked lies ${beside.toFixed(1)} px beside where it was drawn`);
   await sleep(300);
   await picture(page, "regions-proposed");
   return region;

@@ -63,8 +63,8 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     regionsVersion: notice?.said.regions === undefined ? null : Number(notice.said.regions),
     regions: station.forbidden.peek()?.regions.length ?? null,
     marking: surgeon.marking.peek(),
-    /** The picture's axes in the kit's frame. */
-    view: eye === undefined ? null : axesOf(eye),
+    /** The picture's axes in the kit's frame, where it was taken from, and how wide. */
+    view: eye === undefined ? null : { ...axesOf(eye), fromM: eye.kitFromCamera.positionM, fovYRad: eye.fovYRad },
     proposed: surgeon.proposed.peek() ?? null,
     clockOffsetMs: clock?.offsetMs ?? null,
     clockUncertaintyMs: clock?.uncertaintyMs ?? null,

@@ -70,11 +70,12 @@ function listen(layer: HTMLElement, canvas: HTMLCanvasElement, surgeon: Surgeon,
   layer.onpointercancel = () => (middle = drawn.current = undefined);
 }
 
+/** Where the picture lies, whatever the canvas holds: nothing may have been drawn in it before. */
 function pointOf(event: PointerEvent, canvas: HTMLCanvasElement): PicturePoint {
-  const { left, top } = canvas.getBoundingClientRect();
-  const { height } = placeOfPicture(canvas);
-  const [x, y] = [(event.clientX - left) * devicePixelRatio, (event.clientY - top) * devicePixelRatio];
-  return { right: (x - canvas.width / 2) / height, down: (y - canvas.height / 2) / height };
+  const around = canvas.getBoundingClientRect();
+  const { left, top, width, height } = placeOfPicture(canvas);
+  const [x, y] = [(event.clientX - around.left) * devicePixelRatio, (event.clientY - around.top) * devicePixelRatio];
+  return { right: (x - left - width / 2) / height, down: (y - top - height / 2) / height };
 }
 
 /** Draws at the screen's own rate until the returned function is called, which leaves nothing behind. */

@@ -119,18 +119,37 @@ impl Fence {
         if self.passes(model, state.position, &along, bounds, walls) {
             return (along, true);
         }
+        let of_along = self.most_of(model, state, bounds, walls, |_, share| blend(&braking, &along, share));
+        let taken = of_along.or_else(|| {
+            // At rest, where what leads inward is more than the axes can make up for in a tick: less wanted is less to make up for.
+            self.most_of(model, state, bounds, walls, |fence, share| {
+                fence.without_inward(model, state, &blend(&braking, wanted, share), bounds, walls)
+            })
+        });
+        (taken.unwrap_or_else(|| blend(&braking, &along, 0.0)), true)
+    }
+
+    /// Of what goes from nothing to all, the most that passes.
+    fn most_of(
+        &mut self,
+        model: &ArmModel,
+        state: State,
+        bounds: &Bounds,
+        walls: bool,
+        velocity: impl Fn(&Self, f64) -> Axes,
+    ) -> Option<Axes> {
         let (mut most, mut too_much) = (0.0, 1.0);
-        let mut taken = blend(&braking, &along, 0.0);
+        let mut taken = None;
         for _ in 0..HALVINGS {
             let share = (most + too_much) * 0.5;
-            let tried = blend(&braking, &along, share);
+            let tried = velocity(self, share);
             if self.passes(model, state.position, &tried, bounds, walls) {
-                (most, taken) = (share, tried);
+                (most, taken) = (share, Some(tried));
             } else {
                 too_much = share;
             }
         }
-        (taken, true)
+        taken
     }
 
     /// Where a hand that asks for this point is taken to, for how far the tool is from it: out of every region.

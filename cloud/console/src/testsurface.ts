@@ -58,6 +58,7 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     overlays: surgeon.sight.came,
     doubts: surgeon.sight.doubted,
     tipsApart: surgeon.tips.raised,
+    vesselsNear: surgeon.vesselsNear,
     sight: sighting === undefined ? null : { behindMs: sighting.behindMs, doubt: sighting.overlay.doubt ?? null, classes: sighting.overlay.contours.map((contour) => contour.class) },
     /** Forbidden regions in force by the kit's word; how many there are, if this page knows. */
     regionsVersion: notice?.said.regions === undefined ? null : Number(notice.said.regions),

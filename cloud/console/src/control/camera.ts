@@ -29,6 +29,13 @@ export interface PicturePoint {
   readonly down: number;
 }
 
+/** A point as it appears. */
+export interface Spot {
+  readonly at: PicturePoint;
+  /** How much the picture's height is at the point's depth. */
+  readonly heightM: number;
+}
+
 /** What is nearer to the eye is not in any picture. */
 const NEAR_M = 1e-3;
 
@@ -65,6 +72,12 @@ export function project(eye: Eye, fromM: Vec3, toM: Vec3): readonly [PicturePoin
   const focal = 0.5 / Math.tan(eye.fovYRad / 2);
   const point = ([x, y, z]: Vec3): PicturePoint => ({ right: (focal * x) / z, down: (focal * y) / z });
   return [point(before(from, to)), point(before(to, from))];
+}
+
+/** Where a point of the kit's frame appears, undefined if it lies behind the eye. */
+export function spotOf(eye: Eye, pointM: Vec3): Spot | undefined {
+  const at = project(eye, pointM, pointM)?.[0];
+  return at && { at, heightM: 2 * Math.tan(eye.fovYRad / 2) * seenFrom(eye, pointM)[2] };
 }
 
 function seenFrom({ kitFromCamera }: Eye, pointM: Vec3): Vec3 {

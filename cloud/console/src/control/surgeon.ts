@@ -5,10 +5,10 @@ import { sealCommand } from "../wire/command";
 import { Kind, kindOf } from "../wire/kind";
 import { type LeaseKeys } from "../wire/mac";
 import { type Shown } from "../wire/segment";
-import { type KitState, openKitState, upToDate } from "../wire/state";
+import { type KitState, StateFlag, openKitState, upToDate } from "../wire/state";
 import { ArmKind, type ArmNotice, type KitNotice, type LeaseTranscript, type Region, remoteCentreOf } from "../wire/statement";
 import { type Pose } from "../wire/pose";
-import { type Overlay, readNoSight, readOverlay } from "../wire/overlay";
+import { type Overlay, SeenClass, readNoSight, readOverlay } from "../wire/overlay";
 import { type Camera, type Watermark, readCamera, readClockPong, readFrameRecord, readWatermark, sightWanted } from "../wire/video";
 import { Displayed } from "../evidence/displayed";
 import { lastWords } from "../evidence/lastwords";
@@ -21,11 +21,12 @@ import { type Lane } from "../link/peer";
 import { type Heard, Station } from "../link/station";
 import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
-import { Sight, type Wanted } from "../video/sight";
+import { Sight, type Wanted, shows } from "../video/sight";
 import { type Presented } from "../video/viewer";
 import { TipWatch, apart } from "../video/tips";
+import { VesselWatch, nearestVessel } from "../video/vessels";
 import { Worst } from "../video/history";
-import { type Eye, axesOf, eyeOf, project } from "./camera";
+import { type Eye, axesOf, eyeOf, spotOf } from "./camera";
 import { type Segment, Trail, jawsEnd, plainness, skeleton } from "./ghost";
 import { Control, type ControlView, type Input, type Output } from "./machine";
 import { type Mark, regionOf } from "./regions";
@@ -78,6 +79,8 @@ export class Surgeon {
   readonly noSight = signal("");
   /** Where arms say that their tools are, against what the net sees. */
   readonly tips = new TipWatch();
+  /** Where the net sees vessels near their jaws. */
+  readonly vessels = new VesselWatch();
   /** A forbidden region is being marked in the picture. */
   readonly marking = signal(false);
   /** One that was marked, and not confirmed. */
@@ -208,7 +211,13 @@ export class Surgeon {
   /** More or less of what the net sees. Where nobody wants any, the edge box does not look for it. */
   want(wanted: Wanted): void {
     this.wanted.value = wanted;
+    if (!shows(wanted, SeenClass.Vessel)) this.vessels.reset();
     this.station.connector.send("statements", sightWanted(wanted !== "off"));
+  }
+
+  /** Arms near whose jaws the net sees a vessel, as long as what it sees belongs over the shown picture. */
+  get vesselsNear(): readonly string[] {
+    return this.sight.over(this.frames.newest) === undefined ? [] : this.vessels.raised;
   }
 
   /** Begins to mark a forbidden region, while no arm moves; or gives it up. */
@@ -327,6 +336,7 @@ export class Surgeon {
     this.frames.reset();
     this.sight.reset();
     this.tips.reset();
+    this.vessels.reset();
     this.noSight.value = "";
     if (this.wanted.peek() === "off") this.want("off");
     this.displayed.reset();
@@ -363,14 +373,17 @@ export class Surgeon {
   #seen(overlay: Overlay): void {
     this.sight.take(overlay);
     const clock = this.clock.at(performance.now());
-    if (clock === undefined || this.#aspect === undefined) return;
+    if (clock === undefined || this.#aspect === undefined) return this.vessels.reset();
     const takenMs = Number(overlay.capturedUs) / 1000 - clock.offsetMs;
     const eye = this.#eyeAtCapture(takenMs);
     for (const [arm, { name, kind }] of this.arms.entries()) {
       const tip = kind === ArmKind.Instrument && eye && overlay.doubt === undefined ? this.#atCapture(takenMs, arm) : undefined;
+      const [turn, end] = tip && eye ? [spotOf(eye, tip.positionM), spotOf(eye, jawsEnd(tip))] : [];
       // Where the jaws turn: jaws that point away from the lens are hardly seen.
-      const point = tip && eye && project(eye, tip.positionM, tip.positionM)?.[0];
-      this.tips.judge(name, point && apart(point, overlay.contours, this.#aspect));
+      this.tips.judge(name, turn && apart(turn.at, overlay.contours, this.#aspect));
+      const engaged = ((this.#states[arm]?.said.flags ?? 0) & StateFlag.Engaged) !== 0;
+      const told = engaged && shows(this.wanted.peek(), SeenClass.Vessel);
+      this.vessels.judge(name, told ? nearestVessel([turn, end], overlay.contours, this.#aspect) : undefined);
     }
   }
 

@@ -5,7 +5,7 @@
  * An overlay is never drawn over an older picture than its own. Where a picture has none of its own, the newest before it is drawn for
  * a while, and its age is told; then it is dropped.
  */
-import { type Overlay } from "../wire/overlay";
+import { type Overlay, SeenClass } from "../wire/overlay";
 import { type ShownFrame } from "./frames";
 
 /** By then a hand has moved the tool out of its line. */
@@ -18,6 +18,11 @@ export type Wanted = (typeof SHOWN)[number];
 
 export function next(wanted: Wanted): Wanted {
   return SHOWN[(SHOWN.indexOf(wanted) + 1) % SHOWN.length] ?? "all";
+}
+
+/** Whether what is of a class is to be seen. */
+export function shows(wanted: Wanted, seen: SeenClass): boolean {
+  return wanted === "all" || (wanted !== "off" && (wanted === "vessels") === (seen === SeenClass.Vessel));
 }
 
 export interface Sighting {

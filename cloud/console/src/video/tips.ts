@@ -6,6 +6,7 @@
  */
 import { type PicturePoint } from "../control/camera";
 import { type Contour, SeenClass } from "../wire/overlay";
+import { isInPicture, toOutline } from "./outlines";
 
 /** In heights of the picture: some 4 mm at a usual distance. */
 export const APART_MAX = 0.06;
@@ -14,13 +15,12 @@ const RAISED_BY = 8;
 const LOWERED_BY = 4;
 /** Nearer to the picture's edge than this a tool may as well be outside it. */
 const MARGIN = 0.04;
-const WHOLE = 65535;
 
 /** How far a point lies from the nearest instrument that is seen, 0 within one; undefined: it is not in the picture. */
-export function apart({ right, down }: PicturePoint, contours: readonly Contour[], aspect: number): number | undefined {
-  if (Math.abs(right) > aspect / 2 - MARGIN || Math.abs(down) > 0.5 - MARGIN) return undefined;
+export function apart(at: PicturePoint, contours: readonly Contour[], aspect: number): number | undefined {
+  if (!isInPicture(at, aspect, MARGIN)) return undefined;
   const instruments = contours.filter(({ class: seen }) => seen === SeenClass.Shaft || seen === SeenClass.Wrist || seen === SeenClass.Jaws);
-  return Math.min(Number.POSITIVE_INFINITY, ...instruments.map(({ points }) => toPolygon({ right, down }, corners(points, aspect))));
+  return Math.min(Number.POSITIVE_INFINITY, ...instruments.map((contour) => toOutline(at, contour, aspect)));
 }
 
 /** By the names of arms: whether a person is to be told. */
@@ -47,30 +47,4 @@ export class TipWatch {
     this.#rows.clear();
     this.#raised.clear();
   }
-}
-
-function corners(points: Contour["points"], aspect: number): PicturePoint[] {
-  return Array.from({ length: Math.floor(points.length / 2) }, (_, i) => ({
-    right: ((points[2 * i] ?? 0) / WHOLE - 0.5) * aspect,
-    down: (points[2 * i + 1] ?? 0) / WHOLE - 0.5,
-  }));
-}
-
-/** To its edge, or 0 inside. */
-function toPolygon(at: PicturePoint, polygon: readonly PicturePoint[]): number {
-  let [inside, nearest] = [false, Number.POSITIVE_INFINITY];
-  polygon.forEach((from, i) => {
-    const to = polygon[(i + 1) % polygon.length] ?? from;
-    const crosses = from.down > at.down !== to.down > at.down;
-    if (crosses && at.right < from.right + ((at.down - from.down) / (to.down - from.down)) * (to.right - from.right)) inside = !inside;
-    nearest = Math.min(nearest, toLine(at, from, to));
-  });
-  return inside ? 0 : nearest;
-}
-
-function toLine(at: PicturePoint, from: PicturePoint, to: PicturePoint): number {
-  const [x, y] = [to.right - from.right, to.down - from.down];
-  const along = ((at.right - from.right) * x + (at.down - from.down) * y) / (x * x + y * y || 1);
-  const share = Math.min(1, Math.max(0, along));
-  return Math.hypot(at.right - from.right - share * x, at.down - from.down - share * y);
 }

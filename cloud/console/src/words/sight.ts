@@ -28,6 +28,13 @@ export function tipNote(arms: readonly string[]): string {
   return `${whose} not seen where the arm says. Look before you go on; nothing is stopped by this.`;
 }
 
+/** Where the net sees a vessel near jaws; empty otherwise, which means nothing: it must not be said in any words that none is there. */
+export function vesselNote(arms: readonly string[]): string {
+  if (arms.length === 0) return "";
+  const where = arms.length === 1 ? `Vessel near ${arms[0]}'s jaws` : `Vessels near the jaws of ${arms.join(" and ")}`;
+  return `${where}, as the net sees the picture. It does not see every vessel. Look before you go on; nothing is stopped by this.`;
+}
+
 /** Why nothing is drawn although it is wanted; empty while there is nothing to say. */
 export function sightNote(wanted: Wanted, sighting: Sighting | undefined, noSight: string): string {
   const doubt = sighting?.overlay.doubt;

@@ -15,7 +15,7 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["Q", "W"], "finer, coarser scale"],
   [["A", "S"], "slower, faster"],
   [["G"], "ghost: a thin line where the tool will be"],
-  [["V"], "outlines of what the net sees: all, tools, vessels, none"],
+  [["V"], "outlines of what the net sees: all, tools, vessels, none; with vessels a note of those near jaws"],
   [["M"], "mark what the tools must keep out of, with Space up"],
   [["Tab", "Enter"], "go to a button, press it"],
   [["?"], "this list"],

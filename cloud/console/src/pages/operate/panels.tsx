@@ -10,7 +10,7 @@ import { HoldButton } from "../../ui/hold";
 import { nowMs } from "../../ui/now";
 import { armInWords } from "../../words/arms";
 import { onePathNote } from "../../words/paths";
-import { sightInShort, sightNote, tipNote } from "../../words/sight";
+import { sightInShort, sightNote, tipNote, vesselNote } from "../../words/sight";
 import { seconds } from "../../words/status";
 import { RegionsTask } from "./regions";
 import { Ritual, TakeOver, flagsOf } from "../ritual";
@@ -246,6 +246,7 @@ function Notes({ surgeon }: Props) {
     recordNote(surgeon),
     sightNote(surgeon.wanted.value, surgeon.sight.over(surgeon.frames.newest), surgeon.noSight.value),
     surgeon.wanted.value === "off" ? "" : tipNote(surgeon.tips.raised),
+    vesselNote(surgeon.vesselsNear),
     surgeon.displayed.other > 0 ? "Pictures came that are not those the edge box sent. Tell the bedside." : "",
   ].filter((note) => note !== "");
   return (

@@ -1,7 +1,7 @@
 /** Lines around what the net sees, over the picture that it saw it in. */
 import { useEffect, useRef } from "preact/hooks";
 import { type Surgeon } from "../../control/surgeon";
-import { type Sighting, type Wanted } from "../../video/sight";
+import { type Sighting, type Wanted, shows } from "../../video/sight";
 import { type Contour, SeenClass } from "../../wire/overlay";
 import { type Place, placeOfPicture, samePlace } from "./place";
 
@@ -9,13 +9,17 @@ import { type Place, placeOfPicture, samePlace } from "./place";
 const EDGE = "rgb(0 0 0 / 40%)";
 const EDGE_PX = 1.5;
 
+type Look = readonly [colour: string, px: number];
+
 /** Colour, and how wide: jaws are what matters most. */
-const LOOKS: Readonly<Partial<Record<SeenClass, readonly [colour: string, px: number]>>> = {
+const LOOKS: Readonly<Partial<Record<SeenClass, Look>>> = {
   [SeenClass.Shaft]: ["--sight-tool", 1],
   [SeenClass.Wrist]: ["--sight-tool", 1.25],
   [SeenClass.Jaws]: ["--sight-tool", 2],
   [SeenClass.Vessel]: ["--sight-vessel", 1.5],
 };
+/** A vessel that the page tells of. */
+const NEAR: Look = ["--sight-vessel-near", 3.5];
 
 interface Pen {
   readonly colour: string;
@@ -39,7 +43,9 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, wanted: Wanted): () =
   const context = canvas.getContext("2d");
   if (context === null) return () => undefined;
   const styles = getComputedStyle(canvas);
-  const pens = new Map(Object.entries(LOOKS).map(([seen, [colour, px]]) => [Number(seen), { colour: styles.getPropertyValue(colour), px }]));
+  const penOf = ([colour, px]: Look): Pen => ({ colour: styles.getPropertyValue(colour), px });
+  const pens = new Map(Object.entries(LOOKS).map(([seen, look]) => [Number(seen), penOf(look)]));
+  const near = penOf(NEAR);
   let handle = 0;
   let drawn: Sighting["overlay"] | undefined;
   let before: Place | undefined;
@@ -51,8 +57,8 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, wanted: Wanted): () =
     if (overlay === drawn && (overlay === undefined || samePlace(place, before))) return;
     [drawn, before] = [overlay, place];
     const lines = (overlay?.contours ?? []).flatMap((contour) => {
-      const pen = pens.get(contour.class);
-      return pen !== undefined && isWanted(contour, wanted) ? [{ points: pointsOf(contour, place), pen }] : [];
+      const pen = surgeon.vessels.means(contour) ? near : pens.get(contour.class);
+      return pen !== undefined && shows(wanted, contour.class) ? [{ points: pointsOf(contour, place), pen }] : [];
     });
     covered = cover(canvas, lines.flatMap(({ points }) => points), place, covered);
     for (const { points, pen } of lines) stroke(context, points, covered, pen);
@@ -62,10 +68,6 @@ function draw(canvas: HTMLCanvasElement, surgeon: Surgeon, wanted: Wanted): () =
     cancelAnimationFrame(handle);
     canvas.hidden = true;
   };
-}
-
-function isWanted({ class: seen }: Contour, wanted: Wanted): boolean {
-  return wanted === "all" || (wanted === "vessels") === (seen === SeenClass.Vessel);
 }
 
 type Points = readonly (readonly [x: number, y: number])[];

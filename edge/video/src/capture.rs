@@ -1,12 +1,12 @@
 //! A capture: two pipelines, the hub between them, and the two threads that serve it.
 
-use crate::encode::{Encode, Ends};
+use crate::encode::Encode;
 use crate::encoder::Encoder;
 use crate::error::VideoError;
 use crate::hub::{Counters, ENCODER_SILENT_MS_MAX, Health, Hub};
 use crate::intake::{Intake, broken};
 use crate::note::{Note, NoteBox, Notes, notes};
-use crate::output::{Event, Output, Outputs, Port};
+use crate::output::{Ends, Event, Output, Outputs, Port};
 use crate::settings::{BITRATE_KBIT_S, Settings};
 use crate::source::{SIDE_PX, Source};
 use crate::stamp;
@@ -72,8 +72,8 @@ impl Capture {
         let (notes, note_box) = notes(hub.clone(), source.to_string());
         let (port, outputs) = Port::new(settings.outputs_waiting_max);
         let port = Arc::new(port);
-        let intake = Arc::new(Intake::build(source, settings, &hub, &notes)?);
-        let ends = Ends { hub: hub.clone(), port: port.clone(), notes: notes.clone() };
+        let ends = Ends::new(hub.clone(), port.clone(), notes.clone(), settings.first_frame_id);
+        let intake = Arc::new(Intake::build(source, settings, &ends)?);
         let encode = Arc::new(Encode::start(encoder, settings, &ends)?);
         Ok((Self { intake, encode, hub, port, notes, threads: Vec::new() }, outputs, note_box))
     }
@@ -106,13 +106,17 @@ impl Capture {
 
     /// The next picture becomes a key frame with its parameter sets: for a receiver that lost its way.
     pub fn force_key_unit(&self) {
-        self.encode.force_key_unit();
+        if self.hub.ask_key() {
+            self.encode.force_key_unit();
+        }
     }
 
-    /// Sets the encoder's rate from the next picture on, brought within [`BITRATE_KBIT_S`]; returns what was set.
+    /// Sets the encoder's rate from the next picture on, brought within [`BITRATE_KBIT_S`]; returns what was set. A camera's own
+    /// pictures go on as they came only within it.
     pub fn set_bitrate_kbit_s(&self, kbit_s: u32) -> u32 {
         let kbit_s = kbit_s.clamp(*BITRATE_KBIT_S.start(), *BITRATE_KBIT_S.end());
         self.encode.set_bitrate_kbit_s(kbit_s);
+        self.hub.set_carried_kbit_s(kbit_s);
         kbit_s
     }
 
@@ -120,6 +124,7 @@ impl Capture {
     /// first picture of another size is a key frame. Sides are brought within what is taken.
     pub fn set_size_max(&self, size_max: Option<(u32, u32)>) {
         let side = |side: u32| side.clamp(*SIDE_PX.start(), *SIDE_PX.end());
+        self.hub.set_smaller(size_max.is_some());
         self.intake.set_size_max(size_max.map(|(width, height)| (side(width), side(height))));
     }
 
@@ -166,8 +171,8 @@ impl Drop for Capture {
 
 fn feed(capture: &Capture, settings: &Settings) -> impl FnOnce() + Send + 'static {
     let (encode, hub, notes) = (capture.encode.clone(), capture.hub.clone(), capture.notes.clone());
-    let (stamped, tap) = (settings.stamp, settings.tap.clone());
-    move || encode.feed(&hub, (stamped, tap.as_ref()), &notes)
+    let stamped = settings.stamp;
+    move || encode.feed(&hub, stamped, &notes)
 }
 
 fn watch(capture: &Capture, settings: &Settings, note_box: NoteBox) -> impl FnOnce() + Send + 'static {

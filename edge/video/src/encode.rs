@@ -5,10 +5,9 @@ use crate::error::VideoError;
 use crate::hub::{Hub, RawPicture};
 use crate::intake::{app_sink, broken, launch, named, running_time};
 use crate::note::Notes;
-use crate::output::{Event, Output, Packer, Port};
+use crate::output::{Ends, Event};
 use crate::settings::Settings;
 use crate::stamp::{self, Plane};
-use crate::tap::Tap;
 use crate::timeline::FrameTime;
 use bytes::Bytes;
 use gstreamer as gst;
@@ -16,7 +15,6 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
-use std::sync::Arc;
 
 /// A running encoder.
 #[derive(Debug)]
@@ -25,14 +23,6 @@ pub(crate) struct Encode {
     element: gst::Element,
     input: gst_app::AppSrc,
     encoder: Encoder,
-}
-
-/// What the encoder's callbacks share.
-#[derive(Debug, Clone)]
-pub(crate) struct Ends {
-    pub hub: Arc<Hub>,
-    pub port: Arc<Port>,
-    pub notes: Notes,
 }
 
 impl Encode {
@@ -45,7 +35,7 @@ impl Encode {
         let pipeline = launch(&description)?;
         let element = named(&pipeline, ELEMENT_NAME)?;
         let input = named(&pipeline, "raw")?.downcast().map_err(|_| broken("raw is no appsrc"))?;
-        app_sink(&pipeline, "coded")?.set_callbacks(callbacks(encoder, settings.first_frame_id, ends));
+        app_sink(&pipeline, "coded")?.set_callbacks(callbacks(encoder, ends));
         ends.notes.listen_to_encoder(&pipeline, encoder.element())?;
         let failed = |error: gst::StateChangeError| VideoError::Encoder {
             encoder: encoder.element(),
@@ -80,10 +70,11 @@ impl Encode {
     }
 
     /// **Runs until the hub has no further picture: feeds each to the encoder, then the end of the stream.**
-    pub(crate) fn feed(&self, hub: &Hub, (stamped, tap): (bool, Option<&Tap>), notes: &Notes) {
-        while let Some((picture, time)) = hub.next_picture() {
-            if let Some(tap) = tap {
-                tap.offer(&picture.sample, time);
+    pub(crate) fn feed(&self, hub: &Hub, stamped: bool, notes: &Notes) {
+        while let Some((picture, time, begins_anew)) = hub.next_picture() {
+            if begins_anew {
+                tracing::info!(encoder = self.encoder.element(), "the camera's pictures are encoded anew");
+                self.force_key_unit();
             }
             let pushed = prepared(picture, time, stamped).and_then(|sample| {
                 self.input
@@ -134,13 +125,12 @@ fn draw_stamp(buffer: &mut gst::BufferRef, caps: &gst::Caps, tick_us: u64) -> Re
     Ok(())
 }
 
-fn callbacks(encoder: Encoder, first_frame_id: u64, ends: &Ends) -> gst_app::AppSinkCallbacks {
+fn callbacks(encoder: Encoder, ends: &Ends) -> gst_app::AppSinkCallbacks {
     let (sample_ends, ends) = (ends.clone(), ends.clone());
-    let mut packer = Packer::new(first_frame_id);
     gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            deliver(&sample_ends, &mut packer, sample).map_err(|why| {
+            deliver(&sample_ends, sample).map_err(|why| {
                 sample_ends.notes.encoder_failed(encoder.element(), why);
                 gst::FlowError::Error
             })
@@ -155,19 +145,17 @@ fn callbacks(encoder: Encoder, first_frame_id: u64, ends: &Ends) -> gst_app::App
 }
 
 /// Hands one access unit to the consumer, waiting for it if need be.
-fn deliver(ends: &Ends, packer: &mut Packer, sample: gst::Sample) -> Result<gst::FlowSuccess, String> {
+fn deliver(ends: &Ends, sample: gst::Sample) -> Result<gst::FlowSuccess, String> {
     let running = running_time(&sample).ok_or("it gave a frame without a time")?;
     let buffer = sample.buffer_owned().ok_or("it gave a frame without content")?;
     let mapped = buffer.into_mapped_buffer_readable().map_err(|_| "its frame could not be read")?;
     let time = ends.hub.deliver(running.useconds()).map_err(|unknown| {
         format!("it gave a frame with a time that no picture had ({} µs)", unknown.pts_us)
     })?;
-    let unit = packer.pack(Bytes::from_owner(mapped), time).map_err(|error| error.to_string())?;
-    let sent = ends.port.send(Output::Unit(unit));
+    let Some(time) = time else { return Ok(gst::FlowSuccess::Ok) };
+    let sent = ends.send(Bytes::from_owner(mapped), time);
     ends.hub.delivered();
-    if sent.is_err() {
-        ends.hub.close();
-    }
+    sent.map_err(|error| error.to_string())?;
     Ok(gst::FlowSuccess::Ok)
 }
 

@@ -2,13 +2,17 @@
 //! [`Gate`], [`Timeline`] and here under one lock; no thread holds it while it waits for anything but the hub itself.
 //!
 //! Invariants (local): one frame is inside the encoder at a time, more only where the encoder has shown that it needs more
-//! before it gives one; while the consumer has not taken a frame, the next is not chosen, so that it is the newest.
+//! before it gives one; while the consumer has not taken a frame, the next is not chosen, so that it is the newest. A frame that
+//! went on as it came is encoded by nobody, nor is any that was taken before it: frames are sent in the order they were taken in.
 
 use crate::gate::{Gate, Next, Policy};
 use crate::output::Event;
+use crate::pass::{Coded, Pass, Way};
 use crate::settings::Settings;
+use crate::tap::Tap;
 use crate::timeline::{FrameTime, IN_FLIGHT_MAX, Timeline, UnknownTime};
 use gstreamer as gst;
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,18 +30,26 @@ pub(crate) struct RawPicture {
     pub running: Duration,
 }
 
-/// How many frames went where. `captured = dropped + encoded + swallowed + those under way`.
+/// How many frames went where. `captured = dropped + passed + encoded + swallowed + those under way`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Came from the source.
     pub captured: u64,
     /// Given up before the encoder, in favour of newer ones.
     pub dropped: u64,
+    /// Went on as the camera had encoded them.
+    pub passed: u64,
     /// Came out of the encoder.
     pub encoded: u64,
     /// Went into the encoder and never came out.
     pub swallowed: u64,
 }
+
+/// What is remembered of frames that went on as they came, until they are decoded as well.
+const PASSED_MAX: usize = 64;
+
+/// Nearer to each other than this two are the same frame, looked at twice: no source has more than 240 a second.
+const SAME: Duration = Duration::from_millis(4);
 
 /// The hub is closed: the capture is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +65,26 @@ pub(crate) struct Hub {
 struct State {
     gate: Gate<RawPicture>,
     timeline: Timeline,
+    tap: Option<Tap>,
+    pass: Pass,
+    /// Of the newest frames that went on as they came: when they were taken by the source's clock, and their times.
+    passed: VecDeque<(Duration, FrameTime)>,
+    passed_count: u64,
+    /// The receiver's last picture is not the encoder's own: the next one refers to none.
+    begins_anew: bool,
+    /// Pictures are being encoded: the consumer knows that the capture has begun.
+    feeding: bool,
     first_caps: Option<gst::Caps>,
     captured: u64,
     encoded: u64,
     /// Too near to the one before.
     thinned: u64,
+    /// Encoded too late: a newer one had gone on as it came.
+    late: u64,
     /// Pictures are let through no nearer to each other.
     apart: Duration,
+    /// Smaller ones than the source's are wanted.
+    smaller: bool,
     /// When the last one that was let through was taken.
     let_through: Option<Instant>,
     newest_frame: Instant,
@@ -90,12 +115,24 @@ impl Hub {
         let state = State {
             gate: Gate::new(policy, settings.test_delay_ms),
             timeline: Timeline::new(settings.epoch),
+            tap: settings.tap.clone(),
+            pass: Pass::new(
+                settings.stamp || settings.every_frame,
+                settings.size_max.is_some(),
+                settings.bitrate_kbit_s,
+            ),
+            passed: VecDeque::new(),
+            passed_count: 0,
+            begins_anew: false,
+            feeding: false,
             first_caps: None,
             captured: 0,
             encoded: 0,
             thinned: 0,
             apart: Duration::ZERO,
+            smaller: settings.size_max.is_some(),
             let_through: None,
+            late: 0,
             newest_frame: now,
             encoder_moved: now,
             depth: 1,
@@ -121,6 +158,9 @@ impl Hub {
             state.first_caps = picture.sample.caps_owned();
         }
         state.newest_frame = now;
+        if state.went_on(&picture) {
+            return Ok(());
+        }
         if state.is_too_near(picture.capture) {
             state.thinned += 1;
             return Ok(());
@@ -133,6 +173,33 @@ impl Hub {
         Ok(())
     }
 
+    /// A picture as the camera encoded it, before it is decoded: its times, if it is to be sent as it is. `room`: the consumer
+    /// would take it at once.
+    pub(crate) fn coded(
+        &self,
+        coded: Coded,
+        (capture, running): (Instant, Duration),
+        room: bool,
+    ) -> Option<FrameTime> {
+        let mut state = self.lock();
+        let free = room && state.feeding && !state.closed && !state.delivering && !state.gate.delays();
+        let before = state.pass.way();
+        if state.pass.next(coded, free) == Way::Encoded {
+            state.begins_anew |= before == Way::AsItCame;
+            return None;
+        }
+        if before == Way::Encoded {
+            tracing::info!("the camera's own pictures are sent as they come");
+        }
+        let time = state.timeline.time(capture, running);
+        if state.passed.len() == PASSED_MAX {
+            state.passed.pop_front();
+        }
+        state.passed.push_back((running, time));
+        state.passed_count += 1;
+        Some(time)
+    }
+
     /// No further picture will come; `event` is said once those that wait are through. Of several ends the first counts.
     pub(crate) fn end(&self, event: Event) {
         let mut state = self.lock();
@@ -141,9 +208,10 @@ impl Hub {
         self.changed.notify_all();
     }
 
-    /// The next picture for the encoder, waiting for it; `None` when there will be none.
-    pub(crate) fn next_picture(&self) -> Option<(RawPicture, FrameTime)> {
+    /// The next picture for the encoder, waiting for it, and whether it is to refer to none before it; `None` when there will be none.
+    pub(crate) fn next_picture(&self) -> Option<(RawPicture, FrameTime, bool)> {
         let mut state = self.lock();
+        state.feeding = true;
         loop {
             let now = Instant::now();
             if state.closed {
@@ -154,11 +222,19 @@ impl Hub {
                 continue;
             }
             state = match state.gate.take(now) {
+                Next::Frame(picture) if state.is_behind(picture.capture) => {
+                    state.late += 1;
+                    state
+                }
                 Next::Frame(picture) => {
                     let time = state.timeline.enter(picture.capture, picture.running);
+                    if let Some(tap) = &state.tap {
+                        tap.offer(&picture.sample, time);
+                    }
                     state.encoder_moved = now;
                     self.changed.notify_all();
-                    return Some((picture, time));
+                    let begins_anew = std::mem::take(&mut state.begins_anew);
+                    return Some((picture, time, begins_anew));
                 }
                 Next::At(due) => self.wait_for(state, due.saturating_duration_since(now)),
                 Next::Nothing => self.wait(state),
@@ -167,13 +243,19 @@ impl Hub {
         }
     }
 
-    /// An encoded frame came out and goes to the consumer.
-    pub(crate) fn deliver(&self, pts_us: u64) -> Result<FrameTime, UnknownTime> {
+    /// An encoded frame came out and goes to the consumer; `None`: a newer one has gone already.
+    pub(crate) fn deliver(&self, pts_us: u64) -> Result<Option<FrameTime>, UnknownTime> {
         let mut state = self.lock();
         let time = state.timeline.leave(pts_us)?;
+        if state.passed.back().is_some_and(|(_, newest)| time.pts_us <= newest.pts_us) {
+            state.late += 1;
+            state.encoder_moved = Instant::now();
+            self.changed.notify_all();
+            return Ok(None);
+        }
         state.delivering = true;
         state.encoded += 1;
-        Ok(time)
+        Ok(Some(time))
     }
 
     /// The consumer took it.
@@ -211,7 +293,25 @@ impl Hub {
 
     /// At most so many pictures a second go on to the encoder.
     pub(crate) fn set_fps_max(&self, fps_max: Option<u32>) {
-        self.lock().apart = fps_max.map_or(Duration::ZERO, |fps| Duration::from_secs(1) / fps.max(1));
+        let mut state = self.lock();
+        state.apart = fps_max.map_or(Duration::ZERO, |fps| Duration::from_secs(1) / fps.max(1));
+        state.reshape();
+    }
+
+    /// Pictures smaller than the camera's are wanted.
+    pub(crate) fn set_smaller(&self, smaller: bool) {
+        let mut state = self.lock();
+        state.smaller = smaller;
+        state.reshape();
+    }
+
+    pub(crate) fn set_carried_kbit_s(&self, kbit_s: u32) {
+        self.lock().pass.set_carried_kbit_s(kbit_s);
+    }
+
+    /// A receiver wants a key frame; whether the encoder is to be told.
+    pub(crate) fn ask_key(&self) -> bool {
+        self.lock().pass.ask_key()
     }
 
     /// Lets every waiting thread go.
@@ -237,7 +337,8 @@ impl Hub {
         let state = self.lock();
         Counters {
             captured: state.captured,
-            dropped: state.gate.dropped() + state.thinned,
+            dropped: state.gate.dropped() + state.thinned + state.late,
+            passed: state.passed_count,
             encoded: state.encoded,
             swallowed: state.timeline.swallowed(),
         }
@@ -257,6 +358,25 @@ impl Hub {
 }
 
 impl State {
+    /// A picture that was sent before it was decoded is looked at, and not encoded; nor is one from before it.
+    fn went_on(&self, picture: &RawPicture) -> bool {
+        let sent = self.passed.iter().rev().find(|(running, _)| *running == picture.running);
+        if let (Some((_, time)), Some(tap)) = (sent, &self.tap) {
+            tap.offer(&picture.sample, *time);
+        }
+        sent.is_some()
+    }
+
+    fn is_behind(&self, capture: Instant) -> bool {
+        let newest = self.passed.back().map(|(_, time)| time.capture + SAME);
+        self.pass.way() == Way::AsItCame || newest.is_some_and(|newest| capture < newest)
+    }
+
+    fn reshape(&mut self) {
+        let reshaped = self.smaller || !self.apart.is_zero();
+        self.pass.set_reshaped(reshaped);
+    }
+
     /// Whether it comes so soon after the one before that it is one too many; a quarter of what they should be apart
     /// is forgiven, for cameras do not keep time to the millisecond.
     fn is_too_near(&mut self, taken: Instant) -> bool {

@@ -4,9 +4,11 @@ use crate::error::{VideoError, debian_package};
 use crate::hub::{Hub, RawPicture};
 use crate::mp4::{self, Wholeness};
 use crate::note::Notes;
-use crate::output::Event;
+use crate::output::{Ends, Event};
+use crate::pass::Coded;
 use crate::settings::Settings;
 use crate::source::{RawFrame, Source};
+use bytes::Bytes;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
@@ -25,6 +27,15 @@ const PREROLL: gst::ClockTime = gst::ClockTime::from_seconds(2);
 /// A recording may end this much before its stated length and still be whole: sound is often longer than the picture.
 const CUT_MS_MAX: u64 = 500;
 
+/// Takes a stream apart, leaves H.264 as it is and decodes whatever else it holds; [`unpack`] links what comes out.
+const UNPACK: &str = "decodebin name=unpack caps=\"video/x-h264;video/x-raw(ANY);audio/x-raw(ANY)\"";
+
+/// H.264 as it is sent: whole access units, parameter sets before every key frame.
+const SENDABLE: &str = "video/x-h264,stream-format=byte-stream,alignment=au";
+
+/// The parser of a camera's H.264.
+const PARSER: &str = "h264";
+
 /// A running source.
 #[derive(Debug)]
 pub(crate) struct Intake {
@@ -34,13 +45,9 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Builds the pipeline, not yet started. Pictures and the end go to `hub`, the pipeline's messages to `notes`.
-    pub(crate) fn build(
-        source: &Source,
-        settings: &Settings,
-        hub: &Arc<Hub>,
-        notes: &Notes,
-    ) -> Result<Self, VideoError> {
+    /// Builds the pipeline, not yet started. Pictures and the end go to the hub, the pipeline's messages to the notes.
+    pub(crate) fn build(source: &Source, settings: &Settings, ends: &Ends) -> Result<Self, VideoError> {
+        let (hub, notes) = (&ends.hub, &ends.notes);
         match source {
             Source::File { path, .. } => check_file(path)?,
             Source::Shm { socket, .. } => check_socket(socket, source)?,
@@ -54,6 +61,9 @@ impl Intake {
         let waits_for_its_time = settings.paced && !source.is_live();
         sink.set_sync(waits_for_its_time);
         sink.set_callbacks(callbacks(source.clone(), hub, &pipeline));
+        if pipeline.by_name("unpack").is_some() {
+            unpack(&pipeline, ends)?;
+        }
         watch_decoder(&pipeline, source, notes)?;
         notes.listen_to_source(&pipeline)?;
         Ok(Self { pipeline, shape, source: source.clone() })
@@ -135,23 +145,24 @@ fn check_socket(socket: &Path, source: &Source) -> Result<(), VideoError> {
 /// What is typed by people is not in the description: it is set as a property, so that no path is taken for a command.
 fn description(source: &Source) -> String {
     let head = match source {
-        Source::File { .. } => "filesrc name=head ! decodebin name=decoder".to_owned(),
+        Source::File { .. } => "filesrc name=head ! decodebin name=decoder !".to_owned(),
         Source::Shm { frame, .. } => {
-            format!("shmsrc name=head is-live=true do-timestamp=true ! {}", raw_caps(frame))
+            format!("shmsrc name=head is-live=true do-timestamp=true ! {} !", raw_caps(frame))
         }
         Source::Test { size } => format!(
-            "videotestsrc is-live=true pattern=smpte horizontal-speed=4 ! video/x-raw,format=I420,width={},height={},framerate={}/1",
+            "videotestsrc is-live=true pattern=smpte horizontal-speed=4 ! video/x-raw,format=I420,width={},height={},framerate={}/1 !",
             size.width, size.height, size.fps
         ),
-        Source::V4l2 { .. } => "v4l2src name=head ! decodebin name=decoder".to_owned(),
-        Source::Rtsp { .. } => "rtspsrc name=head latency=0 ! decodebin name=decoder".to_owned(),
-        Source::Srt { .. } => "srtsrc name=head ! decodebin name=decoder".to_owned(),
-        Source::Rtp { .. } => "udpsrc name=head \
+        Source::V4l2 { .. } => "v4l2src name=head ! decodebin name=decoder !".to_owned(),
+        Source::Rtsp { .. } => format!("rtspsrc name=head latency=0 ! {UNPACK}"),
+        Source::Srt { .. } => format!("srtsrc name=head ! {UNPACK}"),
+        Source::Rtp { .. } => format!(
+            "udpsrc name=head \
              caps=\"application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96\" ! \
-             rtpjitterbuffer latency=0 ! rtph264depay ! decodebin name=decoder"
-            .to_owned(),
+             rtpjitterbuffer latency=0 ! rtph264depay ! {UNPACK}"
+        ),
     };
-    format!("{head} ! videoconvert name=convert ! videoscale ! capsfilter name=shape ! appsink name=raw")
+    format!("{head} videoconvert name=convert ! videoscale ! capsfilter name=shape ! appsink name=raw")
 }
 
 /// All that a converter may ask for is fixed here: nothing upstream could answer.
@@ -225,14 +236,103 @@ fn drop_wrong_sizes(
     Ok(())
 }
 
+/// Links what [`UNPACK`] gives: H.264 by way of [`pass_by`], what was decoded already at once. Of several pictures the first counts.
+fn unpack(pipeline: &gst::Pipeline, ends: &Ends) -> Result<(), VideoError> {
+    let input = input(pipeline)?;
+    let (ends, weak) = (ends.clone(), pipeline.downgrade());
+    named(pipeline, "unpack")?.connect_pad_added(move |_, pad| {
+        let Some(pipeline) = weak.upgrade().filter(|pipeline| !has_picture(pipeline, &input)) else { return };
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let linked = match caps.structure(0).map(|structure| structure.name().as_str()) {
+            Some("video/x-h264") => link_h264(&pipeline, pad, &input, &ends),
+            Some("video/x-raw") => pad.link(&input).map(|_| ()).map_err(|error| broken(&error.to_string())),
+            _ => Ok(()),
+        };
+        if let Err(error) = linked {
+            ends.notes.source_failed(error);
+        }
+    });
+    Ok(())
+}
+
+fn input(pipeline: &gst::Pipeline) -> Result<gst::Pad, VideoError> {
+    named(pipeline, "convert")?.static_pad("sink").ok_or_else(|| broken("the converter has no pad"))
+}
+
+fn has_picture(pipeline: &gst::Pipeline, input: &gst::Pad) -> bool {
+    input.is_linked() || pipeline.by_name(PARSER).is_some()
+}
+
+/// From a camera's H.264 to raw pictures, past [`pass_by`].
+fn link_h264(
+    pipeline: &gst::Pipeline,
+    from: &gst::Pad,
+    to: &gst::Pad,
+    ends: &Ends,
+) -> Result<(), VideoError> {
+    let broke = |error: gst::glib::BoolError| broken(&error.to_string());
+    let make = |element: &str| {
+        let missing =
+            |_| VideoError::MissingElement { package: debian_package(element), element: element.to_owned() };
+        gst::ElementFactory::make(element).build().map_err(missing)
+    };
+    let parser = gst::ElementFactory::make("h264parse").name(PARSER).property("config-interval", -1);
+    let parser = parser.build().map_err(broke)?;
+    let (shape, decoder) = (make("capsfilter")?, make("decodebin")?);
+    shape.set_property_from_str("caps", SENDABLE);
+    let chain = [&parser, &shape, &decoder];
+    pipeline.add_many(chain).map_err(broke)?;
+    gst::Element::link_many(chain).map_err(broke)?;
+    let (to, notes) = (to.clone(), ends.notes.clone());
+    decoder.connect_pad_added(move |_, pad| {
+        if let Err(error) = pad.link(&to) {
+            notes.source_failed(broken(&error.to_string()));
+        }
+    });
+    let (ends, weak) = (ends.clone(), pipeline.downgrade());
+    let coded = shape.static_pad("src").ok_or_else(|| broken("the filter has no pad"))?;
+    coded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
+            pass_by(&ends, pad, buffer, &pipeline);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    for element in chain.into_iter().rev() {
+        element.sync_state_with_parent().map_err(broke)?;
+    }
+    let sink = parser.static_pad("sink").ok_or_else(|| broken("the parser has no pad"))?;
+    from.link(&sink).map(|_| ()).map_err(|error| broken(&error.to_string()))
+}
+
+/// Sends a picture as the camera encoded it, if that is what is to be done with it. It is decoded in either case.
+fn pass_by(ends: &Ends, pad: &gst::Pad, buffer: &gst::Buffer, pipeline: &gst::Pipeline) {
+    let segment = pad.sticky_event::<gst::event::Segment>(0);
+    let running = segment
+        .and_then(|event| event.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(buffer.pts()?));
+    let sent =
+        running.zip(buffer.clone().into_mapped_buffer_readable().ok()).is_some_and(|(running, stream)| {
+            let (came, capture) = taken(running, pipeline.current_running_time());
+            let after_loss =
+                buffer.flags().intersects(gst::BufferFlags::DISCONT | gst::BufferFlags::CORRUPTED);
+            let coded = Coded { stream: &stream, came, after_loss };
+            let time = ends.hub.coded(coded, (capture, running.into()), ends.port.has_room());
+            time.is_none_or(|time| ends.send(Bytes::from_owner(stream), time).is_ok())
+        });
+    if !sent {
+        // What follows may refer to it.
+        ends.hub.ask_key();
+    }
+}
+
 /// A file that holds sound alone links nothing: say so instead of waiting for a picture.
 fn watch_decoder(pipeline: &gst::Pipeline, source: &Source, notes: &Notes) -> Result<(), VideoError> {
-    let Some(decoder) = pipeline.by_name("decoder") else { return Ok(()) };
-    let input =
-        named(pipeline, "convert")?.static_pad("sink").ok_or_else(|| broken("the converter has no pad"))?;
-    let (notes, source_text) = (notes.clone(), source.to_string());
+    let Some(decoder) = pipeline.by_name("decoder").or_else(|| pipeline.by_name("unpack")) else {
+        return Ok(());
+    };
+    let input = input(pipeline)?;
+    let (notes, source_text, weak) = (notes.clone(), source.to_string(), pipeline.downgrade());
     decoder.connect_no_more_pads(move |_| {
-        if !input.is_linked() {
+        if weak.upgrade().is_some_and(|pipeline| !has_picture(&pipeline, &input)) {
             let why = "it holds no picture track".to_owned();
             notes.source_failed(VideoError::NotAVideo { source_text: source_text.clone(), why });
         }
@@ -275,12 +375,17 @@ fn stream_end(sample: &gst::Sample) -> gst::ClockTime {
 /// The picture with its times. `clock` is the pipeline's running time now, for sources whose frames carry the time at
 /// which they were taken; a recording's frame is taken now, when its turn has come.
 fn picture(sample: gst::Sample, clock: Option<gst::ClockTime>) -> RawPicture {
-    let now = Instant::now();
     let running = running_time(&sample).unwrap_or_default();
+    let (_, capture) = taken(running, clock);
+    RawPicture { sample, capture, running: running.into() }
+}
+
+/// Now, and when a frame of this running time was taken.
+fn taken(running: gst::ClockTime, clock: Option<gst::ClockTime>) -> (Instant, Instant) {
+    let now = Instant::now();
     let age =
         clock.map(|clock| clock.saturating_sub(running)).filter(|&age| age <= AGE_MAX).unwrap_or_default();
-    let capture = now.checked_sub(Duration::from(age)).unwrap_or(now);
-    RawPicture { sample, capture, running: running.into() }
+    (now, now.checked_sub(Duration::from(age)).unwrap_or(now))
 }
 
 pub(crate) fn running_time(sample: &gst::Sample) -> Option<gst::ClockTime> {

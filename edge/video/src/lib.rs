@@ -3,21 +3,24 @@
 //!
 //! ```text
 //! source → decode → 4:2:0 pictures → gate → stamp → encoder → access units → consumer
-//!          (a pipeline: intake)       │              (a pipeline: encode)
-//!                                     └ the only place where a frame can be lost: before it has a number
+//!        │ (a pipeline: intake)       │              (a pipeline: encode)        │
+//!        │                            └ the only place where a frame can be lost: before it has a number
+//!        └ pass: a camera's own H.264, where it can be shown as it is ─────────────┘
 //! ```
 //!
 //! Two GStreamer pipelines, so that what lies between them is ours: which frame is given up when the encoder or
 //! the consumer is behind ([`Settings::every_frame`]), the capture instant that a frame keeps through the encoder, and
-//! the delay and stamp that tests use. What decides is pure (`gate`, `timeline`, `watch`, [`annexb`], [`stamp`],
+//! the delay and stamp that tests use. What decides is pure (`gate`, `pass`, `timeline`, `watch`, [`annexb`], [`stamp`],
 //! [`source`]); `capture`, `hub`, `intake` and `encode` drive.
 //!
-//! Every source is decoded and encoded again, also one that brings H.264 itself: passing that through would be right
-//! only without B-frames, with parameter sets on every key frame and with key frames on demand, and is not done yet.
+//! What a camera on the network brings as H.264 is sent as it came where nothing in it is out of order and the line carries its
+//! rate (`pass`); it is decoded all the same, for who looks at it and for the moment in which it must be encoded anew. Every other
+//! source is decoded and encoded again: raw pictures, recordings, which are paced by their decoder, and cameras of this machine.
 //!
 //! # Promises
 //! - [`AccessUnit::frame_id`] has no gaps: no frame is lost after it was encoded.
-//! - Every key frame brings its SPS and PPS; no frame is reordered; the profile is constrained baseline.
+//! - Every key frame brings its SPS and PPS; no frame is reordered; the profile is constrained baseline, or a camera's own up to high.
+//! - A key frame that is asked for is the next frame but one at the latest, whatever a camera does.
 //! - At most one raw picture waits (four with `every_frame`, 32 while a test delays), at most
 //!   [`Settings::outputs_waiting_max`] encoded ones.
 //! - Nothing waits for a consumer longer than [`Capture::stop`] is called.
@@ -51,6 +54,7 @@ mod intake;
 mod mp4;
 mod note;
 mod output;
+mod pass;
 mod settings;
 mod tap;
 mod timeline;

@@ -2,10 +2,12 @@
 
 use crate::annexb::{self, AnnexBError, NalType, NalUnits};
 use crate::error::VideoError;
+use crate::hub::Hub;
+use crate::note::Notes;
 use crate::timeline::FrameTime;
 use bytes::Bytes;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// One encoded frame, ready for an RTP payloader.
@@ -112,6 +114,11 @@ impl Port {
         }
     }
 
+    /// Whether one more would be taken at once.
+    pub(crate) fn has_room(&self) -> bool {
+        crate::lock(&self.sender).as_ref().is_some_and(|sender| !sender.is_full())
+    }
+
     /// Sends the last thing. Of several ends only the first is sent.
     pub(crate) fn finish(&self, event: Event) {
         if !self.finished.swap(true, Ordering::AcqRel) {
@@ -123,6 +130,30 @@ impl Port {
 
     pub(crate) fn close(&self) {
         crate::lock(&self.sender).take();
+    }
+}
+
+/// What sends frames: the encoder's callbacks, and the source's where a camera's own go on as they came.
+#[derive(Debug, Clone)]
+pub(crate) struct Ends {
+    pub hub: Arc<Hub>,
+    pub port: Arc<Port>,
+    pub notes: Notes,
+    packer: Arc<Mutex<Packer>>,
+}
+
+impl Ends {
+    pub(crate) fn new(hub: Arc<Hub>, port: Arc<Port>, notes: Notes, first_frame_id: u64) -> Self {
+        Self { hub, port, notes, packer: Arc::new(Mutex::new(Packer::new(first_frame_id))) }
+    }
+
+    /// Numbers a frame and hands it to the consumer, waiting for it if need be.
+    pub(crate) fn send(&self, data: Bytes, time: FrameTime) -> Result<(), AnnexBError> {
+        let unit = crate::lock(&self.packer).pack(data, time)?;
+        if self.port.send(Output::Unit(unit)).is_err() {
+            self.hub.close();
+        }
+        Ok(())
     }
 }
 

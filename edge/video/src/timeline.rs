@@ -53,6 +53,17 @@ impl Timeline {
     /// A frame enters the encoder. `running` is its time on the source's own, even clock; the first
     /// frame's presentation time is its capture instant, later ones keep the source's distances.
     pub(crate) fn enter(&mut self, capture: Instant, running: Duration) -> FrameTime {
+        let time = self.time(capture, running);
+        if self.in_flight.len() == IN_FLIGHT_MAX {
+            self.in_flight.pop_front();
+            self.swallowed += 1;
+        }
+        self.in_flight.push_back(time);
+        time
+    }
+
+    /// The times of a frame that passes the encoder by, as of one that enters.
+    pub(crate) fn time(&mut self, capture: Instant, running: Duration) -> FrameTime {
         let capture_us = as_us(capture.saturating_duration_since(self.epoch));
         let offset_us = *self.offset_us.get_or_insert(capture_us.saturating_sub(as_us(running)));
         // One tick of the 90 kHz clock is 11.1 µs: 12 µs later is a later RTP timestamp.
@@ -60,11 +71,6 @@ impl Timeline {
         let pts_us = (offset_us + as_us(running)).max(earliest_us);
         let time = FrameTime { capture, capture_us, pts_us };
         self.last_pts_us = Some(pts_us);
-        if self.in_flight.len() == IN_FLIGHT_MAX {
-            self.in_flight.pop_front();
-            self.swallowed += 1;
-        }
-        self.in_flight.push_back(time);
         time
     }
 

@@ -2,13 +2,18 @@
 
 use std::net::UdpSocket;
 
-use crate::tools::{PATIENCE, Sender, assert_sendable, decode, event, start, units, wait_until};
-use farhand_video::{Capture, Event, Output, Settings, Source, VideoError};
+use crate::tools::{
+    PATIENCE, Sender, assert_one_stream, assert_sendable, decode, event, next_unit, start, units, wait_until,
+};
+use farhand_video::annexb::{NalType, NalUnits, nal_type};
+use farhand_video::{
+    AccessUnit, BITRATE_KBIT_S, Capture, Event, Output, Outputs, Settings, Source, Tap, VideoError,
+};
 use gstreamer::glib;
 use gstreamer_rtsp_server as rtsp;
 use gstreamer_rtsp_server::prelude::*;
 
-const CAMERA: &str = "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 ! \
+const CAMERA: &str = "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! \
                       x264enc tune=zerolatency key-int-max=10";
 
 fn patient() -> Settings {
@@ -21,7 +26,7 @@ fn free_port() -> u16 {
 
 fn over_rtp(port: u16, width: u32) -> Sender {
     Sender::start(&format!(
-        "videotestsrc is-live=true ! video/x-raw,width={width},height=240,framerate=30/1 ! \
+        "videotestsrc is-live=true ! video/x-raw,format=I420,width={width},height=240,framerate=30/1 ! \
          x264enc tune=zerolatency key-int-max=10 ! rtph264pay pt=96 config-interval=-1 ! udpsink host=127.0.0.1 port={port}"
     ))
 }
@@ -35,6 +40,80 @@ fn h264_over_rtp_is_taken_in() {
     let seen = units(&mut outputs, 10);
     assert_sendable(&seen, 1);
     assert_eq!(decode(&seen).len(), 10);
+}
+
+/// Of the parameter sets that a key frame brings: 100 is high, 66 the encoder's own.
+fn profile(unit: &AccessUnit) -> Option<u8> {
+    NalUnits::new(&unit.data).find(|nal| nal_type(nal) == NalType::SPS).map(|sps| sps[1])
+}
+
+/// Units until one is a key frame of this profile.
+fn until_key_of(wanted: u8, outputs: &mut Outputs) -> Vec<AccessUnit> {
+    let mut seen = Vec::new();
+    while seen.last().and_then(profile) != Some(wanted) {
+        seen.push(next_unit(outputs));
+        assert!(seen.len() < 200, "no key frame of profile {wanted}");
+    }
+    seen
+}
+
+/// Goal: a camera's own pictures are sent as they come, without a second encoding. Whatever needs an encoder gets one from the next
+/// picture on, a key frame first: one that is asked for, a line that carries less, a smaller picture. A receiver sees one stream.
+#[test]
+fn a_cameras_own_pictures_are_sent_as_they_come() {
+    const HIGH: u8 = 100;
+    const OWN: u8 = 66;
+    let port = free_port();
+    let _sender = over_rtp(port, 320);
+    let tap = Tap::default();
+    let settings = Settings { tap: Some(tap.clone()), ..patient() };
+    let (capture, mut outputs) = start(&Source::Rtp { port }, &settings);
+    let mut all = until_key_of(HIGH, &mut outputs);
+    let look = std::thread::spawn(move || tap.next(PATIENCE).unwrap());
+    all.extend(units(&mut outputs, 15));
+    assert!(capture.counters().passed >= 15);
+
+    capture.force_key_unit();
+    let asked = until_key_of(OWN, &mut outputs);
+    assert!(asked.len() <= 4, "a key frame after {} pictures", asked.len());
+    all.extend(asked);
+    all.extend(until_key_of(HIGH, &mut outputs));
+
+    capture.set_bitrate_kbit_s(*BITRATE_KBIT_S.start());
+    all.extend(until_key_of(OWN, &mut outputs));
+    let encoded = units(&mut outputs, 15);
+    assert!(encoded.iter().all(|unit| profile(unit) != Some(HIGH)));
+    all.extend(encoded);
+    capture.set_bitrate_kbit_s(4000);
+    all.extend(until_key_of(HIGH, &mut outputs));
+
+    capture.set_size_max(Some((160, 120)));
+    let smaller = all.len();
+    all.extend(until_key_of(OWN, &mut outputs));
+    all.extend(units(&mut outputs, 5));
+
+    assert_one_stream(&all, 1);
+    let pictures = decode(&all);
+    assert_eq!(pictures.len(), all.len());
+    assert!(pictures[..smaller].iter().all(|picture| picture.width == 320));
+    assert_eq!(pictures.last().unwrap().width, 160);
+    let seen = look.join().unwrap();
+    assert!(
+        all.iter().any(|unit| (unit.pts_90khz, unit.capture_us) == (seen.rtp_timestamp, seen.capture_us))
+    );
+}
+
+/// Goal: what a receiver would have to put in order is encoded again.
+#[test]
+fn pictures_out_of_order_are_encoded_again() {
+    let port = free_port();
+    let _sender = Sender::start(&format!(
+        "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=30/1 ! x264enc bframes=2 key-int-max=10 ! \
+         rtph264pay pt=96 config-interval=-1 ! udpsink host=127.0.0.1 port={port}"
+    ));
+    let (capture, mut outputs) = start(&Source::Rtp { port }, &patient());
+    assert_sendable(&units(&mut outputs, 75), 1);
+    assert_eq!(capture.counters().passed, 0);
 }
 
 /// Goal: a camera that stops and is there again, with pictures of another size, is followed: its silence is told, and its end, and a

@@ -28,7 +28,7 @@ const APPROACH_M_S2: f64 = 0.4;
 /// Of the way that a tool in a region goes, at least so much must lead out of it.
 const OUTWARD: f64 = 0.5;
 /// Along a region that it has come out of the tool may come so much nearer again.
-const BACK_M: f64 = 1e-5;
+const BACK_M: f64 = 1e-6;
 /// Halvings of the way from braking to what was wanted.
 const HALVINGS: usize = 6;
 /// Looks on the way of a stop. A stop has fewer ticks; what it does not clear in so many it does not clear.

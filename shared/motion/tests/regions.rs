@@ -200,26 +200,49 @@ proptest! {
     /// Goal: a tool that comes out of a region is out of it: neither of its ends goes in again, however fast it comes.
     #[test]
     fn who_comes_out_stays_out(arm in any_arm(), (body, jaws) in any_rim(), pushes in prop::collection::vec((prop::array::uniform3(-0.012_f64..0.012), 10_usize..120), 2..6)) {
-        let mut motion = at_home(&arm);
-        let start = arm.forward(&arm.home().joints);
-        let point = if jaws { start * Point3::new(0.0, 0.0, JAWS_M) } else { start.translation.vector.into() };
-        let Body::Block { at, turn, half } = body else { unreachable!("a block") };
-        let body = Body::Block { at: (point - Vector3::from(at)).coords.into(), turn, half };
-        motion.forbid(&[body.region()]);
-        let bodies = [body];
-        let mut is_out = false;
-        for (push, ticks) in pushes {
-            let from = motion.setpoint().base_from_tip;
-            for _ in 0..ticks {
-                let shift = from.translation.vector + Vector3::from(push);
-                let pose = Isometry3::from_parts(shift.into(), start.rotation);
-                let setpoint = motion.follow(&motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 }), 200.0);
-                let depth = deepest(&bodies, &setpoint);
-                is_out |= depth == 0.0;
-                prop_assert!(!is_out || depth <= PENETRATION_M, "{} mm deep after it was out", depth * 1e3);
+        let depth = depth_after_it_was_out(&arm, &body, jaws, &pushes);
+        prop_assert!(depth <= PENETRATION_M, "{} mm deep after it was out", depth * 1e3);
+    }
+}
+
+/// How deep an end of the tool is in a region at most after it came out, where the region appeared around it and a hand pushed so.
+fn depth_after_it_was_out(arm: &ArmModel, body: &Body, jaws: bool, pushes: &[([f64; 3], usize)]) -> f64 {
+    let mut motion = at_home(arm);
+    let start = arm.forward(&arm.home().joints);
+    let point = if jaws { start * Point3::new(0.0, 0.0, JAWS_M) } else { start.translation.vector.into() };
+    let Body::Block { at, turn, half } = *body else { unreachable!("a block") };
+    let bodies = [Body::Block { at: (point - Vector3::from(at)).coords.into(), turn, half }];
+    motion.forbid(&[bodies[0].region()]);
+    let (mut is_out, mut worst) = (false, 0.0_f64);
+    for &(push, ticks) in pushes {
+        let from = motion.setpoint().base_from_tip;
+        for _ in 0..ticks {
+            let shift = from.translation.vector + Vector3::from(push);
+            let pose = Isometry3::from_parts(shift.into(), start.rotation);
+            let setpoint = motion.follow(&motion.clamp(&Target { base_from_tip: pose, jaw_rad: 0.0 }), 200.0);
+            let depth = deepest(&bodies, &setpoint);
+            is_out |= depth == 0.0;
+            if is_out {
+                worst = worst.max(depth);
             }
         }
     }
+    worst
+}
+
+/// Such a hand, found by the property: around a corner of the block the tool came 1.5 µm deeper than is promised.
+#[test]
+fn who_comes_out_at_a_corner_stays_out() {
+    let at = [0.0007979242916947899, 0.004111646847272582, 0.009525140348463962];
+    let turn = [1.1605018985584759, 0.0, -0.09721564423636632];
+    let half = [0.011714488713555087, 0.01056226244196546, 0.011358146963867938];
+    let pushes = [
+        ([0.009333502727515855, 0.010696945965857105, -0.0010237896152771743], 86),
+        ([-0.011633938094574699, 0.005872526179036159, -0.006360661823362073], 43),
+        ([0.0, 0.0, 0.0], 63),
+    ];
+    let arm = ArmModel::ecm_straight_endoscope();
+    assert!(depth_after_it_was_out(&arm, &Body::Block { at, turn, half }, false, &pushes) < PENETRATION_M);
 }
 
 /// Goal: a hand that pushes into a wall takes the tool along it, to beside where the hand is, and the tool stands off it

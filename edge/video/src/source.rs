@@ -25,7 +25,7 @@ pub enum Source {
     Test { size: FrameSize },
     /// A camera or grabber of this machine.
     V4l2 { device: PathBuf },
-    /// A camera on the network that speaks RTSP.
+    /// A camera on the network that speaks RTSP. Its H.264, like that of the two below, goes on as it came where that can be shown.
     Rtsp { uri: String },
     /// An MPEG transport stream over SRT; the mode is in the URI, as GStreamer's `srtsrc` has it.
     Srt { uri: String },

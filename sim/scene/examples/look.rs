@@ -1,5 +1,5 @@
 //! Writes pictures of several states, of every factor at every severity, of every kind of instrument, and of random samples,
-//! with their labels as PNG into a folder, to be looked at.
+//! with their labels as PNG into a folder, to be looked at. Kinds and samples are drawn by the second renderer, too.
 //!
 //! `cargo run -p farhand-scene --example look -- FOLDER [WIDTH HEIGHT]`
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use farhand_scene::{
     Conditions, Factor, Finish, Goal, Instrument, Kind, Sampler, Scene, SceneSettings, SceneState, Severity,
-    Split, TOOLS_MAX, TargetShape, Tool,
+    Split, TOOLS_MAX, TargetShape, Tool, trace,
 };
 use nalgebra::{Point3, Translation3, Vector3};
 
@@ -30,13 +30,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (name, state) in states() {
         look.write(&name, &state, &Conditions::default())?;
     }
-    for (name, conditions) in graded().into_iter().chain(kinds()) {
+    for (name, conditions) in graded() {
         look.write(&name, &two(), &conditions)?;
+    }
+    for (name, conditions) in kinds() {
+        look.write_both(&name, &two(), &conditions)?;
     }
     // Of one sampler some in a row have the same tissue: every one is another's first.
     for number in 0..24 {
         let (state, conditions) = Sampler::new(number, Split::everything()).draw();
-        look.write(&format!("sample_{number:02}"), &state, &conditions)?;
+        look.write_both(&format!("sample_{number:02}"), &state, &conditions)?;
     }
     Ok(())
 }
@@ -56,11 +59,27 @@ impl Look {
         conditions: &Conditions,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let frame = self.scene.render_under(state, conditions)?;
-        let (width, height) = (frame.width, frame.height);
-        let rgb = common::rgb(frame.nv12, width as usize, height as usize);
-        write_png(&self.folder.join(format!("{name}.png")), width, height, &rgb)?;
+        let rgb = common::rgb(frame.nv12, frame.width as usize, frame.height as usize);
         self.scene.render_labels_under(state, conditions, &mut self.labels)?;
-        let colored: Vec<u8> = self.labels.iter().flat_map(|id| common::label_color(*id)).collect();
+        self.put(name, &rgb, &self.labels)
+    }
+
+    /// By either renderer.
+    fn write_both(
+        &mut self,
+        name: &str,
+        state: &SceneState,
+        conditions: &Conditions,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        self.write(name, state, conditions)?;
+        let traced = trace(self.scene.settings(), state, conditions)?;
+        self.put(&format!("{name}_traced"), &traced.rgb, &traced.labels)
+    }
+
+    fn put(&self, name: &str, rgb: &[u8], labels: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+        let SceneSettings { width, height, .. } = *self.scene.settings();
+        let colored: Vec<u8> = labels.iter().flat_map(|id| common::label_color(*id)).collect();
+        write_png(&self.folder.join(format!("{name}.png")), width, height, rgb)?;
         write_png(&self.folder.join(format!("{name}_labels.png")), width, height, &colored)?;
         Ok(())
     }

@@ -22,9 +22,9 @@ const NOTHING_M: f64 = 1.0;
 /// One corner of the height field as the shader reads it.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-struct Corner {
-    place_m: [f32; 3],
-    normal: [f32; 3],
+pub(crate) struct Corner {
+    pub(crate) place_m: [f32; 3],
+    pub(crate) normal: [f32; 3],
     map: [f32; 2],
 }
 
@@ -278,7 +278,8 @@ fn trilinear(gpu: &Gpu) -> wgpu::Sampler {
     })
 }
 
-fn grid(tissue: &Tissue, base_from_tissue: &Isometry3<f64>) -> Vec<Corner> {
+/// The height field's corners, row after row, in the frame into which the pose leads.
+pub(crate) fn grid(tissue: &Tissue, base_from_tissue: &Isometry3<f64>) -> Vec<Corner> {
     let step_m = TISSUE_SIDE_M / f64::from(CELLS);
     let place = |i: u32| f64::from(i) * step_m - TISSUE_SIDE_M / 2.0;
     let unit = |i: u32| i as f32 / CELLS as f32;
@@ -296,7 +297,8 @@ fn grid(tissue: &Tissue, base_from_tissue: &Isometry3<f64>) -> Vec<Corner> {
     (0..(CELLS + 1) * (CELLS + 1)).map(corner).collect()
 }
 
-fn grid_indices() -> Vec<u32> {
+/// The triangles between them.
+pub(crate) fn grid_indices() -> Vec<u32> {
     let across = CELLS + 1;
     (0..CELLS * CELLS)
         .flat_map(|cell| {

@@ -38,6 +38,9 @@
 //! several kinds of instruments whose metal mirrors the tissue. A [`Sampler`] draws states and conditions at random, from a
 //! [`Split`] that says what is allowed. Plain conditions cost nothing: they have their own shaders.
 //!
+//! **A second renderer.** [`trace`] draws the same state by rays on the processor, with lamps, surfaces and tones of its own:
+//! to judge what has learnt from this one's pictures, not to be looked at while working.
+//!
 //! **Frames and units.** Metres, radians, and the kit's frame throughout, which is the first arm's base frame and is
 //! called `base` here; `farhand-motion` says where it lies.
 
@@ -63,6 +66,7 @@ mod solids;
 mod staging;
 mod state;
 mod tissue;
+mod trace;
 mod view;
 
 pub use class::Class;
@@ -76,3 +80,4 @@ pub use state::{
     TargetShape, Tool,
 };
 pub use tissue::{TISSUE_SIDE_M, Tissue, WORK_HEIGHT_M, WORK_RADIUS_M};
+pub use trace::{Traced, trace};

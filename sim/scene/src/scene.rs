@@ -25,6 +25,8 @@ use crate::view::{Lamp, View};
 pub const DEFAULT_RATE_HZ: u32 = 30;
 /// Smallest side of a picture, in pixels.
 const SIDE_PX_MIN: u32 = 64;
+/// Largest, where the device allows it.
+pub(crate) const SIDE_PX_MAX: u32 = 4096;
 
 /// What stays the same for all frames of a scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +89,7 @@ impl Scene {
     /// [`SceneError::BadSize`] for a picture size that NV12 or the device does not allow.
     pub fn new(settings: SceneSettings) -> Result<Self, SceneError> {
         let (width, height) = (settings.width, settings.height);
-        check_size(width, height, 4096)?;
+        check_size(width, height, SIDE_PX_MAX)?;
         let gpu = Gpu::open()?;
         check_size(width, height, gpu.largest_side_px())?;
         let view_buffer = ground::view_buffer(&gpu);
@@ -330,7 +332,7 @@ fn nv12_bytes(settings: &SceneSettings) -> usize {
     settings.width as usize * settings.height as usize * 3 / 2
 }
 
-fn check_size(width: u32, height: u32, max: u32) -> Result<(), SceneError> {
+pub(crate) fn check_size(width: u32, height: u32, max: u32) -> Result<(), SceneError> {
     let within = |side: u32| (SIDE_PX_MIN..=max).contains(&side);
     if within(width) && within(height) && width.is_multiple_of(4) && height.is_multiple_of(2) {
         Ok(())

@@ -17,6 +17,8 @@ const INSTANCES_MAX: usize = 5 * TOOLS_MAX + TARGETS_MAX;
 /// Layers come in steps of an eighth of the picture; that many sizes are kept.
 const LAYERS_KEPT: usize = 6;
 const LAYER_STEPS: u32 = 8;
+/// In the order of their meshes, after the instruments' parts.
+const TARGETS: [TargetShape; 3] = [TargetShape::Sphere, TargetShape::Ring, TargetShape::Needle];
 
 /// One body as the shader reads it.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -229,16 +231,11 @@ impl Layer {
 
 /// The instruments' parts, then the three shapes of targets, one after the other in one mesh.
 fn meshes() -> (Mesh, Vec<std::ops::Range<u32>>) {
-    let targets = [
-        mesh::ball(12, 20, Material::Plastic),
-        mesh::arc_tube(0.0, std::f32::consts::TAU, 32, 10, Material::Plastic, |_| 0.17),
-        mesh::arc_tube(0.0, std::f32::consts::PI, 20, 6, Material::Steel, needle_radius),
-    ];
     let mut all = Mesh::default();
     let ranges = Part::ALL
         .iter()
         .map(|part| part.mesh())
-        .chain(targets)
+        .chain(TARGETS.map(target))
         .map(|mesh| {
             let first = all.indices.len() as u32;
             all.add(&mesh, &Isometry3::identity());
@@ -247,6 +244,17 @@ fn meshes() -> (Mesh, Vec<std::ops::Range<u32>>) {
         .collect();
     all.face_outward();
     (all, ranges)
+}
+
+/// A target of radius 1 in its own frame.
+pub(crate) fn target(shape: TargetShape) -> Mesh {
+    match shape {
+        TargetShape::Sphere => mesh::ball(12, 20, Material::Plastic),
+        TargetShape::Ring => mesh::arc_tube(0.0, std::f32::consts::TAU, 32, 10, Material::Plastic, |_| 0.17),
+        TargetShape::Needle => {
+            mesh::arc_tube(0.0, std::f32::consts::PI, 20, 6, Material::Steel, needle_radius)
+        }
+    }
 }
 
 /// Pointed at one end, in units of the needle's own radius.
@@ -259,12 +267,8 @@ fn part_mesh(part: Part) -> usize {
 }
 
 fn target_mesh(shape: TargetShape) -> usize {
-    Part::ALL.len()
-        + match shape {
-            TargetShape::Sphere => 0,
-            TargetShape::Ring => 1,
-            TargetShape::Needle => 2,
-        }
+    let after = TARGETS.iter().position(|other| *other == shape).unwrap_or_default();
+    Part::ALL.len() + after
 }
 
 /// Blue is nowhere in tissue. Held, it is lighter and glows a little.

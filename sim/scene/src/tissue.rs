@@ -32,7 +32,7 @@ pub(crate) struct Organ {
 
 impl Organ {
     /// 0 in the middle, 1 at half of its height, more outside.
-    fn distance(&self, at_m: Point2<f64>) -> f64 {
+    pub(crate) fn distance(&self, at_m: Point2<f64>) -> f64 {
         let local = Rotation2::new(-self.turned_rad) * (at_m - self.centre_m);
         local.component_div(&self.half_axes_m).norm()
     }

@@ -27,8 +27,8 @@ pub(crate) struct Arguments {
     /// Pictures, PNG.
     #[arg(long, value_name = "DIR", required_unless_present = "simulated")]
     images: Option<PathBuf>,
-    /// In place of a folder, so many of the simulator's pictures of each kind: like those learnt from, of instruments, tissues and optics
-    /// that were not, without an instrument, each factor alone at three severities, and two at once.
+    /// In place of a folder, so many of the simulator's pictures of each kind: like those learnt from, of instruments, tissues, optics
+    /// and a renderer that were not, without an instrument, each factor alone at three severities, and two at once.
     #[arg(long, value_name = "N", requires = "model", conflicts_with = "images", value_parser = clap::value_parser!(u32).range(1..))]
     simulated: Option<u32>,
     /// How pictures and labels lie in the folder.

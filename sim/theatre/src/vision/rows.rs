@@ -26,6 +26,8 @@ pub(super) enum Change {
     Only([Option<Factor>; 2], Severity),
     /// Another endoscope: a wider field of view, out of focus, dark toward a small round rim, each worse than is learnt from.
     Optics,
+    /// The same things, drawn by the other renderer.
+    Renderer,
 }
 
 /// All of them; the first is like what is learnt from.
@@ -34,6 +36,7 @@ pub(super) fn rows() -> Vec<Row> {
     let row = |what: String, change| Row { what, split: known.clone(), change };
     let mut rows = splits();
     rows.push(row("other optics".to_owned(), Change::Optics));
+    rows.push(row("another renderer".to_owned(), Change::Renderer));
     for factor in Factor::ALL {
         for level in SEVERITIES {
             let change = Change::Only([Some(factor), None], Severity::new(level));
@@ -86,7 +89,7 @@ fn pairs() -> [[Factor; 2]; 12] {
 impl Change {
     pub(super) fn apply(self, state: &mut SceneState, conditions: &mut Conditions) {
         match self {
-            Self::Nothing => {}
+            Self::Nothing | Self::Renderer => {}
             Self::Only(factors, severity) => {
                 let none = |conditions: Conditions, factor| conditions.with(factor, Severity::NONE);
                 *conditions = Factor::ALL.into_iter().fold(*conditions, none);
@@ -118,7 +121,7 @@ mod tests {
         let rows = rows();
         let names: BTreeSet<&str> = rows.iter().map(|row| row.what.as_str()).collect();
         assert_eq!(names.len(), rows.len());
-        assert_eq!(rows.len(), 6 + Factor::ALL.len() * SEVERITIES.len() + 12);
+        assert_eq!(rows.len(), 7 + Factor::ALL.len() * SEVERITIES.len() + 12);
         for row in &rows {
             let (mut state, mut conditions) = farhand_scene::Sampler::new(1, row.split.clone()).draw();
             row.change.apply(&mut state, &mut conditions);

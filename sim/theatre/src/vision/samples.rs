@@ -79,9 +79,18 @@ impl Sampler {
     pub(super) fn next_two(&mut self, change: Change) -> anyhow::Result<[Sample; 2]> {
         let (mut state, mut conditions) = self.drawn.draw();
         change.apply(&mut state, &mut conditions);
-        let first = self.render(&state, &conditions)?;
+        let draw = if change == Change::Renderer { Self::trace } else { Self::render };
+        let first = draw(self, &state, &conditions)?;
         conditions.frame = conditions.frame.wrapping_add(1);
-        Ok([first, self.render(&state, &conditions)?])
+        Ok([first, draw(self, &state, &conditions)?])
+    }
+
+    /// By rays, with a shading that nothing has learnt from.
+    fn trace(&mut self, state: &SceneState, conditions: &Conditions) -> anyhow::Result<Sample> {
+        let traced = farhand_scene::trace(self.scene.settings(), state, conditions)?;
+        self.labels = traced.labels;
+        self.forget_what_is_black(conditions);
+        Ok(Sample { rgb: halved(&traced.rgb), labels: voted(&self.labels) })
     }
 
     fn render(&mut self, state: &SceneState, conditions: &Conditions) -> anyhow::Result<Sample> {
@@ -124,6 +133,18 @@ fn shrunk(nv12: &[u8]) -> Vec<u8> {
     rgb
 }
 
+/// A traced picture in the net's size.
+fn halved(drawn: &[u8]) -> Vec<u8> {
+    let at = |y: usize, x: usize, part: usize| u16::from(drawn[(y * WIDTH * DRAWN + x) * 3 + part]);
+    let mean = |y: usize, x: usize, part: usize| {
+        let [top, low] =
+            [y * DRAWN, y * DRAWN + 1].map(|y| at(y, x * DRAWN, part) + at(y, x * DRAWN + 1, part));
+        ((top + low + 2) / 4) as u8
+    };
+    let pixels = (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (y, x)));
+    pixels.flat_map(|(y, x)| [0, 1, 2].map(|part| mean(y, x, part))).collect()
+}
+
 /// For every pixel of the scores the class that most of the drawn pixels in it have.
 fn voted(labels: &[u8]) -> Vec<u8> {
     let (step, drawn) = (DRAWN * LABEL, WIDTH * DRAWN);
@@ -157,6 +178,22 @@ mod tests {
         assert_ne!(first.rgb, then.rgb);
         let [first, then] = sampler.next_two(Change::Only([None, None], Severity::NONE)).unwrap();
         assert_eq!((first.rgb, first.labels), (then.rgb, then.labels));
+    }
+
+    /// Goal: the other renderer's pictures show the same things, in the same places but for edges and thin vessels, and do not
+    /// look the same.
+    #[test]
+    fn another_renderer_shows_the_same_things_otherwise() {
+        let mut sampler = Sampler::new(3, Split::training()).unwrap();
+        let [first, _] = sampler.next_two(Change::Nothing).unwrap();
+        sampler.begin(3, Split::training());
+        let [traced, then] = sampler.next_two(Change::Renderer).unwrap();
+        let same = first.labels.iter().zip(&traced.labels).filter(|(a, b)| a == b).count();
+        assert!(same * 100 > first.labels.len() * 95, "{same} of {}", first.labels.len());
+        let off = first.rgb.iter().zip(&traced.rgb).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>();
+        assert!(off / first.rgb.len() as f64 > 10.0);
+        assert_eq!(traced.labels, then.labels);
+        assert_ne!(traced.rgb, then.rgb);
     }
 
     /// Goal: without randomisation nothing is wrong with a picture, and tissue and instruments have the usual looks.

@@ -45,11 +45,8 @@ pub struct Counters {
     pub swallowed: u64,
 }
 
-/// What is remembered of frames that went on as they came, until they are decoded as well.
-const PASSED_MAX: usize = 64;
-
-/// Nearer to each other than this two are the same frame, looked at twice: no source has more than 240 a second.
-const SAME: Duration = Duration::from_millis(4);
+/// What is remembered of frames that came encoded, until they are decoded.
+const CODED_MAX: usize = 64;
 
 /// The hub is closed: the capture is being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,15 +58,27 @@ pub(crate) struct Hub {
     changed: Condvar,
 }
 
+/// A frame that came encoded.
+#[derive(Debug, Clone, Copy)]
+struct Came {
+    /// By the source's clock.
+    running: Duration,
+    capture: Instant,
+    /// If it went on as it came.
+    sent: Option<FrameTime>,
+}
+
 #[derive(Debug)]
 struct State {
     gate: Gate<RawPicture>,
     timeline: Timeline,
     tap: Option<Tap>,
     pass: Pass,
-    /// Of the newest frames that went on as they came: when they were taken by the source's clock, and their times.
-    passed: VecDeque<(Duration, FrameTime)>,
-    passed_count: u64,
+    /// The newest frames that came encoded.
+    coded: VecDeque<Came>,
+    /// The newest that went on as it came.
+    newest_passed: Option<FrameTime>,
+    passed: u64,
     /// The receiver's last picture is not the encoder's own: the next one refers to none.
     begins_anew: bool,
     /// Pictures are being encoded: the consumer knows that the capture has begun.
@@ -121,8 +130,9 @@ impl Hub {
                 settings.size_max.is_some(),
                 settings.bitrate_kbit_s,
             ),
-            passed: VecDeque::new(),
-            passed_count: 0,
+            coded: VecDeque::new(),
+            newest_passed: None,
+            passed: 0,
             begins_anew: false,
             feeding: false,
             first_caps: None,
@@ -158,7 +168,7 @@ impl Hub {
             state.first_caps = picture.sample.caps_owned();
         }
         state.newest_frame = now;
-        if state.went_on(&picture) {
+        if state.went_on(&mut picture) {
             return Ok(());
         }
         if state.is_too_near(picture.capture) {
@@ -184,20 +194,26 @@ impl Hub {
         let mut state = self.lock();
         let free = room && state.feeding && !state.closed && !state.delivering && !state.gate.delays();
         let before = state.pass.way();
-        if state.pass.next(coded, free) == Way::Encoded {
-            state.begins_anew |= before == Way::AsItCame;
-            return None;
+        let sent = match state.pass.next(coded, free) {
+            Way::AsItCame => Some(state.timeline.time(capture, running)),
+            Way::Encoded => None,
+        };
+        if state.coded.len() == CODED_MAX {
+            state.coded.pop_front();
         }
-        if before == Way::Encoded {
-            tracing::info!("the camera's own pictures are sent as they come");
+        // One that comes before its turn was not taken when it came.
+        if state.pass.in_order() {
+            state.coded.push_back(Came { running, capture, sent });
         }
-        let time = state.timeline.time(capture, running);
-        if state.passed.len() == PASSED_MAX {
-            state.passed.pop_front();
+        match (before, sent) {
+            (Way::AsItCame, None) => state.begins_anew = true,
+            (Way::Encoded, Some(_)) => tracing::info!("the camera's own pictures are sent as they come"),
+            _ => {}
         }
-        state.passed.push_back((running, time));
-        state.passed_count += 1;
-        Some(time)
+        if sent.is_some() {
+            (state.newest_passed, state.passed) = (sent, state.passed + 1);
+        }
+        sent
     }
 
     /// No further picture will come; `event` is said once those that wait are through. Of several ends the first counts.
@@ -247,7 +263,7 @@ impl Hub {
     pub(crate) fn deliver(&self, pts_us: u64) -> Result<Option<FrameTime>, UnknownTime> {
         let mut state = self.lock();
         let time = state.timeline.leave(pts_us)?;
-        if state.passed.back().is_some_and(|(_, newest)| time.pts_us <= newest.pts_us) {
+        if state.newest_passed.is_some_and(|newest| time.pts_us <= newest.pts_us) {
             state.late += 1;
             state.encoder_moved = Instant::now();
             self.changed.notify_all();
@@ -338,7 +354,7 @@ impl Hub {
         Counters {
             captured: state.captured,
             dropped: state.gate.dropped() + state.thinned + state.late,
-            passed: state.passed_count,
+            passed: state.passed,
             encoded: state.encoded,
             swallowed: state.timeline.swallowed(),
         }
@@ -358,18 +374,23 @@ impl Hub {
 }
 
 impl State {
-    /// A picture that was sent before it was decoded is looked at, and not encoded; nor is one from before it.
-    fn went_on(&self, picture: &RawPicture) -> bool {
-        let sent = self.passed.iter().rev().find(|(running, _)| *running == picture.running);
-        if let (Some((_, time)), Some(tap)) = (sent, &self.tap) {
-            tap.offer(&picture.sample, *time);
+    /// A picture that came encoded was taken when it came so, not when it is decoded. Whether it went on then: it is looked at, and
+    /// not encoded.
+    fn went_on(&self, picture: &mut RawPicture) -> bool {
+        let Some(came) = self.coded.iter().rev().find(|came| came.running == picture.running) else {
+            return false;
+        };
+        picture.capture = came.capture;
+        if let (Some(time), Some(tap)) = (came.sent, &self.tap) {
+            tap.offer(&picture.sample, time);
         }
-        sent.is_some()
+        came.sent.is_some()
     }
 
+    /// A newer one went on as it came.
     fn is_behind(&self, capture: Instant) -> bool {
-        let newest = self.passed.back().map(|(_, time)| time.capture + SAME);
-        self.pass.way() == Way::AsItCame || newest.is_some_and(|newest| capture < newest)
+        let newest = self.newest_passed.map(|newest| newest.capture);
+        self.pass.way() == Way::AsItCame || newest.is_some_and(|newest| capture <= newest)
     }
 
     fn reshape(&mut self) {

@@ -58,6 +58,11 @@ impl Pass {
         self.way
     }
 
+    /// Pictures come in the order in which they are shown.
+    pub(crate) fn in_order(&self) -> bool {
+        self.suits
+    }
+
     pub(crate) fn set_carried_kbit_s(&mut self, kbit_s: u32) {
         self.carried_kbit_s = kbit_s;
     }

@@ -1,6 +1,6 @@
 //! When each frame was captured, kept while it is inside the encoder.
 //!
-//! Invariants (local): presentation times rise strictly and are whole µs, so that every encoder hands them back
+//! Invariants (local): capture instants do not fall; presentation times rise strictly and are whole µs, so that every encoder hands them back
 //! unchanged (one carries them in a `timeval`); at most [`IN_FLIGHT_MAX`] frames are known at a time; a frame comes out
 //! with the capture instant it went in with, or not at all. Pure: time is an argument.
 
@@ -40,6 +40,7 @@ pub(crate) struct Timeline {
     /// Presentation time less the source's own running time, fixed by the first frame.
     offset_us: Option<u64>,
     last_pts_us: Option<u64>,
+    last_capture: Option<Instant>,
     in_flight: VecDeque<FrameTime>,
     swallowed: u64,
 }
@@ -47,7 +48,14 @@ pub(crate) struct Timeline {
 impl Timeline {
     /// `epoch` is the zero of the edge's clock.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, offset_us: None, last_pts_us: None, in_flight: VecDeque::new(), swallowed: 0 }
+        Self {
+            epoch,
+            offset_us: None,
+            last_pts_us: None,
+            last_capture: None,
+            in_flight: VecDeque::new(),
+            swallowed: 0,
+        }
     }
 
     /// A frame enters the encoder. `running` is its time on the source's own, even clock; the first
@@ -64,6 +72,9 @@ impl Timeline {
 
     /// The times of a frame that passes the encoder by, as of one that enters.
     pub(crate) fn time(&mut self, capture: Instant, running: Duration) -> FrameTime {
+        // None was taken before the one that is shown before it; clocks of sources that put pictures in order may say so.
+        let capture = self.last_capture.map_or(capture, |last| capture.max(last));
+        self.last_capture = Some(capture);
         let capture_us = as_us(capture.saturating_duration_since(self.epoch));
         let offset_us = *self.offset_us.get_or_insert(capture_us.saturating_sub(as_us(running)));
         // One tick of the 90 kHz clock is 11.1 µs: 12 µs later is a later RTP timestamp.
@@ -118,6 +129,16 @@ mod tests {
         assert_eq!(timeline.leave(first.pts_us), Ok(first));
         assert_eq!(timeline.leave(second.pts_us), Ok(second));
         assert_eq!((timeline.in_flight(), timeline.swallowed()), (0, 0));
+    }
+
+    /// Goal: a capture instant that lies before that of the frame before is not believed.
+    #[test]
+    fn capture_instants_do_not_fall() {
+        let epoch = Instant::now();
+        let mut timeline = Timeline::new(epoch);
+        timeline.enter(epoch + 2 * FRAME, Duration::ZERO);
+        assert_eq!(timeline.enter(epoch + FRAME, FRAME).capture, epoch + 2 * FRAME);
+        assert_eq!(timeline.time(epoch + 3 * FRAME, 2 * FRAME).capture, epoch + 3 * FRAME);
     }
 
     /// Goal: a frame that the encoder swallowed is counted, and a time that never went in is an error.

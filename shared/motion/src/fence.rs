@@ -20,7 +20,7 @@ use crate::track::{approach_velocity, braked};
 pub(crate) const WALLS: usize = 3;
 const FENCES: usize = WALLS + REGIONS_MAX;
 /// What the tracker keeps clear of. The setpoint is a mean of its positions and may cut a corner of a region by less.
-const KEPT_CLEAR_M: f64 = 2e-4;
+const KEPT_CLEAR_M: f64 = 2.5e-4;
 /// Where inward motion ends, so that what goes along the fence need not be braked for it.
 const STANDS_OFF_M: f64 = 5e-4;
 /// How hard inward motion is slowed: half of what the slowest joint can do at the workspace's least depth.

@@ -230,19 +230,38 @@ fn depth_after_it_was_out(arm: &ArmModel, body: &Body, jaws: bool, pushes: &[([f
     worst
 }
 
-/// Such a hand, found by the property: around a corner of the block the tool came 1.5 µm deeper than is promised.
+/// Such hands, found by the property: the tool came 1.5 µm and 7 µm deeper than is promised, around a corner of the block.
 #[test]
 fn who_comes_out_at_a_corner_stays_out() {
-    let at = [0.0007979242916947899, 0.004111646847272582, 0.009525140348463962];
-    let turn = [1.1605018985584759, 0.0, -0.09721564423636632];
-    let half = [0.011714488713555087, 0.01056226244196546, 0.011358146963867938];
-    let pushes = [
-        ([0.009333502727515855, 0.010696945965857105, -0.0010237896152771743], 86),
-        ([-0.011633938094574699, 0.005872526179036159, -0.006360661823362073], 43),
-        ([0.0, 0.0, 0.0], 63),
+    let hands = [
+        (
+            ArmModel::ecm_straight_endoscope(),
+            [0.0007979242916947899, 0.004111646847272582, 0.009525140348463962],
+            [1.1605018985584759, 0.0, -0.09721564423636632],
+            [0.011714488713555087, 0.01056226244196546, 0.011358146963867938],
+            [
+                ([0.009333502727515855, 0.010696945965857105, -0.0010237896152771743], 86),
+                ([-0.011633938094574699, 0.005872526179036159, -0.006360661823362073], 43),
+                ([0.0, 0.0, 0.0], 63),
+            ],
+        ),
+        (
+            ArmModel::psm_large_needle_driver(),
+            [-0.00011144766492657016, -0.005497320963442482, 0.0017388646990408986],
+            [2.028256228124651, -2.6914512561046324, -1.941150067874207],
+            [0.006675232140867177, 0.010670882726145147, 0.007294289114905841],
+            [
+                ([0.004576981774859272, -0.002755164963339693, 0.004221818113962699], 25),
+                ([0.0, 0.0, 0.0050268340543672034], 10),
+                ([-0.0005112748338587905, 0.0, 0.0044045923149160495], 27),
+            ],
+        ),
     ];
-    let arm = ArmModel::ecm_straight_endoscope();
-    assert!(depth_after_it_was_out(&arm, &Body::Block { at, turn, half }, false, &pushes) < PENETRATION_M);
+    for (arm, at, turn, half, pushes) in hands {
+        assert!(
+            depth_after_it_was_out(&arm, &Body::Block { at, turn, half }, false, &pushes) < PENETRATION_M
+        );
+    }
 }
 
 /// Goal: a hand that pushes into a wall takes the tool along it, to beside where the hand is, and the tool stands off it

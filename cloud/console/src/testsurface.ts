@@ -53,6 +53,9 @@ export function snapshot(surgeon: Surgeon, status: Status) {
     pictureAgeMs: surgeon.pictureAgeMs(nowMs) ?? null,
     loopMs: surgeon.loopMs ?? null,
     ghost: surgeon.ghostAt(nowMs)?.plainness ?? 0,
+    /** Whether pictures hold what two eyes see, and then what of it is shown. */
+    stereo: surgeon.camera.peek()?.stereo ?? false,
+    eyes: surgeon.eyes.peek(),
     noSight: surgeon.noSight.peek(),
     wanted: surgeon.wanted.peek(),
     overlays: surgeon.sight.came,

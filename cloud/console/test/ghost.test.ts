@@ -65,7 +65,7 @@ describe("the ghost", () => {
     const [w, x, y, z] = tip.orientationWxyz;
     const turnedBack: Quaternion = [w, -x, -y, -z];
     const inverse: Pose = { positionM: placed({ positionM: [0, 0, 0], orientationWxyz: turnedBack }, tip.positionM.map((m) => -m) as unknown as Vec3), orientationWxyz: turnedBack };
-    const camera: Camera = { arm: 2, parentFromCamera: composed(inverse, eye.kitFromCamera), fovYRad: eye.fovYRad };
+    const camera: Camera = { arm: 2, parentFromCamera: composed(inverse, eye.kitFromCamera), fovYRad: eye.fovYRad, stereo: false };
     const carried = eyeOf(camera, (arm) => (arm === 2 ? tip : undefined));
     near(carried?.kitFromCamera.positionM, eye.kitFromCamera.positionM);
     near(carried?.kitFromCamera.orientationWxyz, eye.kitFromCamera.orientationWxyz);

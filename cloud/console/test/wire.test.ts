@@ -120,16 +120,17 @@ describe("pictures and clocks", () => {
     expect(readClockPong(bytes(wire, "clock_pong"))).toEqual({ sentUs: 123_456_789_012n, edgeUs: 42_000_000n });
   });
 
-  it("a camera stands, or an arm carries it", () => {
+  it("a camera stands, or an arm carries it; it has one eye, or two", () => {
     const parentFromCamera = { positionM: [0.01, -0.02, -0.15], orientationWxyz: [0.5, 0.5, -0.5, 0.5] };
-    for (const [name, arm] of [["camera", undefined], ["camera_carried", 2]] as const) {
+    for (const [name, arm, stereo] of [["camera", undefined, false], ["camera_carried", 2, false], ["camera_stereo", undefined, true]] as const) {
       const camera = readCamera(bytes(wire, name));
-      expect(camera).toEqual({ arm, parentFromCamera, fovYRad: 0.75 });
+      expect(camera).toEqual({ arm, parentFromCamera, fovYRad: 0.75, stereo });
       expect(toHex(writeCamera(camera))).toBe(toHex(bytes(wire, name)));
     }
     const whole = bytes(wire, "camera");
-    expect(() => readCamera(whole.subarray(0, 66))).toThrow(/66 bytes/);
+    expect(() => readCamera(whole.subarray(0, 67))).toThrow(/67 bytes/);
     for (const arm of [4, 254]) expect(() => readCamera(Uint8Array.from(whole, (byte, i) => (i === 2 ? arm : byte)))).toThrow(/camera/);
+    for (const eyes of [2, 3, 255]) expect(() => readCamera(Uint8Array.from(whole, (byte, i) => (i === 67 ? eyes : byte)))).toThrow(/camera flags/);
   });
 
   it("a watermark is that of the wire, and no other length is one", () => {

@@ -206,6 +206,10 @@ pub enum ConfigError {
     NoPorts { first: u16, last: u16 },
     #[error("video.camera: {0}")]
     Camera(#[from] Malformed),
+    #[error(
+        "video.source has two eyes, and video.camera is missing: say where the left one is, or consoles would take both for one"
+    )]
+    OneEye,
     #[error("console_paths names {seen} more paths for consoles, at most {max} are served")]
     ConsolePaths { seen: usize, max: usize },
 }
@@ -241,8 +245,11 @@ impl Config {
         for path in self.all_console_paths() {
             path.check()?;
         }
-        self.video.camera()?;
-        Ok(self.video.source.parse()?)
+        let source: Source = self.video.source.parse()?;
+        if self.video.camera(source.is_stereo())?.is_none() && source.is_stereo() {
+            return Err(ConfigError::OneEye);
+        }
+        Ok(source)
     }
 }
 
@@ -290,11 +297,12 @@ impl VideoConfig {
     }
 
     /// As consoles are told it.
-    pub(crate) fn camera(&self) -> Result<Option<Camera>, ConfigError> {
+    pub(crate) fn camera(&self, stereo: bool) -> Result<Option<Camera>, ConfigError> {
         let Some(CameraConfig { arm, position_m, orientation_wxyz, fov_y_rad }) = self.camera else {
             return Ok(None);
         };
-        let camera = Camera { arm, parent_from_camera: Pose { position_m, orientation_wxyz }, fov_y_rad };
+        let parent_from_camera = Pose { position_m, orientation_wxyz };
+        let camera = Camera { arm, parent_from_camera, fov_y_rad, stereo };
         Ok(Some(Camera::read(&camera.to_bytes())?))
     }
 
@@ -401,6 +409,8 @@ mod tests {
         assert_eq!(forwarded([203, 0, 113, 7], (50_000, 50_000)), Ok(()));
         assert!(forwarded([203, 0, 113, 7], (50_001, 50_000)).unwrap_err().contains("[50000, 50015]"));
         assert!(forwarded([0, 0, 0, 0], (50_000, 50_001)).unwrap_err().contains("outer address"));
+        let blind = Config { video: VideoConfig::new("stereo:test"), ..config.clone() };
+        assert!(matches!(blind.check(), Err(ConfigError::OneEye)));
         let nowhere = Config { video: VideoConfig::new(""), ..config };
         assert!(matches!(nowhere.check(), Err(ConfigError::Source(SourceParseError::Empty))));
     }

@@ -219,7 +219,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
     let key = DeviceKey::load_or_create(&config.device_key)?;
     let trust = trust(&config)?;
     let clock = Clock::start();
-    let (desk, custody) = Desk::new(clock, config.video.camera()?);
+    let (desk, custody) = Desk::new(clock, config.video.camera(source.is_stereo())?);
     let (to_cloud, cloud_link) = cloud_link(&config, &key)?;
     let (to_kit, kit_paths) = kit_paths(&config, &key)?;
     let gauge = kit_paths.gauge();
@@ -269,7 +269,7 @@ pub async fn run_with(config: Config, archive: Arc<dyn Archive>) -> Result<Runni
 fn film(config: &Config, source: Source, desk: Arc<Desk>, ended: watch::Sender<bool>) -> Film {
     let tap = config.vision.as_ref().map(|_| Tap::default());
     if let Some((vision, tap)) = config.vision.as_ref().zip(tap.as_ref()) {
-        sight::start(vision.clone(), &desk, tap.clone());
+        sight::start(vision.clone(), &desk, tap.clone(), source.is_stereo());
     }
     let settings = Settings { epoch: desk.clock.epoch, tap, ..config.video.settings() };
     let mut film = Film::new(desk, source, settings, config.video.on_arming, ended);

@@ -65,6 +65,8 @@ fn name(path: &Path) -> std::path::Display<'_> {
 pub(crate) struct Sight {
     desk: Weak<Desk>,
     tap: Tap,
+    /// What it looks at is what the left eye sees: half of each picture.
+    stereo: bool,
     pause: Duration,
     executor: Executor,
     /// By their numbers among the model's.
@@ -74,12 +76,12 @@ pub(crate) struct Sight {
 }
 
 /// **Looks at pictures from now on**, on a thread of its own, until the edge box ends.
-pub(crate) fn start(config: VisionConfig, desk: &Arc<Desk>, tap: Tap) {
+pub(crate) fn start(config: VisionConfig, desk: &Arc<Desk>, tap: Tap, stereo: bool) {
     let desk = Arc::downgrade(desk);
     let runs = desk.clone();
     let looks = move || {
         let why = match one_core()
-            .and_then(|pool| pool.install(|| Sight::open(&config, desk.clone(), tap)?.look()))
+            .and_then(|pool| pool.install(|| Sight::open(&config, desk.clone(), tap, stereo)?.look()))
         {
             Ok(()) => return,
             Err(why) => why.to_string(),
@@ -126,7 +128,7 @@ fn switched(desk: &Weak<Desk>, on: bool, reason: String) {
 }
 
 impl Sight {
-    fn open(config: &VisionConfig, desk: Weak<Desk>, tap: Tap) -> Result<Self, Blind> {
+    fn open(config: &VisionConfig, desk: Weak<Desk>, tap: Tap, stereo: bool) -> Result<Self, Blind> {
         let path = || config.model.clone();
         let bytes = fs::read(&config.model).map_err(|source| Blind::File { path: path(), source })?;
         let model = Model::read_known(&bytes, &config.sha256)
@@ -138,7 +140,7 @@ impl Sight {
         tracing::info!(words, "sight");
         switched(&desk, true, words);
         let pause = Duration::from_secs_f64(1.0 / f64::from(config.rate_hz_max.clamp(1, 60)));
-        Ok(Self { desk, tap, pause, executor, classes, nv12: Vec::new(), trust: Trust::default() })
+        Ok(Self { desk, tap, stereo, pause, executor, classes, nv12: Vec::new(), trust: Trust::default() })
     }
 
     fn look(&mut self) -> Result<(), Blind> {
@@ -161,7 +163,7 @@ impl Sight {
 
     fn see(&mut self, picture: Tapped) -> Result<(), Blind> {
         let (rtp_timestamp, captured) = (picture.rtp_timestamp, EdgeTick(picture.capture_us));
-        let (width, height) = picture.into_nv12(&mut self.nv12)?;
+        let (width, height) = picture.into_nv12(self.stereo, &mut self.nv12)?;
         let frame = Nv12::new(width, height, &self.nv12)?;
         let seen = match Traits::of(frame).doubt() {
             Some(doubt) => Seen::Doubt(doubt),

@@ -4,9 +4,10 @@ use crate::encode::Encode;
 use crate::encoder::Encoder;
 use crate::error::VideoError;
 use crate::hub::{Counters, ENCODER_SILENT_MS_MAX, Health, Hub};
-use crate::intake::{Intake, broken};
+use crate::intake::{Goes, Intake, broken};
 use crate::note::{Note, NoteBox, Notes, notes};
 use crate::output::{Ends, Event, Output, Outputs, Port};
+use crate::pair::{Eye, Pair};
 use crate::settings::{BITRATE_KBIT_S, Settings};
 use crate::source::{SIDE_PX, Source};
 use crate::stamp;
@@ -22,7 +23,8 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// A running source with its encoder. Dropping it stops both.
 #[derive(Debug)]
 pub struct Capture {
-    intake: Arc<Intake>,
+    /// Two for a pair of cameras.
+    intakes: Arc<[Intake]>,
     encode: Arc<Encode>,
     hub: Arc<Hub>,
     port: Arc<Port>,
@@ -43,7 +45,7 @@ impl Capture {
         let encoder = settings.encoder.map_or_else(Encoder::find, |one| Encoder::find_among(&[one]))?;
         let (mut capture, outputs, note_box) = Self::build(source, settings, encoder)?;
         capture.spawn("video-watch", watch(&capture, settings, note_box))?;
-        capture.intake.start()?;
+        capture.intakes.iter().try_for_each(Intake::start)?;
         let started = capture.first_picture(source, settings)?;
         // The channel is empty and holds at least one.
         let _ = capture.port.send(Output::Event(started));
@@ -73,9 +75,9 @@ impl Capture {
         let (port, outputs) = Port::new(settings.outputs_waiting_max);
         let port = Arc::new(port);
         let ends = Ends::new(hub.clone(), port.clone(), notes.clone(), settings.first_frame_id);
-        let intake = Arc::new(Intake::build(source, settings, &ends)?);
+        let intakes = intakes(source, settings, &ends)?;
         let encode = Arc::new(Encode::start(encoder, settings, &ends)?);
-        Ok((Self { intake, encode, hub, port, notes, threads: Vec::new() }, outputs, note_box))
+        Ok((Self { intakes, encode, hub, port, notes, threads: Vec::new() }, outputs, note_box))
     }
 
     fn first_picture(&self, source: &Source, settings: &Settings) -> Result<Event, VideoError> {
@@ -125,7 +127,9 @@ impl Capture {
     pub fn set_size_max(&self, size_max: Option<(u32, u32)>) {
         let side = |side: u32| side.clamp(*SIDE_PX.start(), *SIDE_PX.end());
         self.hub.set_smaller(size_max.is_some());
-        self.intake.set_size_max(size_max.map(|(width, height)| (side(width), side(height))));
+        let each = self.intakes.len() as u32;
+        let size_max = size_max.map(|(width, height)| (side(width / each), side(height)));
+        self.intakes.iter().for_each(|intake| intake.set_size_max(size_max));
     }
 
     /// At most so many pictures a second, from now on; `None`: as many as come. Those between are lost before they get a number.
@@ -159,13 +163,29 @@ impl Drop for Capture {
         self.port.close();
         self.hub.close();
         self.notes.quit();
-        self.intake.stop();
+        self.intakes.iter().for_each(Intake::stop);
         self.encode.stop();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the video capture had panicked");
             }
         }
+    }
+}
+
+/// What opens the source: two pipelines for a pair, which need not know of each other.
+fn intakes(source: &Source, settings: &Settings, ends: &Ends) -> Result<Arc<[Intake]>, VideoError> {
+    let open = |source: &Source, settings: &Settings, goes| Intake::build(source, settings, ends, &goes);
+    match source {
+        Source::Pair { left, right } => {
+            let pair = Arc::new(Pair::new(ends.hub.clone(), ends.notes.clone()));
+            let size_max = settings.size_max.map(|(width, height)| (width / 2, height));
+            let of_each = Settings { size_max, ..settings.clone() };
+            let eye = |source, eye| open(source, &of_each, Goes::ToPair(pair.clone(), eye));
+            Ok([eye(left, Eye::Left)?, eye(right, Eye::Right)?].into())
+        }
+        Source::Paired { both } => Ok([open(both, settings, Goes::ToTheHub)?].into()),
+        one => Ok([open(one, settings, Goes::ToTheHub)?].into()),
     }
 }
 
@@ -177,7 +197,7 @@ fn feed(capture: &Capture, settings: &Settings) -> impl FnOnce() + Send + 'stati
 
 fn watch(capture: &Capture, settings: &Settings, note_box: NoteBox) -> impl FnOnce() + Send + 'static {
     let mut watch = Watch {
-        intake: capture.intake.clone(),
+        intakes: capture.intakes.clone(),
         hub: capture.hub.clone(),
         port: capture.port.clone(),
         encoder: capture.encode.encoder().element(),
@@ -188,7 +208,7 @@ fn watch(capture: &Capture, settings: &Settings, note_box: NoteBox) -> impl FnOn
 }
 
 struct Watch {
-    intake: Arc<Intake>,
+    intakes: Arc<[Intake]>,
     hub: Arc<Hub>,
     port: Arc<Port>,
     encoder: &'static str,
@@ -225,7 +245,8 @@ impl Watch {
         match note {
             Note::EncoderFailed(error) => self.encoder_failed(error),
             Note::PlayedOnce => {
-                if let Err(error) = self.intake.play_again() {
+                // A recording is never one of two.
+                if let Some(Err(error)) = self.intakes.first().map(Intake::play_again) {
                     self.hub.end(Event::Stopped(error));
                 }
             }

@@ -73,6 +73,9 @@ pub enum VideoError {
              {expected_bytes}; give both ends the same"
     )]
     FrameSize { source_text: String, seen_bytes: usize, expected_bytes: usize },
+    /// Two eyes that are not of a kind.
+    #[error("the left eye's pictures are {left}, the right one's {right}; set both cameras to the same size")]
+    EyesDiffer { left: String, right: String },
     /// It cannot be played over and over.
     #[error(
         "'{source_text}' cannot be played in a loop: its format has no way back to the beginning; convert it to MP4"

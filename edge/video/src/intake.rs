@@ -1,10 +1,11 @@
 //! The pipeline from the source to raw 4:2:0 pictures.
 
 use crate::error::{VideoError, debian_package};
-use crate::hub::{Hub, RawPicture};
+use crate::hub::{Closed, RawPicture};
 use crate::mp4::{self, Wholeness};
 use crate::note::Notes;
 use crate::output::{Ends, Event};
+use crate::pair::{Eye, Pair};
 use crate::pass::Coded;
 use crate::settings::Settings;
 use crate::source::{RawFrame, Source};
@@ -30,6 +31,9 @@ const CUT_MS_MAX: u64 = 500;
 /// Takes a stream apart, leaves H.264 as it is and decodes whatever else it holds; [`unpack`] links what comes out.
 const UNPACK: &str = "decodebin name=unpack caps=\"video/x-h264;video/x-raw(ANY);audio/x-raw(ANY)\"";
 
+/// 4:2:0 in both its layouts; two eyes have the first, so that they fit together.
+const FORMATS: &[&str] = &["I420", "NV12"];
+
 /// H.264 as it is sent: whole access units, parameter sets before every key frame.
 const SENDABLE: &str = "video/x-h264,stream-format=byte-stream,alignment=au";
 
@@ -41,13 +45,36 @@ const PARSER: &str = "h264";
 pub(crate) struct Intake {
     pipeline: gst::Pipeline,
     shape: gst::Element,
+    formats: &'static [&'static str],
     source: Source,
 }
 
+/// Where an intake's pictures go.
+#[derive(Debug, Clone)]
+pub(crate) enum Goes {
+    ToTheHub,
+    /// By way of what puts two eyes' pictures together.
+    ToPair(Arc<Pair>, Eye),
+}
+
+impl Goes {
+    fn put(&self, ends: &Ends, picture: RawPicture) -> Result<(), Closed> {
+        match self {
+            Self::ToTheHub => ends.hub.put(picture),
+            Self::ToPair(pair, eye) => pair.put(*eye, picture),
+        }
+    }
+}
+
 impl Intake {
-    /// Builds the pipeline, not yet started. Pictures and the end go to the hub, the pipeline's messages to the notes.
-    pub(crate) fn build(source: &Source, settings: &Settings, ends: &Ends) -> Result<Self, VideoError> {
-        let (hub, notes) = (&ends.hub, &ends.notes);
+    /// Builds the pipeline, not yet started. The end goes to the hub, the pipeline's messages to the notes.
+    pub(crate) fn build(
+        source: &Source,
+        settings: &Settings,
+        ends: &Ends,
+        goes: &Goes,
+    ) -> Result<Self, VideoError> {
+        let notes = &ends.notes;
         match source {
             Source::File { path, .. } => check_file(path)?,
             Source::Shm { socket, .. } => check_socket(socket, source)?,
@@ -56,17 +83,18 @@ impl Intake {
         let pipeline = launch(&description(source))?;
         configure_head(&pipeline, source, notes)?;
         let shape = named(&pipeline, "shape")?;
-        shape.set_property("caps", shape_caps(settings.size_max));
+        let formats = if matches!(goes, Goes::ToTheHub) { FORMATS } else { &FORMATS[..1] };
+        shape.set_property("caps", shape_caps(formats, settings.size_max));
         let sink = app_sink(&pipeline, "raw")?;
         let waits_for_its_time = settings.paced && !source.is_live();
         sink.set_sync(waits_for_its_time);
-        sink.set_callbacks(callbacks(source.clone(), hub, &pipeline));
+        sink.set_callbacks(callbacks(source.clone(), ends, goes, &pipeline));
         if pipeline.by_name("unpack").is_some() {
-            unpack(&pipeline, ends)?;
+            unpack(&pipeline, ends, matches!(goes, Goes::ToTheHub))?;
         }
         watch_decoder(&pipeline, source, notes)?;
         notes.listen_to_source(&pipeline)?;
-        Ok(Self { pipeline, shape, source: source.clone() })
+        Ok(Self { pipeline, shape, formats, source: source.clone() })
     }
 
     pub(crate) fn start(&self) -> Result<(), VideoError> {
@@ -85,7 +113,7 @@ impl Intake {
 
     /// Pictures are made smaller from now on until they fit.
     pub(crate) fn set_size_max(&self, size_max: Option<(u32, u32)>) {
-        self.shape.set_property("caps", shape_caps(size_max));
+        self.shape.set_property("caps", shape_caps(self.formats, size_max));
     }
 
     fn is_looped(&self) -> bool {
@@ -161,6 +189,7 @@ fn description(source: &Source) -> String {
              caps=\"application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96\" ! \
              rtpjitterbuffer latency=0 ! rtph264depay ! {UNPACK}"
         ),
+        Source::Pair { left: one, .. } | Source::Paired { both: one } => return description(one),
     };
     format!("{head} videoconvert name=convert ! videoscale ! capsfilter name=shape ! appsink name=raw")
 }
@@ -176,11 +205,11 @@ fn raw_caps(frame: &RawFrame) -> String {
 }
 
 /// The pictures taken: 4:2:0 with even sides, square pixels, no larger than asked.
-fn shape_caps(size_max: Option<(u32, u32)>) -> gst::Caps {
+fn shape_caps(formats: &[&str], size_max: Option<(u32, u32)>) -> gst::Caps {
     let (width_max, height_max) = size_max.unwrap_or((4096, 4096));
     let even = |max: u32| gst::IntRange::with_step(16, (max & !1) as i32, 2);
     gst::Caps::builder("video/x-raw")
-        .field("format", gst::List::new(["I420", "NV12"]))
+        .field("format", gst::List::new(formats))
         .field("width", even(width_max))
         .field("height", even(height_max))
         .field("pixel-aspect-ratio", gst::Fraction::new(1, 1))
@@ -194,6 +223,9 @@ fn configure_head(pipeline: &gst::Pipeline, source: &Source, notes: &Notes) -> R
     };
     let (property, value) = match source {
         Source::Test { .. } => return Ok(()),
+        Source::Pair { left: one, .. } | Source::Paired { both: one } => {
+            return configure_head(pipeline, one, notes);
+        }
         Source::Rtp { port } => {
             named(pipeline, "head")?.set_property("port", i32::from(*port));
             return Ok(());
@@ -237,14 +269,14 @@ fn drop_wrong_sizes(
 }
 
 /// Links what [`UNPACK`] gives: H.264 by way of [`pass_by`], what was decoded already at once. Of several pictures the first counts.
-fn unpack(pipeline: &gst::Pipeline, ends: &Ends) -> Result<(), VideoError> {
+fn unpack(pipeline: &gst::Pipeline, ends: &Ends, whole: bool) -> Result<(), VideoError> {
     let input = input(pipeline)?;
     let (ends, weak) = (ends.clone(), pipeline.downgrade());
     named(pipeline, "unpack")?.connect_pad_added(move |_, pad| {
         let Some(pipeline) = weak.upgrade().filter(|pipeline| !has_picture(pipeline, &input)) else { return };
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let linked = match caps.structure(0).map(|structure| structure.name().as_str()) {
-            Some("video/x-h264") => link_h264(&pipeline, pad, &input, &ends),
+            Some("video/x-h264") => link_h264(&pipeline, pad, &input, &ends, whole),
             Some("video/x-raw") => pad.link(&input).map(|_| ()).map_err(|error| broken(&error.to_string())),
             _ => Ok(()),
         };
@@ -263,12 +295,13 @@ fn has_picture(pipeline: &gst::Pipeline, input: &gst::Pad) -> bool {
     input.is_linked() || pipeline.by_name(PARSER).is_some()
 }
 
-/// From a camera's H.264 to raw pictures, past [`pass_by`].
+/// From a camera's H.264 to raw pictures, past [`pass_by`] where it is a whole picture.
 fn link_h264(
     pipeline: &gst::Pipeline,
     from: &gst::Pad,
     to: &gst::Pad,
     ends: &Ends,
+    whole: bool,
 ) -> Result<(), VideoError> {
     let broke = |error: gst::glib::BoolError| broken(&error.to_string());
     let make = |element: &str| {
@@ -292,7 +325,7 @@ fn link_h264(
     let (ends, weak) = (ends.clone(), pipeline.downgrade());
     let coded = shape.static_pad("src").ok_or_else(|| broken("the filter has no pad"))?;
     coded.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-        if let (Some(buffer), Some(pipeline)) = (info.buffer(), weak.upgrade()) {
+        if let (Some(buffer), Some(pipeline), true) = (info.buffer(), weak.upgrade(), whole) {
             pass_by(&ends, pad, buffer, &pipeline);
         }
         gst::PadProbeReturn::Ok
@@ -340,8 +373,13 @@ fn watch_decoder(pipeline: &gst::Pipeline, source: &Source, notes: &Notes) -> Re
     Ok(())
 }
 
-fn callbacks(source: Source, hub: &Arc<Hub>, pipeline: &gst::Pipeline) -> gst_app::AppSinkCallbacks {
-    let (sample_hub, end_hub) = (hub.clone(), hub.clone());
+fn callbacks(
+    source: Source,
+    ends: &Ends,
+    goes: &Goes,
+    pipeline: &gst::Pipeline,
+) -> gst_app::AppSinkCallbacks {
+    let (goes, ends, end_hub) = (goes.clone(), ends.clone(), ends.hub.clone());
     // Weak: the pipeline owns the sink that owns these callbacks.
     let (sample_pipeline, end_pipeline) = (pipeline.downgrade(), pipeline.downgrade());
     let is_live = source.is_live();
@@ -352,7 +390,7 @@ fn callbacks(source: Source, hub: &Arc<Hub>, pipeline: &gst::Pipeline) -> gst_ap
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             *crate::lock(&played) = stream_end(&sample);
             let clock = sample_pipeline.upgrade().filter(|_| is_live).and_then(|p| p.current_running_time());
-            sample_hub.put(picture(sample, clock)).map_err(|_| gst::FlowError::Flushing)?;
+            goes.put(&ends, picture(sample, clock)).map_err(|_| gst::FlowError::Flushing)?;
             Ok(gst::FlowSuccess::Ok)
         })
         .eos(move |_| {

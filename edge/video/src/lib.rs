@@ -54,6 +54,7 @@ mod intake;
 mod mp4;
 mod note;
 mod output;
+mod pair;
 mod pass;
 mod settings;
 mod tap;

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 /// The forms a source is typed in, for help texts.
 pub const FORMS: &str = "PATH or file:PATH (both with ?loop), shm:SOCKET?width=W&height=H&fps=F[&format=NV12|I420], \
-     test[?width=W&height=H&fps=F], v4l2:DEVICE, rtsp://HOST/…, srt://HOST:PORT…, rtp:PORT (H.264)";
+     test[?width=W&height=H&fps=F], v4l2:DEVICE, rtsp://HOST/…, srt://HOST:PORT…, rtp:PORT (H.264), \
+     stereo:LEFT|RIGHT (any two of these), stereo:BOTH (one that has both eyes side by side)";
 
 /// Pixels on a side, least and most. Narrower holds no picture worth operating by, wider no H.264 level up to 5.2.
 pub const SIDE_PX: std::ops::RangeInclusive<u32> = 16..=4096;
@@ -31,6 +32,10 @@ pub enum Source {
     Srt { uri: String },
     /// H.264 in RTP packets of payload type 96, sent to this UDP port.
     Rtp { port: u16 },
+    /// What two eyes see, of one size and format: one picture, the left eye's in its left half.
+    Pair { left: Box<Source>, right: Box<Source> },
+    /// A source whose pictures are such ones already.
+    Paired { both: Box<Source> },
 }
 
 /// Size and rate of a picture.
@@ -72,6 +77,12 @@ pub enum SourceParseError {
     /// An option's value is not of its kind or outside its range.
     #[error("{option}={value} must be {allowed}")]
     BadValue { option: &'static str, value: String, allowed: String },
+    /// Of a pair: a pair itself, or a recording, which would not keep time with another.
+    #[error(
+        "'{text}' can't be one eye of two: that is a camera or a sender; write stereo:LEFT|RIGHT with two of these, or stereo:BOTH \
+         for a source that has both eyes side by side"
+    )]
+    NotAnEye { text: String },
     /// 4:2:0 pictures have even sides.
     #[error("{option}={value} must be even: the chroma planes have half the size")]
     Odd { option: &'static str, value: u32 },
@@ -93,6 +104,7 @@ impl FromStr for Source {
             "rtsp" | "rtsps" => Ok(Self::Rtsp { uri: some_host(text)? }),
             "srt" => Ok(Self::Srt { uri: some_host(text)? }),
             "rtp" => parse_rtp(rest),
+            "stereo" => parse_stereo(rest),
             _ if text == "test" => parse_test(""),
             _ => match text.strip_prefix("test?") {
                 Some(query) => parse_test(query),
@@ -144,6 +156,20 @@ fn parse_rtp(rest: &str) -> Result<Source, SourceParseError> {
     match rest.parse() {
         Ok(port) if port != 0 => Ok(Source::Rtp { port }),
         _ => Err(SourceParseError::BadValue { option: "port", value: rest.to_owned(), allowed }),
+    }
+}
+
+fn parse_stereo(rest: &str) -> Result<Source, SourceParseError> {
+    let parsed = |text: &str, fits: fn(&Source) -> bool| match text.parse()? {
+        source if fits(&source) => Ok(Box::new(source)),
+        _ => Err(SourceParseError::NotAnEye { text: text.to_owned() }),
+    };
+    let is_eye = |source: &Source| source.is_live() && !source.is_stereo();
+    match rest.split_once('|') {
+        Some((left, right)) => {
+            Ok(Source::Pair { left: parsed(left, is_eye)?, right: parsed(right, is_eye)? })
+        }
+        None => Ok(Source::Paired { both: parsed(rest, |source| !source.is_stereo())? }),
     }
 }
 
@@ -257,6 +283,8 @@ impl fmt::Display for Source {
             Self::V4l2 { device } => write!(f, "v4l2:{}", device.display()),
             Self::Rtsp { uri } | Self::Srt { uri } => f.write_str(uri),
             Self::Rtp { port } => write!(f, "rtp:{port}"),
+            Self::Pair { left, right } => write!(f, "stereo:{left}|{right}"),
+            Self::Paired { both } => write!(f, "stereo:{both}"),
         }
     }
 }
@@ -264,12 +292,25 @@ impl fmt::Display for Source {
 impl Source {
     /// A live source cannot be paused and its frames carry the time at which they were taken.
     pub fn is_live(&self) -> bool {
-        !matches!(self, Self::File { .. })
+        match self {
+            Self::File { .. } => false,
+            Self::Paired { both } => both.is_live(),
+            _ => true,
+        }
     }
 
     /// A recording that is shown once: its end is the end.
     pub fn plays_once(&self) -> bool {
-        matches!(self, Self::File { looped: false, .. })
+        match self {
+            Self::File { looped, .. } => !looped,
+            Self::Paired { both } => both.plays_once(),
+            _ => false,
+        }
+    }
+
+    /// The left half of its pictures is what the left eye sees, the right half what the right one does.
+    pub fn is_stereo(&self) -> bool {
+        matches!(self, Self::Pair { .. } | Self::Paired { .. })
     }
 }
 
@@ -305,6 +346,9 @@ mod tests {
             Source::Srt { uri: "srt://:7001?mode=listener".into() }
         );
         assert_eq!(parsed("rtp:5004"), Source::Rtp { port: 5004 });
+        let [left, right] = [5004, 5006].map(|port| Box::new(Source::Rtp { port }));
+        assert_eq!(parsed("stereo:rtp:5004|rtp:5006"), Source::Pair { left: left.clone(), right });
+        assert_eq!(parsed("stereo:rtp:5004"), Source::Paired { both: left });
     }
 
     /// Goal: a mistyped source is refused with what was seen and what would be right.
@@ -322,6 +366,10 @@ mod tests {
             ("rtp:0", "from 1 to 65535"),
             ("rtsp:", "names no host"),
             ("v4l2:", "names no device"),
+            ("stereo:", "no video source"),
+            ("stereo:a.mp4|b.mp4", "'a.mp4' can't be one eye"),
+            ("stereo:rtp:5004|stereo:rtp:5006", "can't be one eye"),
+            ("stereo:stereo:rtp:5004", "can't be one eye"),
         ] {
             let error = text.parse::<Source>().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
@@ -330,7 +378,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_parses_or_is_refused_and_what_parses_prints_as_itself(text in "(file:|shm:|test|rtp:|srt://)?[a-z0-9/?&=:.]{0,40}") {
+        fn any_text_parses_or_is_refused_and_what_parses_prints_as_itself(text in "(stereo:)?(file:|shm:|test|rtp:|srt://)?[a-z0-9/?&=:.|]{0,40}") {
             if let Ok(source) = text.parse::<Source>() {
                 // A bare path may look like anything; printed, it has its scheme.
                 prop_assert_eq!(source.to_string().parse::<Source>(), Ok(source));

@@ -64,18 +64,20 @@ impl Tap {
 }
 
 impl Tapped {
-    /// Copies it as NV12 without padding, whichever of both 4:2:0 layouts it has, and gives its width and height. What the source
-    /// lent goes back to it.
+    /// Copies it as NV12 without padding, whichever of both 4:2:0 layouts it has, and gives its width and height. `left`: its left half
+    /// alone, which is the left eye's picture. What the source lent goes back to it.
     ///
     /// # Errors
     /// [`VideoError::Pipeline`] if it is no such picture.
-    pub fn into_nv12(self, nv12: &mut Vec<u8>) -> Result<(usize, usize), VideoError> {
+    pub fn into_nv12(self, left: bool, nv12: &mut Vec<u8>) -> Result<(usize, usize), VideoError> {
         let broke = |error: gst::glib::BoolError| broken(&error.to_string());
         let caps = self.sample.caps().ok_or_else(|| broken("a picture came without its format"))?;
         let info = gst_video::VideoInfo::from_caps(caps).map_err(broke)?;
         let buffer = self.sample.buffer().ok_or_else(|| broken("a picture came without content"))?;
         let frame = gst_video::VideoFrameRef::from_buffer_ref_readable(buffer, &info).map_err(broke)?;
-        let (width, height) = (info.width() as usize, info.height() as usize);
+        let height = info.height() as usize;
+        // Even, as 4:2:0 is.
+        let width = if left { info.width() as usize / 4 * 2 } else { info.width() as usize };
         nv12.clear();
         copy_rows(&frame, 0, width, height, nv12)?;
         if info.format() == gst_video::VideoFormat::Nv12 {

@@ -197,6 +197,8 @@ pub struct Camera {
     pub parent_from_camera: Pose,
     /// Full vertical angle of view.
     pub fov_y_rad: f64,
+    /// The picture holds what two eyes see: the left one's in its left half. Frame and angle of view are the left eye's.
+    pub stereo: bool,
 }
 
 /// Angles of view that a camera may have.
@@ -221,6 +223,7 @@ struct CameraBytes {
     arm: u8,
     parent_from_camera: PoseBytes,
     fov_y_rad: F64,
+    stereo: u8,
 }
 
 fixed!(Camera, CameraBytes, Kind::Camera);
@@ -233,6 +236,7 @@ impl From<Camera> for CameraBytes {
             arm: camera.arm.unwrap_or(STANDS),
             parent_from_camera: camera.parent_from_camera.into(),
             fov_y_rad: camera.fov_y_rad.into(),
+            stereo: camera.stereo.into(),
         }
     }
 }
@@ -246,6 +250,7 @@ impl TryFrom<CameraBytes> for Camera {
             arm: carrier(bytes.arm)?,
             parent_from_camera: bytes.parent_from_camera.try_into()?,
             fov_y_rad: bounded("fov_y_rad", bytes.fov_y_rad.get(), min, max)?,
+            stereo: flags("camera flags", bytes.stereo, 1)? == 1,
         })
     }
 }

@@ -145,10 +145,12 @@ fn frame_messages_and_clock_messages_survive_the_wire() {
     assert_eq!(FrameMark::read(&mark.to_bytes()), Ok(mark));
     let via = PicturesVia { path: 1 };
     assert_eq!((PicturesVia::read(&via.to_bytes()), via.to_bytes()), (Ok(via), [23, 1, 1]));
-    let camera = Camera { arm: None, parent_from_camera: Pose::default(), fov_y_rad: 0.75 };
+    let camera = Camera { arm: None, parent_from_camera: Pose::default(), fov_y_rad: 0.75, stereo: false };
     assert_eq!(Camera::read(&camera.to_bytes()), Ok(camera));
     let carried = Camera { arm: Some(2), ..camera };
     assert_eq!(Camera::read(&carried.to_bytes()), Ok(carried));
+    let of_two_eyes = Camera { stereo: true, ..camera };
+    assert_eq!(Camera::read(&of_two_eyes.to_bytes()), Ok(of_two_eyes));
     let by_nobody = Camera { arm: Some(4), ..camera };
     assert!(matches!(Camera::read(&by_nobody.to_bytes()), Err(Malformed::Unknown { .. })));
     let blind = Camera { fov_y_rad: 0.0, ..camera };

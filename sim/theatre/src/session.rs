@@ -390,7 +390,12 @@ impl Session {
                 key_interval_frames: 120,
                 encoder_threads: 1,
                 size_max: None,
-                camera: plan.video.is_none().then(|| endoscope(plan.arms)),
+                // Of another picture nobody knows where it is taken from. Two eyes must say; they are taken to stand where the simulator's does.
+                camera: plan
+                    .video
+                    .as_ref()
+                    .is_none_or(|video| video.starts_with("stereo:"))
+                    .then(|| endoscope(plan.arms)),
             },
             vision: plan.model.as_ref().map(|model| VisionConfig {
                 model: self.folder.join(MODEL),

@@ -15,6 +15,7 @@ export const KEYS = {
   speedFaster: "KeyS",
   ghost: "KeyG",
   sight: "KeyV",
+  eyes: "KeyB",
   camera: "KeyC",
   mark: "KeyM",
   arms: ["Digit1", "Digit2", "Digit3", "Digit4"],
@@ -40,6 +41,8 @@ export interface Hands {
   readonly ghost: () => void;
   /** Shows more or less of what the net sees. */
   readonly sight: () => void;
+  /** Shows what one eye sees, or what both do. */
+  readonly eyes: () => void;
   /** Marks a forbidden region, or does not after all. */
   readonly mark: () => void;
 }
@@ -58,7 +61,7 @@ export function listen(picture: HTMLElement, hands: Hands): () => void {
   return () => off.abort();
 }
 
-function keyboard({ give, stop, help, ghost, sight, mark }: Hands, signal: AbortSignal): void {
+function keyboard({ give, stop, help, ghost, sight, eyes, mark }: Hands, signal: AbortSignal): void {
   const jaw = new Set<string>();
   const turnJaw = () => give({ is: "jaw", direction: (Number(jaw.has(KEYS.jawOpen)) - Number(jaw.has(KEYS.jawClose))) as -1 | 0 | 1 });
   const pressed: Readonly<Record<string, () => void>> = {
@@ -72,6 +75,7 @@ function keyboard({ give, stop, help, ghost, sight, mark }: Hands, signal: Abort
     [KEYS.speedFaster]: () => give({ is: "speed", step: 1 }),
     [KEYS.ghost]: ghost,
     [KEYS.sight]: sight,
+    [KEYS.eyes]: eyes,
     [KEYS.mark]: mark,
     [KEYS.camera]: () => give({ is: "camera", source: "key", down: true }),
     ...Object.fromEntries(KEYS.arms.map((key, arm) => [key, () => give({ is: "arm", arm })])),

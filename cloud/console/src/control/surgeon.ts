@@ -22,7 +22,7 @@ import { type Heard, Station } from "../link/station";
 import { ClockFilter } from "../video/clock";
 import { FrameMatcher, type ShownFrame, glassToGlassMs, stampMs } from "../video/frames";
 import { Sight, type Wanted, shows } from "../video/sight";
-import { type Presented } from "../video/viewer";
+import { type Eyes, type Presented, aspectOfEye } from "../video/viewer";
 import { TipWatch, apart } from "../video/tips";
 import { VesselWatch, nearestVessel } from "../video/vessels";
 import { Worst } from "../video/history";
@@ -70,6 +70,8 @@ export class Surgeon {
   readonly asking = signal(false);
   /** How the endoscope looks, if the edge box knows. */
   readonly camera = signal<Camera | undefined>(undefined);
+  /** What the surgeon wants to see of a picture of two eyes. */
+  readonly eyes = signal<Eyes>("left");
   /** Whether the surgeon wants to see where the tool will be. */
   readonly ghost = signal(true);
   /** What the net sees, and what of it the surgeon wants to see. */
@@ -110,6 +112,7 @@ export class Surgeon {
   readonly #sentAtMs = new Map<bigint, number>();
   /** By the arm's number. */
   readonly #trails: Trail[] = [];
+  /** Of the whole picture. */
   #aspect: number | undefined;
   #askedMs = 0;
   #silentUntilMs = 0;
@@ -195,6 +198,17 @@ export class Surgeon {
     this.#aspect = frame.aspect;
     this.#shown(this.frames.shown(frame));
     return this.frames.newest !== before;
+  }
+
+  /** What is shown of a picture of two eyes; undefined: it is one eye's. */
+  get eyesShown(): Eyes | undefined {
+    return this.camera.value?.stereo === true ? this.eyes.value : undefined;
+  }
+
+  /** The left eye's picture, or both, where there are two. */
+  turnEyes(): void {
+    const shown = this.eyesShown;
+    if (shown !== undefined) this.eyes.value = shown === "left" ? "both" : "left";
   }
 
   /** How old the newest shown picture is now. */
@@ -376,14 +390,15 @@ export class Surgeon {
     if (clock === undefined || this.#aspect === undefined) return this.vessels.reset();
     const takenMs = Number(overlay.capturedUs) / 1000 - clock.offsetMs;
     const eye = this.#eyeAtCapture(takenMs);
+    const aspect = aspectOfEye(this.#aspect, this.camera.peek()?.stereo ?? false);
     for (const [arm, { name, kind }] of this.arms.entries()) {
       const tip = kind === ArmKind.Instrument && eye && overlay.doubt === undefined ? this.#atCapture(takenMs, arm) : undefined;
       const [turn, end] = tip && eye ? [spotOf(eye, tip.positionM), spotOf(eye, jawsEnd(tip))] : [];
       // Where the jaws turn: jaws that point away from the lens are hardly seen.
-      this.tips.judge(name, turn && apart(turn.at, overlay.contours, this.#aspect));
+      this.tips.judge(name, turn && apart(turn.at, overlay.contours, aspect));
       const engaged = ((this.#states[arm]?.said.flags ?? 0) & StateFlag.Engaged) !== 0;
       const told = engaged && shows(this.wanted.peek(), SeenClass.Vessel);
-      this.vessels.judge(name, told ? nearestVessel([turn, end], overlay.contours, this.#aspect) : undefined);
+      this.vessels.judge(name, told ? nearestVessel([turn, end], overlay.contours, aspect) : undefined);
     }
   }
 

@@ -23,6 +23,9 @@ import { Gate } from "./gate";
 /** `?test=1`: figures for a test. `?test=stamp`: the stamp in the pixels as well, which costs a copy of every frame in this thread. */
 const test = new URLSearchParams(location.search).get("test");
 
+/** Whether the browser can show half of a picture alone. */
+const canHalve = CSS.supports("object-view-box", "inset(0 50% 0 0)");
+
 export function operate(place: Place) {
   const boot = new Boot(place, "surgeon");
   void boot.run();
@@ -50,6 +53,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
             help: () => (help.value = !help.value),
             ghost: () => (surgeon.ghost.value = !surgeon.ghost.peek()),
             sight: () => surgeon.want(next(surgeon.wanted.peek())),
+            eyes: () => canHalve && surgeon.turnEyes(),
             mark: () => surgeon.mark(!surgeon.marking.peek()),
           }),
     [surgeon, help],
@@ -59,7 +63,7 @@ function Theatre({ proven }: { readonly proven: Proven }) {
       <Top surgeon={surgeon} help={help} />
       <State status={status.value} />
       <Left surgeon={surgeon} />
-      <main class="picture" ref={picture} aria-label="Picture">
+      <main class="picture" ref={picture} aria-label="Picture" data-eyes={surgeon.eyesShown}>
         <Video surgeon={surgeon} />
         <Sight surgeon={surgeon} />
         <Ghost surgeon={surgeon} />
@@ -67,13 +71,14 @@ function Theatre({ proven }: { readonly proven: Proven }) {
       </main>
       <Right surgeon={surgeon} />
       <Line surgeon={surgeon} />
-      <KeysDialog open={help} />
+      <KeysDialog open={help} stereo={surgeon.eyesShown !== undefined} />
     </div>
   );
 }
 
 function started(proven: Proven): Surgeon {
   const surgeon = new Surgeon(proven);
+  if (!canHalve) surgeon.eyes.value = "both";
   surgeon.start();
   return surgeon;
 }
@@ -99,9 +104,11 @@ function Video({ surgeon }: { readonly surgeon: Surgeon }) {
   const shown = nowMs.value > 0 && surgeon.frames.newest !== undefined;
   return (
     <>
-      {surgeon.streams.value.map(([path, stream]) => (
-        <Screen key={path} surgeon={surgeon} stream={stream} isOnTop={path === onTop.value} shown={() => (onTop.value = path)} />
-      ))}
+      <div class="screens">
+        {surgeon.streams.value.map(([path, stream]) => (
+          <Screen key={path} surgeon={surgeon} stream={stream} isOnTop={path === onTop.value} shown={() => (onTop.value = path)} />
+        ))}
+      </div>
       {!shown && <p class="no-picture">No picture yet</p>}
     </>
   );

@@ -4,11 +4,19 @@ import { blockPx, readStamp, stampSize } from "./stamp";
 /** An expected display time farther ahead than this is not one. */
 const AHEAD_MS_MAX = 50;
 
+/** What is shown of a picture that holds what two eyes see: the left one's alone, or both side by side. */
+export type Eyes = "left" | "both";
+
+/** Width over height of what one eye sees, from that of the picture. */
+export function aspectOfEye(aspect: number, stereo: boolean): number {
+  return stereo ? aspect / 2 : aspect;
+}
+
 export interface Presented {
   readonly rtpTimestamp: number;
   /** When it is on the screen, as far as the browser knows. */
   readonly shownMs: number;
-  /** Width over height. */
+  /** Width over height of the whole picture. */
   readonly aspect: number;
   readonly stampUs: bigint | undefined;
 }

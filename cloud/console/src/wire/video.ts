@@ -7,6 +7,7 @@ import { ARMS_MAX } from "./state";
 
 export const FRAME_RECORD_BYTES = 88;
 const KEY_FRAME = 1;
+const STEREO = 1;
 /** Under this name an access unit carries its own record. */
 export const FRAME_RECORD_NAME = Uint8Array.of(0xb3, 0x9e, 0x5a, 0x1c, 0x6f, 0x27, 0x4d, 0x08, 0x91, 0x43, 0xd2, 0x7b, 0x0e, 0x85, 0xfa, 0x36);
 
@@ -53,7 +54,7 @@ export function sightWanted(wanted: boolean): Bytes {
   return Uint8Array.of(Kind.SightWanted, VERSION, wanted ? 1 : 0);
 }
 
-export const CAMERA_BYTES = 67;
+export const CAMERA_BYTES = 68;
 /** In place of an arm's number: no arm carries the camera. */
 export const STANDS = 255;
 
@@ -65,6 +66,8 @@ export interface Camera {
   readonly parentFromCamera: Pose;
   /** Full vertical angle of view. */
   readonly fovYRad: number;
+  /** The picture holds what two eyes see: the left one's in its left half. The frame and the angle of view are the left eye's. */
+  readonly stereo: boolean;
 }
 
 export function readCamera(bytes: Uint8Array): Camera {
@@ -75,6 +78,7 @@ export function readCamera(bytes: Uint8Array): Camera {
     arm: arm === STANDS ? undefined : arm,
     parentFromCamera: readPose(view, 3),
     fovYRad: bounded("fov_y_rad", view.getFloat64(59, true), 0.1, 2.4),
+    stereo: flags("camera flags", view.getUint8(67), STEREO) === STEREO,
   };
 }
 

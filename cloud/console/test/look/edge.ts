@@ -24,6 +24,8 @@ interface Setting {
   readonly kitSeed: string;
   /** Two instruments and an endoscope, which carries the camera; else one instrument under a camera that stands. */
   readonly threeArms: boolean;
+  /** The camera has two eyes. */
+  readonly stereo: boolean;
 }
 
 declare global {
@@ -38,8 +40,8 @@ const hex = (text: string) => fromHex(text, text.length / 2) as Bytes;
 const CLOCK_AHEAD_US = 5_000_000n;
 const FOV_Y_RAD = 0.75;
 /** An eye above the first arm's tool that looks down at it, and one that looks along its own arm's tip. */
-const STANDING: Camera = { arm: undefined, parentFromCamera: { positionM: [0, -0.02, -0.05], orientationWxyz: [0, 1, 0, 0] }, fovYRad: FOV_Y_RAD };
-const CARRIED: Camera = { arm: 2, parentFromCamera: { positionM: [0, 0, 0], orientationWxyz: [1, 0, 0, 0] }, fovYRad: FOV_Y_RAD };
+const STANDING: Camera = { arm: undefined, parentFromCamera: { positionM: [0, -0.02, -0.05], orientationWxyz: [0, 1, 0, 0] }, fovYRad: FOV_Y_RAD, stereo: false };
+const CARRIED: Camera = { arm: 2, parentFromCamera: { positionM: [0, 0, 0], orientationWxyz: [1, 0, 0, 0] }, fovYRad: FOV_Y_RAD, stereo: false };
 
 /** One path of a console. */
 class Console {
@@ -118,9 +120,10 @@ class Edge {
     readonly key: Signer,
     readonly kitKey: Signer,
     readonly threeArms: boolean,
+    readonly stereo: boolean,
   ) {
     this.kit = threeArms ? new Kit(session, THREE_ARMS) : new Kit(session);
-    this.picture = new Picture(() => this.nowUs());
+    this.picture = new Picture(() => this.nowUs(), stereo);
     setInterval(() => this.kit.tick(performance.now(), 2), 2);
     setInterval(() => this.state(), 10);
     setInterval(() => void this.notice(), 100);
@@ -228,7 +231,7 @@ class Edge {
     const { author, said } = await openStatement(bytes);
     if (said.is === "endorse") {
       this.people.set(toHex(said.sessionKey), author);
-      this.tell(writeCamera(this.threeArms ? CARRIED : STANDING));
+      this.tell(writeCamera({ ...(this.threeArms ? CARRIED : STANDING), stereo: this.stereo }));
     }
     const person = this.people.get(toHex(author));
     if (person === undefined) return;
@@ -301,6 +304,6 @@ class Edge {
   }
 }
 
-window.beginEdge = async ({ session, edgeSeed, kitSeed, threeArms }) => {
-  window.edge = new Edge(hex(session), await signerFromSeed(hex(edgeSeed)), await signerFromSeed(hex(kitSeed)), threeArms);
+window.beginEdge = async ({ session, edgeSeed, kitSeed, threeArms, stereo }) => {
+  window.edge = new Edge(hex(session), await signerFromSeed(hex(edgeSeed)), await signerFromSeed(hex(kitSeed)), threeArms, stereo);
 };

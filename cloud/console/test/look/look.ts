@@ -34,7 +34,7 @@ async function look(page: Page, name: string, sizes: readonly (keyof typeof SIZE
   await page.setViewportSize(SIZES.wide);
 }
 
-async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text: string) => void>, threeArms = false): Promise<Page> {
+async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text: string) => void>, { threeArms = false, stereo = false } = {}): Promise<Page> {
   const entry = new URL("./edge.ts", import.meta.url).pathname;
   const built = await build({ logLevel: "error", configFile: false, build: { write: false, minify: false, target: "es2022", lib: { entry, formats: ["iife"], name: "edgeTab" } } });
   const [{ output }] = built as unknown as [{ output: { code: string }[] }];
@@ -45,7 +45,7 @@ async function edgePage(context: BrowserContext, send: ReadonlyMap<string, (text
   await page.exposeFunction("toConsole", (id: string, text: string) => send.get(id)?.(text));
   await page.addScriptTag({ content: output[0]!.code });
   const seeds = made["seeds"] as Record<string, string>;
-  await page.evaluate((setting) => window.beginEdge(setting), { session: made["session"] as string, edgeSeed: seeds["edge"]!, kitSeed: seeds["kit"]!, threeArms });
+  await page.evaluate((setting) => window.beginEdge(setting), { session: made["session"] as string, edgeSeed: seeds["edge"]!, kitSeed: seeds["kit"]!, threeArms, stereo });
   return page;
 }
 
@@ -72,6 +72,7 @@ try {
   if (wanted("audit")) await audit();
   if (wanted("operate")) await operate();
   if (wanted("arms")) await arms();
+  if (wanted("stereo")) await stereo();
 } finally {
   await browser.close();
   world.server.closeAllConnections();
@@ -267,11 +268,9 @@ async function operate(): Promise<void> {
   must("operate: says so in red only while stopped", (await word.textContent()) === "Closed");
 }
 
-/** Goal: a kit of three arms is shown and driven arm by arm; the endoscope while its key is held. */
-async function arms(): Promise<void> {
-  const send = new Map<string, (text: string) => void>();
-  const edge = await edgePage(await browser.newContext(), send, true);
-  const open = async (name: "operate" | "bedside") => {
+/** Opens pages that the edge box in that tab hears. */
+function opener(edge: Page, send: Map<string, (text: string) => void>): (name: "operate" | "bedside") => Promise<Page> {
+  return async (name) => {
     const page = await newPage(browser, name);
     await page.routeWebSocket(/\/api\/signal/, (socket) => {
       send.set(name, (text) => socket.send(text));
@@ -280,6 +279,13 @@ async function arms(): Promise<void> {
     await page.goto(world.link(name, { test: true }));
     return page;
   };
+}
+
+/** Goal: a kit of three arms is shown and driven arm by arm; the endoscope while its key is held. */
+async function arms(): Promise<void> {
+  const send = new Map<string, (text: string) => void>();
+  const edge = await edgePage(await browser.newContext(), send, { threeArms: true });
+  const open = opener(edge, send);
   world.open = true;
   const surgeon = await open("operate");
   const says = (text: string) => surgeon.locator(".state .word").filter({ hasText: text }).waitFor({ timeout: 15_000 });
@@ -330,6 +336,124 @@ async function arms(): Promise<void> {
   await says("Stopped");
   await look(surgeon, "arms-stopped", ["wide"]);
   await look(bedside, "arms-bedside", ["phone"]);
+}
+
+/** Goal: of two eyes one picture is shown, or both; whichever it is, what is drawn lies over the left one's. */
+async function stereo(): Promise<void> {
+  const send = new Map<string, (text: string) => void>();
+  const edge = await edgePage(await browser.newContext(), send, { stereo: true });
+  const open = opener(edge, send);
+  world.open = true;
+  const surgeon = await open("operate");
+  const says = (text: string) => surgeon.locator(".state .word").filter({ hasText: text }).waitFor({ timeout: 15_000 });
+  const now = () => surgeon.evaluate(() => (window as unknown as { farhand: TestSurface }).farhand.now);
+  await says("Viewing");
+  const bedside = await open("bedside");
+  await bedside.getByRole("button", { name: "Sign arming" }).click();
+  await surgeon.getByRole("button", { name: "Sign arming" }).click();
+  await surgeon.getByRole("button", { name: "Take control" }).click();
+  await says("Armed");
+  const key = async (name: string) => {
+    await surgeon.keyboard.press(name);
+    await surgeon.waitForTimeout(300);
+  };
+  must("stereo: the left eye's picture is shown at first", (await now()).stereo && (await now()).eyes === "left");
+  await look(surgeon, "stereo-left", ["wide", "small", "phone"]);
+  for (const [form, size] of Object.entries({ tall: SIZES.wide, wide: { width: 1800, height: 640 } })) {
+    await surgeon.setViewportSize(size);
+    await surgeon.waitForTimeout(400);
+    const place = (await surgeon.locator(".screens").boundingBox())!;
+    const seen = async () => edge.evaluate(extents, (await surgeon.locator(".screens").screenshot()).toString("base64"));
+    eyes(`stereo, ${form} place, left`, await seen(), place, 1);
+    await marks(surgeon, `stereo-${form}-left`, place.x + place.width / 2 + 60, place.y + place.height / 2 + 20);
+    await key("b");
+    must(`stereo, ${form} place: B shows both`, (await now()).eyes === "both" && (await surgeon.locator(".panel.left").getByText("Both").count()) === 1);
+    eyes(`stereo, ${form} place, both`, await seen(), place, 2);
+    await marks(surgeon, `stereo-${form}-both`, place.x + place.width / 2 - 60, place.y + place.height / 2 + 20);
+    await key("b");
+    must(`stereo, ${form} place: B again shows the left eye's`, (await now()).eyes === "left");
+    eyes(`stereo, ${form} place, left again`, await seen(), place, 1);
+  }
+  await surgeon.setViewportSize(SIZES.wide);
+  await key("b");
+  await look(surgeon, "stereo-both", ["wide", "small"]);
+  await key("?");
+  await surgeon.getByText("both eyes, side by side").waitFor();
+  await look(surgeon, "stereo-keys", ["small"]);
+}
+
+type Extent = readonly [left: number, right: number, top: number, bottom: number];
+
+/** Each eye's picture keeps its form of 16 to 9, and what is shown lies in the middle of its place, as large as that allows. */
+function eyes(name: string, { left, right }: { left?: Extent; right?: Extent }, place: { width: number; height: number }, shown: 1 | 2): void {
+  const height = Math.min(place.height, (place.width * 9) / 16 / shown);
+  const width = (height * 16) / 9;
+  const begins = (place.width - shown * width) / 2;
+  // What is above is under the stamp.
+  const is = (seen: Extent | undefined, from: number) =>
+    seen !== undefined && Math.abs(seen[0] - from) < 3 && Math.abs(seen[1] - from - width) < 3 && Math.abs(seen[3] - (place.height + height) / 2) < 3;
+  must(`${name}: the left eye's picture lies where it should (${left})`, is(left, begins));
+  // Colours run into each other where the eyes meet.
+  const none = right === undefined || (right[0] > begins + width - 3 && right[1] < begins + width + 3);
+  must(`${name}: the right eye's ${shown === 2 ? "lies beside it" : "is not seen"} (${right})`, shown === 2 ? is(right, begins + width) : none);
+}
+
+/** What is marked is drawn where the pointer is, and lies there. */
+async function marks(surgeon: Page, name: string, x: number, y: number): Promise<void> {
+  await surgeon.keyboard.press("m");
+  await surgeon.locator(".marking").waitFor();
+  await surgeon.waitForTimeout(300);
+  await surgeon.mouse.move(x, y);
+  await surgeon.mouse.down();
+  for (let px = 10; px <= 40; px += 10) await surgeon.mouse.move(x, y + px);
+  const besidePx = async () => {
+    await surgeon.waitForTimeout(300);
+    const [atX, atY] = (await surgeon.locator("canvas.regions").evaluate(inked)) ?? [Number.NaN, Number.NaN];
+    return Math.hypot(atX - x, atY - y);
+  };
+  const drawn = await besidePx();
+  await surgeon.screenshot({ path: join(OUT, `${name}-marking.png`) });
+  await surgeon.mouse.up();
+  const lies = await besidePx();
+  must(`${name}: a mark is drawn where the pointer is, and lies there (${drawn.toFixed(1)} and ${lies.toFixed(1)} px beside)`, drawn < 3 && lies < 6);
+  await surgeon.keyboard.press("m");
+  await surgeon.keyboard.press("m");
+}
+
+/** In a page: where a screenshot holds each eye's colour. */
+async function extents(png: string): Promise<{ left?: Extent; right?: Extent }> {
+  const image = new Image();
+  image.src = `data:image/png;base64,${png}`;
+  await image.decode();
+  const { width, height } = image;
+  const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d")!;
+  pen.drawImage(image, 0, 0);
+  const { data } = pen.getImageData(0, 0, width, height);
+  const seen: { left?: Extent; right?: Extent } = {};
+  for (let i = 0; i < data.length; i += 4) {
+    const [red, blue] = [data[i]!, data[i + 2]!];
+    if (Math.abs(red - blue) < 25) continue;
+    const eye = red > blue ? "left" : "right";
+    const [x, y] = [(i / 4) % width, Math.floor(i / 4 / width)];
+    const [from, to, top, bottom] = seen[eye] ?? [x, x, y, y];
+    seen[eye] = [Math.min(from, x), Math.max(to, x), Math.min(top, y), Math.max(bottom, y)];
+  }
+  return seen;
+}
+
+/** In the page: the middle of what is drawn on a canvas, on the page; undefined: nothing is. */
+function inked(element: Element): readonly [x: number, y: number] | undefined {
+  const canvas = element as HTMLCanvasElement;
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d")!.getImageData(0, 0, width, height);
+  const [xs, ys] = [[width, 0], [height, 0]] as [[number, number], [number, number]];
+  for (let i = 3; i < data.length; i += 4) {
+    if (data[i] === 0) continue;
+    const [x, y] = [((i - 3) / 4) % width, Math.floor(i / 4 / width)];
+    [xs[0], xs[1], ys[0], ys[1]] = [Math.min(xs[0], x), Math.max(xs[1], x), Math.min(ys[0], y), Math.max(ys[1], y)];
+  }
+  const around = canvas.getBoundingClientRect();
+  return xs[0] > xs[1] ? undefined : [around.left + (xs[0] + xs[1] + 1) / 2 / devicePixelRatio, around.top + (ys[0] + ys[1] + 1) / 2 / devicePixelRatio];
 }
 
 /** Goal: a page that is loaded again goes on with its chain; a second tab of the same link does not come in. */

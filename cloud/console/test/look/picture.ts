@@ -2,15 +2,22 @@
 import { COLUMNS, ROWS, blockPx, crc16 } from "../../src/video/stamp";
 
 const [WIDTH, HEIGHT, FPS] = [960, 540, 30];
+/** Each eye's ground, from the middle outwards, so that they can be told apart. */
+const [LEFT, RIGHT] = [["#c9796b", "#3a0f10"], ["#4b59e9", "#100f3a"]] as const;
 
 export class Picture {
-  readonly #canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: HEIGHT });
-  readonly #pen = this.#canvas.getContext("2d")!;
+  readonly #canvas: HTMLCanvasElement;
+  readonly #pen: CanvasRenderingContext2D;
   frozen = false;
   readonly track: MediaStreamTrack;
 
-  /** `nowUs`: the edge box's clock. */
-  constructor(private readonly nowUs: () => bigint) {
+  /** `nowUs`: the edge box's clock. `stereo`: what two eyes see, side by side, each half as large. */
+  constructor(
+    private readonly nowUs: () => bigint,
+    private readonly stereo: boolean,
+  ) {
+    this.#canvas = Object.assign(document.createElement("canvas"), { width: WIDTH, height: stereo ? HEIGHT / 2 : HEIGHT });
+    this.#pen = this.#canvas.getContext("2d")!;
     this.#draw();
     const [track] = this.#canvas.captureStream(FPS).getVideoTracks();
     if (track === undefined) throw new Error("no track");
@@ -19,11 +26,24 @@ export class Picture {
   }
 
   #draw(): void {
+    if (this.stereo) {
+      this.#pen.setTransform(0.5, 0, 0, 0.5, 0, 0);
+      this.#eye(LEFT);
+      this.#pen.setTransform(0.5, 0, 0, 0.5, WIDTH / 2, 0);
+      this.#eye(RIGHT);
+      this.#pen.resetTransform();
+    } else {
+      this.#eye(LEFT);
+    }
+    this.#stamp(BigInt.asUintN(48, this.nowUs()));
+  }
+
+  #eye([middle, edge]: readonly [string, string]): void {
     const pen = this.#pen;
     const s = Number(this.nowUs()) / 1e6;
     const ground = pen.createRadialGradient(WIDTH / 2, HEIGHT / 2, 60, WIDTH / 2, HEIGHT / 2, 560);
-    ground.addColorStop(0, "#c9796b");
-    ground.addColorStop(1, "#3a0f10");
+    ground.addColorStop(0, middle);
+    ground.addColorStop(1, edge);
     pen.fillStyle = ground;
     pen.fillRect(0, 0, WIDTH, HEIGHT);
     pen.strokeStyle = "#b9c2c9";
@@ -33,7 +53,6 @@ export class Picture {
     pen.moveTo(WIDTH, HEIGHT);
     pen.lineTo(WIDTH / 2 + 90 * Math.cos(s), HEIGHT / 2 + 50 * Math.sin(1.3 * s));
     pen.stroke();
-    this.#stamp(BigInt.asUintN(48, this.nowUs()));
   }
 
   #stamp(tickUs: bigint): void {

@@ -60,12 +60,13 @@ export function writeFrameRecord(record: FrameRecord): Bytes {
   return bytes;
 }
 
-export function writeCamera({ arm, parentFromCamera, fovYRad }: Camera): Bytes {
+export function writeCamera({ arm, parentFromCamera, fovYRad, stereo }: Camera): Bytes {
   const bytes = new Uint8Array(CAMERA_BYTES);
   const view = new DataView(bytes.buffer);
   bytes.set([Kind.Camera, VERSION, arm ?? STANDS]);
   writePose(view, 3, parentFromCamera);
   view.setFloat64(59, fovYRad, true);
+  view.setUint8(67, stereo ? 1 : 0);
   return bytes;
 }
 

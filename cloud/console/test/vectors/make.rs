@@ -68,6 +68,7 @@ fn wire() -> Value {
         "frame_record": hex(frame_record().to_bytes()),
         "camera": hex(camera(None).to_bytes()),
         "camera_carried": hex(camera(Some(2)).to_bytes()),
+        "camera_stereo": hex(Camera { stereo: true, ..camera(None) }.to_bytes()),
         "overlay": hex(overlay(seen()).to_bytes()),
         "overlay_doubt": hex(overlay(Seen::Doubt(Doubt::Blurred)).to_bytes()),
         "clock_ping": hex(ClockPing { sent_us: 123_456_789_012 }.to_bytes()),
@@ -166,7 +167,7 @@ fn frame_record() -> FrameRecord {
 }
 
 fn camera(arm: Option<u8>) -> Camera {
-    Camera { arm, parent_from_camera: target(), fov_y_rad: 0.75 }
+    Camera { arm, parent_from_camera: target(), fov_y_rad: 0.75, stereo: false }
 }
 
 fn overlay(seen: Seen) -> Overlay {

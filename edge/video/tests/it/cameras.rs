@@ -103,6 +103,60 @@ fn a_cameras_own_pictures_are_sent_as_they_come() {
     );
 }
 
+fn eye_over_rtp(port: u16, pattern: &str, height: u32) -> Sender {
+    Sender::start(&format!(
+        "videotestsrc is-live=true pattern={pattern} ! video/x-raw,format=I420,width=320,height={height},framerate=30/1 ! \
+         x264enc tune=zerolatency key-int-max=10 ! rtph264pay pt=96 config-interval=-1 ! udpsink host=127.0.0.1 port={port}"
+    ))
+}
+
+/// Goal: what two cameras see at one moment is one picture, the left eye's in its left half, also when it is made smaller; whoever looks
+/// at it beside its way may have the left eye's alone.
+#[test]
+fn two_cameras_make_one_picture() {
+    let [left, right] = [free_port(), free_port()];
+    let _senders = [eye_over_rtp(left, "white", 240), eye_over_rtp(right, "black", 240)];
+    let tap = Tap::default();
+    let settings = Settings { tap: Some(tap.clone()), ..patient() };
+    let (capture, mut outputs) = start(&format!("stereo:rtp:{left}|rtp:{right}").parse().unwrap(), &settings);
+    let look = std::thread::spawn(move || tap.next(PATIENCE).unwrap());
+    let mut all = units(&mut outputs, 20);
+    capture.set_size_max(Some((320, 120)));
+    all.extend(units(&mut outputs, 20));
+    assert_sendable(&all, 1);
+    assert_eq!(capture.counters().passed, 0);
+    let pictures = decode(&all);
+    assert_eq!((pictures[0].width, pictures.last().unwrap().width), (640, 320));
+    for picture in [&pictures[0], pictures.last().unwrap()] {
+        let row = &picture.luma[..picture.width];
+        let (left, right) = row.split_at(picture.width / 2);
+        assert!(left[..left.len() - 8].iter().all(|value| *value > 200), "{left:?}");
+        assert!(right[8..].iter().all(|value| *value < 40), "{right:?}");
+    }
+    let mut nv12 = Vec::new();
+    assert_eq!(look.join().unwrap().into_nv12(true, &mut nv12).unwrap(), (320, 240));
+    assert!(nv12.len() == 320 * 240 * 3 / 2 && nv12[..320 * 240 - 8].iter().all(|value| *value > 200));
+}
+
+/// Goal: two cameras that are not of a kind are named as that.
+#[test]
+fn two_cameras_of_other_sizes_are_named() {
+    let [left, right] = [free_port(), free_port()];
+    let _senders = [eye_over_rtp(left, "white", 240), eye_over_rtp(right, "black", 200)];
+    let source: Source = format!("stereo:rtp:{left}|rtp:{right}").parse().unwrap();
+    let error = Capture::start(&source, &patient()).map(|_| ()).unwrap_err();
+    assert_eq!(error, VideoError::EyesDiffer { left: "320 x 240".into(), right: "320 x 200".into() });
+}
+
+/// Goal: a camera that brings both eyes side by side is one like any other.
+#[test]
+fn a_camera_with_both_eyes_goes_on_as_it_came() {
+    let port = free_port();
+    let _sender = over_rtp(port, 640);
+    let (_capture, mut outputs) = start(&format!("stereo:rtp:{port}").parse().unwrap(), &patient());
+    assert_one_stream(&until_key_of(100, &mut outputs), 1);
+}
+
 /// Goal: what a receiver would have to put in order is encoded again.
 #[test]
 fn pictures_out_of_order_are_encoded_again() {

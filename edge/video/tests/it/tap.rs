@@ -26,7 +26,7 @@ fn what_is_looked_at_is_sent() {
     let (timestamp, captured) = (seen.rtp_timestamp, seen.capture_us);
     assert!(sent.iter().any(|unit| (unit.pts_90khz, unit.capture_us) == (timestamp, captured)));
     let mut nv12 = Vec::new();
-    assert_eq!(seen.into_nv12(&mut nv12).unwrap(), (320, 180));
+    assert_eq!(seen.into_nv12(false, &mut nv12).unwrap(), (320, 180));
     assert_eq!(nv12.len(), 320 * 180 * 3 / 2);
     // The first of the bars is grey, the second yellow: little blue, and about as much light.
     let (luma, chroma) = nv12.split_at(320 * 180);

@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import { project } from "../../control/camera";
 import { type Surgeon } from "../../control/surgeon";
-import { fit, placeOfPicture } from "./place";
+import { fit, placeOfPicture, toPlace } from "./place";
 
 const LINE_PX = 1.5;
 /** Dark beside the line, so that it shows on bright tissue. */
@@ -60,10 +60,8 @@ function ghostOf(surgeon: Surgeon): Lines | undefined {
 }
 
 function stroke(context: CanvasRenderingContext2D, { alpha, path }: Lines, colour: string): void {
-  const { canvas } = context;
-  const { height } = placeOfPicture(canvas);
   const drawn = new Path2D();
-  drawn.addPath(path, new DOMMatrix([height, 0, 0, height, canvas.width / 2, canvas.height / 2]));
+  drawn.addPath(path, toPlace(placeOfPicture(context.canvas)));
   context.lineCap = "round";
   context.globalAlpha = alpha;
   for (const [px, style] of [[EDGE_PX, EDGE], [LINE_PX, colour]] as const) {

@@ -2,7 +2,12 @@
 import { type Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-const ROWS: readonly (readonly [readonly string[], string])[] = [
+type Row = readonly [keys: readonly string[], what: string];
+
+/** Only where a picture holds what two eyes see. */
+const EYES: Row = [["B"], "both eyes, side by side, for a screen that shows depth; or the left one's picture alone"];
+
+const rowsOf = (stereo: boolean): readonly Row[] => [
   [["Space"], "dead-man: hold it to move, let go to stop"],
   [["Esc"], "stop every arm (e-stop)"],
   [["drag"], "move in the plane of the picture"],
@@ -16,12 +21,13 @@ const ROWS: readonly (readonly [readonly string[], string])[] = [
   [["A", "S"], "slower, faster"],
   [["G"], "ghost: a thin line where the tool will be"],
   [["V"], "outlines of what the net sees: all, tools, vessels, none; with vessels a note of those near jaws"],
+  ...(stereo ? [EYES] : []),
   [["M"], "mark what the tools must keep out of, with Space up"],
   [["Tab", "Enter"], "go to a button, press it"],
   [["?"], "this list"],
 ];
 
-export function KeysDialog({ open }: { readonly open: Signal<boolean> }) {
+export function KeysDialog({ open, stereo }: { readonly open: Signal<boolean>; readonly stereo: boolean }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const wanted = open.value;
   useEffect(() => {
@@ -32,7 +38,7 @@ export function KeysDialog({ open }: { readonly open: Signal<boolean> }) {
     <dialog ref={dialog} class="keys" aria-labelledby="keys-title" onClose={() => (open.value = false)}>
       <h1 id="keys-title">Keys</h1>
       <dl>
-        {ROWS.map(([keys, what]) => (
+        {rowsOf(stereo).map(([keys, what]) => (
           <>
             <dt>
               {keys.map((key) => (

@@ -89,6 +89,11 @@ export function Left({ surgeon }: Props) {
         <Row name="Outlines" keys="V">
           {sightInShort(surgeon.wanted.value, surgeon.sight.over(surgeon.frames.newest))}
         </Row>
+        {surgeon.eyesShown !== undefined && (
+          <Row name="Eyes" keys="B">
+            {surgeon.eyesShown === "left" ? "Left" : "Both"}
+          </Row>
+        )}
       </Rows>
       <Rows title="Commands">
         <Row name="Taken in">{state ? String(state.applied) : "–"}</Row>

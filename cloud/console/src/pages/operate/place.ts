@@ -1,4 +1,8 @@
-/** Where the picture lies in its place, for what is drawn over it. */
+/**
+ * Where the picture lies in the screens' place, for what is drawn over it. Of a picture that holds what two eyes see, it is the left
+ * one's: that is what the endoscope's frame and angle of view, and what the net sees, are about.
+ */
+import { aspectOfEye } from "../../video/viewer";
 
 /** In points of the screen. */
 export interface Place {
@@ -8,16 +12,31 @@ export interface Place {
   readonly height: number;
 }
 
-/** The picture keeps its form in the middle of its place (`object-fit: contain`). */
-export function placeOfPicture(canvas: HTMLCanvasElement): Place {
-  const video = canvas.parentElement?.querySelector<HTMLVideoElement>("video.on-top");
-  const aspect = video ? video.videoWidth / video.videoHeight : Number.NaN;
-  // Both fill the same place, unless the canvas is made smaller than it.
-  const [wide, high] = points(video ?? canvas);
-  const known = Number.isFinite(aspect);
-  const height = known ? Math.min(high, wide / aspect) : high;
-  const width = known ? height * aspect : wide;
-  return { left: (wide - width) / 2, top: (high - height) / 2, width, height };
+type Size = readonly [wide: number, high: number];
+
+export function placeOfPicture({ parentElement }: HTMLCanvasElement): Place {
+  const screens = parentElement?.querySelector<HTMLElement>(".screens");
+  const video = screens?.querySelector<HTMLVideoElement>("video.on-top");
+  // A canvas may be made smaller than the screens' place, and begins where it does.
+  return placeOf(screens ? points(screens) : [0, 0], video ? video.videoWidth / video.videoHeight : Number.NaN, parentElement?.dataset["eyes"]);
+}
+
+/**
+ * What is shown keeps its form in the middle of the screens' place. `aspect`: of the whole picture; `eyes`: what the style sheet shows
+ * of it, "left" or "both"; undefined: it is one eye's.
+ */
+export function placeOf([wide, high]: Size, aspect: number, eyes: string | undefined): Place {
+  const beside = eyes === "both" ? 2 : 1;
+  const eye = aspectOfEye(aspect, eyes !== undefined);
+  const known = Number.isFinite(eye);
+  const height = known ? Math.min(high, wide / beside / eye) : high;
+  const width = known ? height * eye : wide / beside;
+  return { left: (wide - beside * width) / 2, top: (high - height) / 2, width, height };
+}
+
+/** Takes what is in heights of the picture from its middle to where the picture lies. */
+export function toPlace({ left, top, width, height }: Place): DOMMatrix2DInit {
+  return { a: height, b: 0, c: 0, d: height, e: left + width / 2, f: top + height / 2 };
 }
 
 export function samePlace(one: Place, other: Place | undefined): boolean {
@@ -32,6 +51,6 @@ export function fit(canvas: HTMLCanvasElement): boolean {
   return changed;
 }
 
-function points({ clientWidth, clientHeight }: Element): readonly [wide: number, high: number] {
+function points({ clientWidth, clientHeight }: Element): Size {
   return [Math.round(clientWidth * devicePixelRatio), Math.round(clientHeight * devicePixelRatio)];
 }

@@ -6,7 +6,7 @@ import { type Surgeon } from "../../control/surgeon";
 import { HoldButton } from "../../ui/hold";
 import { type PicturePoint } from "../../control/camera";
 import { type Region } from "../../wire/statement";
-import { fit, placeOfPicture } from "./place";
+import { fit, placeOfPicture, toPlace } from "./place";
 
 const LINE_PX = 2;
 const EDGE_PX = 4;
@@ -127,10 +127,8 @@ function circle({ middle, radius }: Mark): Path2D {
 }
 
 function line(context: CanvasRenderingContext2D, path: Path2D, colour: string, dashed: boolean): void {
-  const { canvas } = context;
-  const { height } = placeOfPicture(canvas);
   const placed = new Path2D();
-  placed.addPath(path, new DOMMatrix([height, 0, 0, height, canvas.width / 2, canvas.height / 2]));
+  placed.addPath(path, toPlace(placeOfPicture(context.canvas)));
   context.setLineDash(dashed ? DASH_PX.map((px) => px * devicePixelRatio) : []);
   for (const [px, style] of [[EDGE_PX, EDGE], [LINE_PX, colour]] as const) {
     context.lineWidth = px * devicePixelRatio;

@@ -151,7 +151,8 @@ impl Film {
                     Some(Output::Unit(unit)) => self.send(unit).await,
                     Some(Output::Event(Event::Started { width, height, fps, encoder })) => {
                         form = Form::new(width, height, fps);
-                        self.switched(true, format!("{width} x {height} by {encoder}"));
+                        let or_not = if self.source.may_bring_h264() { ", or as the camera encoded it" } else { "" };
+                        self.switched(true, format!("{width} x {height} by {encoder}{or_not}"));
                     }
                     Some(Output::Event(Event::Stalled { ms })) => self.switched(false, format!("silent for {ms} ms")),
                     Some(Output::Event(Event::Resumed)) => self.switched(true, "back".into()),

@@ -308,6 +308,15 @@ impl Source {
         }
     }
 
+    /// It may bring H.264 that is sent as it came.
+    pub fn may_bring_h264(&self) -> bool {
+        match self {
+            Self::Rtsp { .. } | Self::Srt { .. } | Self::Rtp { .. } => true,
+            Self::Paired { both } => both.may_bring_h264(),
+            _ => false,
+        }
+    }
+
     /// The left half of its pictures is what the left eye sees, the right half what the right one does.
     pub fn is_stereo(&self) -> bool {
         matches!(self, Self::Pair { .. } | Self::Paired { .. })

@@ -168,7 +168,7 @@ async function operate(): Promise<void> {
   const surgeon = await open("operate");
   await surgeon.addInitScript(noteHashes);
   world.open = false;
-  await surgeon.goto(world.link("operate", { test: true }));
+  await surgeon.goto(world.link("operate", { test: "stamp" }));
   await surgeon.getByText("not open yet").waitFor();
   await look(surgeon, "operate-gate");
   world.open = true;
@@ -276,7 +276,7 @@ function opener(edge: Page, send: Map<string, (text: string) => void>): (name: "
       send.set(name, (text) => socket.send(text));
       socket.onMessage((text) => void edge.evaluate(([id, said]) => window.edge.heard(id!, said!), [name, String(text)]));
     });
-    await page.goto(world.link(name, { test: true }));
+    await page.goto(world.link(name, { test: "1" }));
     return page;
   };
 }

@@ -42,12 +42,12 @@ export class World {
   }
 
   /** A role link, whole. */
-  link(page: Page, options: { readonly test?: boolean; readonly trust?: string } = {}): string {
+  link(page: Page, options: { readonly test?: "1" | "stamp"; readonly trust?: string } = {}): string {
     const link = toHex(sha256(new TextEncoder().encode(page)).slice(0, 16));
     const seed = toBase64Url(fromHex(seeds[ROLES[page]]!, 32)!);
     const trust = options.trust ?? toBase64Url(bytes(made, "fingerprint"));
     const session = toBase64Url(bytes(made, "session"));
-    return `http://127.0.0.1:${this.port}/${page}/${link}${options.test ? "?test=1" : ""}#${seed}.${trust}.${session}`;
+    return `http://127.0.0.1:${this.port}/${page}/${link}${options.test ? `?test=${options.test}` : ""}#${seed}.${trust}.${session}`;
   }
 
   /** Tells every field page. */

@@ -45,7 +45,7 @@ function Marking({ surgeon, canvas, drawn }: Props & { readonly canvas: RefObjec
     if (layer.current !== null && canvas.current !== null) listen(layer.current, canvas.current, surgeon, drawn);
     return () => void (drawn.current = undefined);
   }, [surgeon]);
-  return <div class="marking" ref={layer} aria-label="Draw around what is forbidden" />;
+  return <div class="marking" ref={layer} role="application" aria-label="Draw around what is forbidden" />;
 }
 
 /** From where it was pressed to where it is let go. */

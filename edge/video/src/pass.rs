@@ -4,7 +4,7 @@
 //! pictures than the camera's, and nothing of it was lost. Whatever is asked of an encoder, a key frame at once or fewer bits, is left to
 //! the encoder, from that very picture on; with the camera's next key frame its own pictures go on again. Pure: time is an argument.
 
-use crate::annexb::{NalType, NalUnits, nal_type};
+use super::annexb::{NalType, NalUnits, nal_type};
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, PicOrderCntType, Profile, SeqParameterSet};
 use h264_reader::rbsp::{BitReader, ByteReader};
 use std::time::{Duration, Instant};

@@ -51,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     ("mavlink", flight::mavlink),
     ("flight_journal", flight::journal),
     ("annexb", edge::annexb),
+    ("camera", edge::camera),
     ("signal", edge::signal),
     ("rooms", server::rooms),
     ("field", server::field),

@@ -346,6 +346,33 @@ fn edge() {
     for number in [1, 2] {
         put("annexb", &format!("unit-{number}"), sessions::unit(number));
     }
+    // As x264 writes them for 320 x 240.
+    let sets = [
+        ("baseline", "6742c015d90141fb016a0c0c0d4a000003000200000300791e2c5c90"),
+        ("high", "67640014acb20283f602d418181a94000003000400000300f23c50a920"),
+        ("high-with-b-frames", "67640014acd94141fb016a0c0c0d4a000003000200000300791e28532c"),
+        ("high-444", "67f4000d919640507ec05a83030320000003002000000791e28549"),
+    ];
+    for (name, sps) in sets {
+        let sps = hex::decode(sps).unwrap();
+        let key =
+            [&[0, 0, 0, 1], &sps[..], &[0, 0, 0, 1, 0x68, 0xce, 0x3c, 0x80, 0, 0, 0, 1, 0x65, 0x88]].concat();
+        let other = [0, 0, 0, 1, 0x41, 0x9a, 0x80];
+        let picture =
+            |doing, stream: &[u8]| [&[doing, 64, u8::try_from(stream.len()).unwrap()], stream].concat();
+        let (free, free_after_loss, free_key_asked) = (2, 3, 6);
+        let pictures = [
+            (free, &key[..]),
+            (free, &other),
+            (free, &key),
+            (free, &key),
+            (free, &other),
+            (free_key_asked, &other),
+        ];
+        let more = [(free, &key[..]), (free, &other), (free_after_loss, &other), (free, &key)];
+        let all = pictures.into_iter().chain(more).flat_map(|(doing, stream)| picture(doing, stream));
+        put("camera", name, all.collect::<Vec<_>>());
+    }
     let signals = [
         json!({ "type": "hello", "nonce": "AA", "endorsement": "BB" }),
         json!({ "type": "offer", "sdp": "v=0\r\n", "fingerprint": "AA" }),

@@ -145,8 +145,8 @@ fn suits(sps: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::annexb::join;
     use super::*;
-    use crate::annexb::join;
     use proptest::prelude::*;
 
     // As x264 writes them for 320 x 240.

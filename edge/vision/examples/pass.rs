@@ -1,5 +1,5 @@
 //! How long one pass takes, of a picture's scores and from a camera's frame to classes:
-//! `RAYON_NUM_THREADS=1 cargo run --release -p farhand-vision --example pass`.
+//! `RAYON_NUM_THREADS=1 cargo run --release -p farhand-vision --example pass [MODEL]`; without a model of nets that know nothing.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "an example that can't go on says so")]
 
 use std::time::Instant;
@@ -12,6 +12,9 @@ const CAMERA_WIDTH: usize = 1280;
 const CAMERA_HEIGHT: usize = 720;
 
 fn main() {
+    if let Some(file) = std::env::args().nth(1) {
+        return time(&Model::read(&std::fs::read(file).unwrap()).unwrap());
+    }
     let nets = [
         ("probe", [32, 64, 128, 256], [2, 2, 3, 5]),
         ("medium", [24, 48, 96, 160], [1, 2, 3, 3]),

@@ -281,15 +281,21 @@ function opener(edge: Page, send: Map<string, (text: string) => void>): (name: "
   };
 }
 
-/** Goal: a kit of three arms is shown and driven arm by arm; the endoscope while its key is held. */
-async function arms(): Promise<void> {
+/** A surgeon who sees what an edge box of this kind shows, and what is asked of the page in tests. */
+async function surgeonOf(kind: { threeArms?: boolean; stereo?: boolean }) {
   const send = new Map<string, (text: string) => void>();
-  const edge = await edgePage(await browser.newContext(), send, { threeArms: true });
+  const edge = await edgePage(await browser.newContext(), send, kind);
   const open = opener(edge, send);
   world.open = true;
   const surgeon = await open("operate");
   const says = (text: string) => surgeon.locator(".state .word").filter({ hasText: text }).waitFor({ timeout: 15_000 });
   const now = () => surgeon.evaluate(() => (window as unknown as { farhand: TestSurface }).farhand.now);
+  return { edge, open, surgeon, says, now };
+}
+
+/** Goal: a kit of three arms is shown and driven arm by arm; the endoscope while its key is held. */
+async function arms(): Promise<void> {
+  const { open, surgeon, says, now } = await surgeonOf({ threeArms: true });
   const hand = () => surgeon.locator(".arm[aria-pressed=true] .name").textContent();
   await says("Viewing");
   await look(surgeon, "arms-viewing", ["wide"]);
@@ -340,13 +346,7 @@ async function arms(): Promise<void> {
 
 /** Goal: of two eyes one picture is shown, or both; whichever it is, what is drawn lies over the left one's. */
 async function stereo(): Promise<void> {
-  const send = new Map<string, (text: string) => void>();
-  const edge = await edgePage(await browser.newContext(), send, { stereo: true });
-  const open = opener(edge, send);
-  world.open = true;
-  const surgeon = await open("operate");
-  const says = (text: string) => surgeon.locator(".state .word").filter({ hasText: text }).waitFor({ timeout: 15_000 });
-  const now = () => surgeon.evaluate(() => (window as unknown as { farhand: TestSurface }).farhand.now);
+  const { edge, open, surgeon, says, now } = await surgeonOf({ stereo: true });
   await says("Viewing");
   const bedside = await open("bedside");
   await bedside.getByRole("button", { name: "Sign arming" }).click();
